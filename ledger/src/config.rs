@@ -1,0 +1,291 @@
+//! The configuration under which a block is executed. `config_root` in the header commits to it.
+
+use crate::canonical::Canonical;
+use crate::hash::{Digest, Domain};
+use crate::member::{InvalidName, validate_name};
+use crate::policy::Policy;
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Bytes as hexadecimal text in JSON.
+mod hex_list {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(list: &[Vec<u8>], serializer: S) -> Result<S::Ok, S::Error> {
+        list.iter()
+            .map(hex::encode)
+            .collect::<Vec<_>>()
+            .serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
+        Vec::<String>::deserialize(deserializer)?
+            .iter()
+            .map(|text| hex::decode(text).map_err(serde::de::Error::custom))
+            .collect()
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A name is not a name.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// Two things that must differ are the same.
+    #[error("{what} `{name}` stands twice in the configuration")]
+    Twice {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Something that must be there is not.
+    #[error("{0}")]
+    Missing(String),
+    /// A limit is outside its range.
+    #[error("limit `{name}` is {value}, it must be from {min} to {max}")]
+    Limit {
+        /// Field.
+        name: &'static str,
+        /// Value found.
+        value: u64,
+        /// Smallest allowed.
+        min: u64,
+        /// Largest allowed.
+        max: u64,
+    },
+}
+
+/// The peer an actor runs.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Name in its certificate.
+    pub name: String,
+    /// Raft node id; a replaced disk gets a new one.
+    pub raft_id: u64,
+    /// `host:port` that other peers and clients reach it at.
+    pub address: String,
+}
+
+/// A member organisation.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActorConfig {
+    /// Its name.
+    pub name: String,
+    /// DER bytes of its certificate authorities.
+    #[serde(with = "hex_list")]
+    pub authorities: Vec<Vec<u8>>,
+    /// Its peer; an actor without one submits and reads through others'.
+    pub peer: Option<PeerConfig>,
+    /// Whether its peer votes and endorses.
+    pub voting: bool,
+}
+
+/// An active chaincode.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChaincodeDefinition {
+    /// Name that calls use.
+    pub name: String,
+    /// Version, for people.
+    pub version: String,
+    /// Digest of the component ([`Domain::Chaincode`]).
+    pub digest: Digest,
+}
+
+/// What executes chaincode: peers with another engine refuse to execute and endorse.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineProfile {
+    /// Name and version of the engine.
+    pub engine: String,
+    /// Processor architecture: stack use of compiled code depends on it.
+    pub architecture: String,
+    /// Digest of every setting that can change a result.
+    pub configuration: Digest,
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $default:literal, $min:literal..=$max:literal;)*) => {
+        /// Bounds that every peer enforces alike.
+        #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Limits { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl Limits {
+            fn check(&self) -> Result<(), ConfigError> {
+                $(if !($min..=$max).contains(&self.$name) {
+                    return Err(ConfigError::Limit { name: stringify!($name), value: self.$name, min: $min, max: $max });
+                })*
+                Ok(())
+            }
+        }
+    };
+}
+
+limits! {
+    /// Most transactions in a block.
+    block_max_transactions: 1000, 1..=100_000;
+    /// Most bytes of envelopes in a block.
+    block_max_bytes: 2_097_152, 65_536..=33_554_432;
+    /// Longest time a transaction waits for its block to fill, milliseconds; 0 cuts at once.
+    block_timeout_ms: 0, 0..=60_000;
+    /// Most transactions in a batch.
+    batch_max_transactions: 500, 1..=100_000;
+    /// Most bytes in a batch.
+    batch_max_bytes: 1_048_576, 1024..=16_777_216;
+    /// Most bytes of one call's argument.
+    argument_max_bytes: 262_144, 256..=4_194_304;
+    /// Blocks applied beyond the last final one before the leader stops cutting.
+    max_unfinal_blocks: 64, 1..=4096;
+    /// How far a block's time may be ahead of a follower's clock, milliseconds.
+    clock_drift_ms: 5000, 10..=3_600_000;
+    /// Events whose engine time is further from block time are marked late, milliseconds.
+    collection_window_ms: 60_000, 1000..=86_400_000;
+    /// Most blocks a signed request may lie ahead of its last height.
+    request_lifetime_blocks: 100_000, 1..=10_000_000;
+    /// Fuel of one call.
+    fuel_per_call: 50_000_000, 100_000..=10_000_000_000;
+    /// Linear memory of a contract, bytes.
+    contract_memory_bytes: 33_554_432, 1_048_576..=1_073_741_824;
+    /// Most bytes a call may return.
+    output_max_bytes: 65_536, 256..=4_194_304;
+    /// Most bytes a query may return.
+    query_output_max_bytes: 4_194_304, 4096..=67_108_864;
+    /// Most writes of one call.
+    writes_per_call: 256, 1..=65_536;
+    /// Most bytes written by one call.
+    write_bytes_per_call: 1_048_576, 1024..=16_777_216;
+    /// Most bytes of a chaincode component.
+    component_max_bytes: 4_194_304, 1024..=67_108_864;
+}
+
+/// The configuration of a network at some height.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The network's name: the trust domain of its SPIFFE ids.
+    pub network: String,
+    /// Members, sorted by name.
+    pub actors: Vec<ActorConfig>,
+    /// Digests of revoked certificates.
+    pub revoked: BTreeSet<Digest>,
+    /// Endorsements that make a block final.
+    pub finality: Policy,
+    /// Approvals that change chaincode and configuration.
+    pub lifecycle: Policy,
+    /// Bounds.
+    pub limits: Limits,
+    /// Active chaincodes, sorted by name.
+    pub chaincodes: Vec<ChaincodeDefinition>,
+    /// What executes them.
+    pub engine: EngineProfile,
+}
+
+impl Canonical for NetworkConfig {
+    const WHAT: &'static str = "network configuration";
+}
+
+impl NetworkConfig {
+    /// Commitment to the configuration.
+    pub fn root(&self) -> Digest {
+        self.digest_as(Domain::Config)
+    }
+
+    /// An actor by name.
+    pub fn actor(&self, name: &str) -> Option<&ActorConfig> {
+        self.actors.iter().find(|actor| actor.name == name)
+    }
+
+    /// An active chaincode by name.
+    pub fn chaincode(&self, name: &str) -> Option<&ChaincodeDefinition> {
+        self.chaincodes.iter().find(|chaincode| chaincode.name == name)
+    }
+
+    /// The actors that vote, with their peers.
+    pub fn voters(&self) -> impl Iterator<Item = (&ActorConfig, &PeerConfig)> {
+        self.actors
+            .iter()
+            .filter(|actor| actor.voting)
+            .filter_map(|a| a.peer.as_ref().map(|p| (a, p)))
+    }
+
+    /// The actor whose peer has this Raft id.
+    pub fn actor_of_raft_id(&self, id: u64) -> Option<(&ActorConfig, &PeerConfig)> {
+        self.actors
+            .iter()
+            .filter_map(|a| a.peer.as_ref().map(|p| (a, p)))
+            .find(|(_, peer)| peer.raft_id == id)
+    }
+
+    /// Checks that the configuration makes sense.
+    ///
+    /// # Errors
+    /// Bad or repeated names, repeated Raft ids, no voter, an actor without authority, a limit out of range,
+    /// a policy that can never be met.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        validate_name(&self.network)?;
+        strictly_sorted("actor", self.actors.iter().map(|actor| actor.name.as_str()))?;
+        strictly_sorted(
+            "chaincode",
+            self.chaincodes.iter().map(|chaincode| chaincode.name.as_str()),
+        )?;
+        let mut ids = BTreeSet::new();
+        for actor in &self.actors {
+            validate_name(&actor.name)?;
+            if actor.authorities.is_empty() {
+                return Err(ConfigError::Missing(format!(
+                    "actor `{}` has no certificate authority",
+                    actor.name
+                )));
+            }
+            let Some(peer) = &actor.peer else { continue };
+            validate_name(&peer.name)?;
+            if !ids.insert(peer.raft_id) {
+                return Err(ConfigError::Twice {
+                    what: "Raft id",
+                    name: peer.raft_id.to_string(),
+                });
+            }
+        }
+        for chaincode in &self.chaincodes {
+            validate_name(&chaincode.name)?;
+        }
+        let voters = self.voters().count();
+        for (name, policy) in [("finality", self.finality), ("lifecycle", self.lifecycle)] {
+            if voters == 0 || policy.required(voters) > voters {
+                return Err(ConfigError::Missing(format!(
+                    "the {name} policy needs {} voting actors with a peer, there are {voters}",
+                    policy.required(voters)
+                )));
+            }
+        }
+        self.limits.check()
+    }
+}
+
+/// Names must be in strict order: then none stands twice, and there is one encoding of a set.
+fn strictly_sorted<'a>(what: &'static str, names: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {
+    let names: Vec<&str> = names.collect();
+    match names.windows(2).find(|pair| pair[0] >= pair[1]) {
+        None => Ok(()),
+        Some(pair) if pair[0] == pair[1] => Err(ConfigError::Twice {
+            what,
+            name: pair[0].to_owned(),
+        }),
+        Some(pair) => Err(ConfigError::Missing(format!(
+            "{what}s must be sorted by name: `{}` stands before `{}`",
+            pair[0], pair[1]
+        ))),
+    }
+}

@@ -1,0 +1,45 @@
+//! The pure core of event2ledger: what is hashed, signed, ordered and proven, and the rules for it.
+//!
+//! Nothing here knows a clock, a random source, a disk or a network, so the same code decides on every peer,
+//! in the offline verifier and in a browser. Formats are specified in `docs/format/`.
+
+mod batch;
+mod block;
+mod canonical;
+mod certificate;
+mod code;
+mod config;
+mod genesis;
+mod hash;
+mod keys;
+mod log;
+mod map;
+mod member;
+mod merkle;
+mod policy;
+mod proposal;
+mod request;
+mod signature;
+mod vote;
+
+pub use batch::{BatchHeader, Call, SignedBatch};
+pub use block::{Block, Header, TransactionResult};
+pub use canonical::{Canonical, DecodeError};
+pub use certificate::{Certificate, CertificateError};
+pub use code::ValidationCode;
+pub use config::{
+    ActorConfig, ChaincodeDefinition, ConfigError, EngineProfile, Limits, NetworkConfig, PeerConfig,
+};
+pub use e2l_event as event;
+pub use genesis::{Approval, Genesis, GenesisError, GenesisFile};
+pub use hash::{Digest, Domain, Hasher, ParseDigestError};
+pub use keys::{KeyPrefix, StateKey};
+pub use log::{LogEntry, LogHead, Provenance};
+pub use map::StateMap;
+pub use member::{InvalidName, Member, Role, validate_name};
+pub use merkle::{InclusionProof, merkle_root};
+pub use policy::Policy;
+pub use proposal::{Envelope, EnvelopeSource, ProposalError, ProposalHeader, SignedProposal};
+pub use request::{RequestHeader, SignedRequest};
+pub use signature::{Algorithm, Signature, SignatureError, Signer};
+pub use vote::{Acknowledgement, Endorsement, SignedVote, Vote};

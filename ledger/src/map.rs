@@ -1,0 +1,198 @@
+//! The state commitment: a compact sparse Merkle tree over hashed keys (a subtree with one leaf is that
+//! leaf, an empty one is zero, as in Jellyfish Merkle trees), so that its root depends on the contents alone.
+
+use crate::hash::{Digest, Domain};
+
+type NodeId = u32;
+const EMPTY: NodeId = 0;
+
+#[derive(Debug, Clone)]
+enum Node {
+    Empty,
+    Leaf {
+        key: Digest,
+        hash: Digest,
+    },
+    Inner {
+        left: NodeId,
+        right: NodeId,
+        hash: Digest,
+    },
+}
+
+/// The tree, kept in memory; rebuilt from the state when a peer starts.
+#[derive(Debug, Clone)]
+pub struct StateMap {
+    nodes: Vec<Node>,
+    free: Vec<NodeId>,
+    root: NodeId,
+    leaves: usize,
+}
+
+impl Default for StateMap {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::Empty],
+            free: Vec::new(),
+            root: EMPTY,
+            leaves: 0,
+        }
+    }
+}
+
+/// One change: the hashed key, and the digest of its new value or `None` to remove it.
+type Change = (Digest, Option<Digest>);
+
+impl StateMap {
+    /// Commitment to the contents; zero for none.
+    pub fn root(&self) -> Digest {
+        self.hash_of(self.root)
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.leaves
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.leaves == 0
+    }
+
+    /// Applies changes and returns the new root. Of several changes to one key the last counts.
+    pub fn update(&mut self, mut changes: Vec<Change>) -> Digest {
+        changes.sort_by_key(|(key, _)| *key);
+        changes.reverse();
+        changes.dedup_by_key(|(key, _)| *key);
+        changes.reverse();
+        self.root = self.apply(self.root, 0, &changes);
+        self.root()
+    }
+
+    fn apply(&mut self, node: NodeId, depth: usize, changes: &[Change]) -> NodeId {
+        if changes.is_empty() {
+            return node;
+        }
+        match self.nodes[node as usize] {
+            Node::Empty => self.build(depth, changes),
+            Node::Leaf { key, hash } => self.apply_to_leaf(node, key, hash, depth, changes),
+            Node::Inner { left, right, .. } => {
+                let (zeros, ones) = split_at_bit(changes, depth);
+                let left = self.apply(left, depth + 1, zeros);
+                let right = self.apply(right, depth + 1, ones);
+                self.join(Some(node), left, right)
+            }
+        }
+    }
+
+    fn apply_to_leaf(
+        &mut self,
+        node: NodeId,
+        key: Digest,
+        hash: Digest,
+        depth: usize,
+        changes: &[Change],
+    ) -> NodeId {
+        let touched = changes
+            .binary_search_by_key(&key, |(changed, _)| *changed)
+            .is_ok();
+        self.release(node);
+        self.leaves -= 1;
+        if touched {
+            return self.build(depth, changes);
+        }
+        self.build_beside(Some((key, hash)), depth, changes)
+    }
+
+    /// A subtree with the changes' new values.
+    fn build(&mut self, depth: usize, changes: &[Change]) -> NodeId {
+        self.build_beside(None, depth, changes)
+    }
+
+    /// A subtree with the changes' new values and, beside them, a leaf that was there.
+    fn build_beside(
+        &mut self,
+        present: Option<(Digest, Digest)>,
+        depth: usize,
+        changes: &[Change],
+    ) -> NodeId {
+        let mut additions = changes.iter().filter(|(_, value)| value.is_some());
+        let (first, second) = (additions.next(), additions.next());
+        match (present, first, second) {
+            (None, None, _) => EMPTY,
+            (Some((key, hash)), None, _) => self.leaf(key, hash),
+            (None, Some((key, Some(value))), None) => self.leaf(*key, Domain::MapLeaf.hash_pair(key, value)),
+            _ => {
+                let (zeros, ones) = split_at_bit(changes, depth);
+                let (zero_leaf, one_leaf) = match present {
+                    Some(leaf) if bit(&leaf.0, depth) => (None, Some(leaf)),
+                    other => (other, None),
+                };
+                let left = self.build_beside(zero_leaf, depth + 1, zeros);
+                let right = self.build_beside(one_leaf, depth + 1, ones);
+                self.join(None, left, right)
+            }
+        }
+    }
+
+    /// An inner node over two subtrees, or the subtree itself where it is the only leaf or nothing.
+    fn join(&mut self, reuse: Option<NodeId>, left: NodeId, right: NodeId) -> NodeId {
+        let collapsed = match (&self.nodes[left as usize], &self.nodes[right as usize]) {
+            (Node::Empty, Node::Empty) => Some(EMPTY),
+            (Node::Empty, Node::Leaf { .. }) => Some(right),
+            (Node::Leaf { .. }, Node::Empty) => Some(left),
+            _ => None,
+        };
+        if let Some(node) = collapsed {
+            if let Some(old) = reuse {
+                self.release(old);
+            }
+            return node;
+        }
+        let hash = Domain::MapNode.hash_pair(&self.hash_of(left), &self.hash_of(right));
+        let inner = Node::Inner { left, right, hash };
+        match reuse {
+            Some(id) => {
+                self.nodes[id as usize] = inner;
+                id
+            }
+            None => self.allocate(inner),
+        }
+    }
+
+    fn leaf(&mut self, key: Digest, hash: Digest) -> NodeId {
+        self.leaves += 1;
+        self.allocate(Node::Leaf { key, hash })
+    }
+
+    fn allocate(&mut self, node: Node) -> NodeId {
+        if let Some(id) = self.free.pop() {
+            self.nodes[id as usize] = node;
+            return id;
+        }
+        self.nodes.push(node);
+        // Four billion nodes are 300 GiB: memory ends before the index does.
+        (self.nodes.len() - 1) as NodeId
+    }
+
+    fn release(&mut self, node: NodeId) {
+        self.nodes[node as usize] = Node::Empty;
+        self.free.push(node);
+    }
+
+    fn hash_of(&self, node: NodeId) -> Digest {
+        match &self.nodes[node as usize] {
+            Node::Empty => Digest::ZERO,
+            Node::Leaf { hash, .. } | Node::Inner { hash, .. } => *hash,
+        }
+    }
+}
+
+fn bit(key: &Digest, depth: usize) -> bool {
+    key.0[depth / 8] & (0x80 >> (depth % 8)) != 0
+}
+
+/// Sorted changes fall into those with a zero at `depth`, then those with a one.
+fn split_at_bit(changes: &[Change], depth: usize) -> (&[Change], &[Change]) {
+    changes.split_at(changes.partition_point(|(key, _)| !bit(key, depth)))
+}

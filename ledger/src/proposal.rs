@@ -1,0 +1,273 @@
+//! What a leader orders: a signed, chained list of envelopes.
+
+use crate::batch::SignedBatch;
+use crate::canonical::Canonical;
+use crate::config::Limits;
+use crate::hash::{Digest, Domain};
+use crate::member::Member;
+use crate::merkle::merkle_root;
+use crate::request::SignedRequest;
+use crate::signature::{Signature, Signer};
+use borsh::{BorshDeserialize, BorshSerialize};
+
+/// A signed statement of a sender, as it stands in a proposal.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Envelope {
+    /// By a collector.
+    Batch(SignedBatch),
+    /// By an admin or client.
+    Request(SignedRequest),
+}
+
+impl Canonical for Envelope {
+    const WHAT: &'static str = "envelope";
+}
+
+/// Whose statement an envelope is and how it is told from the sender's others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EnvelopeSource {
+    /// A batch: sender, incarnation, sequence.
+    Batch(Member, u64, u64),
+    /// A request, by its transaction id.
+    Request(Digest),
+}
+
+impl Envelope {
+    /// What its signature covers.
+    pub fn signed_digest(&self) -> Digest {
+        match self {
+            Self::Batch(batch) => batch.header.digest(),
+            Self::Request(request) => request.header.digest(),
+        }
+    }
+
+    /// Its signature.
+    pub fn signature(&self) -> &Signature {
+        match self {
+            Self::Batch(batch) => &batch.signature,
+            Self::Request(request) => &request.signature,
+        }
+    }
+
+    /// Who claims to have signed it.
+    pub fn sender(&self) -> &Member {
+        match self {
+            Self::Batch(batch) => &batch.header.sender,
+            Self::Request(request) => &request.header.sender,
+        }
+    }
+
+    /// The network it was signed for.
+    pub fn network(&self) -> &Digest {
+        match self {
+            Self::Batch(batch) => &batch.header.network,
+            Self::Request(request) => &request.header.network,
+        }
+    }
+
+    /// How it is told from the sender's others.
+    pub fn source(&self) -> EnvelopeSource {
+        match self {
+            Self::Batch(batch) => {
+                let header = &batch.header;
+                EnvelopeSource::Batch(header.sender.clone(), header.incarnation, header.sequence)
+            }
+            Self::Request(request) => EnvelopeSource::Request(request.header.transaction_id()),
+        }
+    }
+
+    /// Digest of statement and signature: a leaf of the block's data root.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Domain::Envelope.hasher();
+        let written = (&self.signed_digest(), self.signature()).serialize(&mut hasher);
+        debug_assert!(written.is_ok(), "a hasher accepts every byte");
+        hasher.finish()
+    }
+
+    /// Number of transactions.
+    pub fn transactions(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.calls.len(),
+            Self::Request(_) => 1,
+        }
+    }
+
+    /// Bytes that count against size limits.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.size(),
+            Self::Request(request) => request.call.size() + 512,
+        }
+    }
+
+    /// Whether the header describes the calls, and all of it is within the limits.
+    pub fn is_well_formed(&self, limits: &Limits) -> bool {
+        let fits = |call: &crate::batch::Call| call.argument.len() as u64 <= limits.argument_max_bytes;
+        match self {
+            Self::Batch(batch) => {
+                !batch.calls.is_empty()
+                    && batch.calls.len() as u64 <= limits.batch_max_transactions
+                    && batch.size() as u64 <= limits.batch_max_bytes
+                    && batch.calls.iter().all(fits)
+                    && batch.is_consistent()
+            }
+            Self::Request(request) => fits(&request.call) && request.call.digest() == request.header.call,
+        }
+    }
+}
+
+/// What the leader's signature covers. It has no log index: Raft assigns it at the append.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ProposalHeader {
+    /// Hash of the genesis.
+    pub network: Digest,
+    /// The leader.
+    pub leader: Member,
+    /// Raft term in which it leads.
+    pub term: u64,
+    /// Height of the block it proposes.
+    pub height: u64,
+    /// Digest of the proposal below; of the genesis for the first.
+    pub previous: Digest,
+    /// Leader's clock, never before the previous block's time; nanoseconds since the Unix epoch.
+    pub time_nano: i64,
+    /// Merkle root over the digests of the certificates it brings.
+    pub certificates_root: Digest,
+    /// Merkle root over the envelopes' digests.
+    pub envelopes_root: Digest,
+    /// Number of envelopes.
+    pub envelopes: u32,
+}
+
+impl Canonical for ProposalHeader {
+    const WHAT: &'static str = "proposal header";
+}
+
+impl ProposalHeader {
+    /// What is signed, and what the next proposal names.
+    pub fn digest(&self) -> Digest {
+        self.digest_as(Domain::Proposal)
+    }
+}
+
+/// Why a proposal is not acceptable, whoever signed it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposalError {
+    /// Another network's.
+    #[error("the proposal is for network {0}, not for this one")]
+    OtherNetwork(Digest),
+    /// The roots do not describe the content.
+    #[error("the proposal's {0} root does not describe its content")]
+    Root(&'static str),
+    /// More than a block may hold.
+    #[error("the proposal holds {found} {what}, a block holds at most {limit}")]
+    TooLarge {
+        /// Kind of content.
+        what: &'static str,
+        /// How much there is.
+        found: u64,
+        /// How much is allowed.
+        limit: u64,
+    },
+    /// Nothing to execute.
+    #[error("the proposal is empty: empty blocks do not exist")]
+    Empty,
+}
+
+/// A proposal with its content and its leader's signature.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignedProposal {
+    /// What the signature covers.
+    pub header: ProposalHeader,
+    /// DER bytes of certificates that are not on the ledger yet and that it needs.
+    pub certificates: Vec<Vec<u8>>,
+    /// What is ordered.
+    pub envelopes: Vec<Envelope>,
+    /// By the leader.
+    pub signature: Signature,
+}
+
+impl Canonical for SignedProposal {
+    const WHAT: &'static str = "proposal";
+}
+
+impl SignedProposal {
+    /// Fills in the roots and signs.
+    pub fn sign(
+        mut header: ProposalHeader,
+        certificates: Vec<Vec<u8>>,
+        envelopes: Vec<Envelope>,
+        signer: &dyn Signer,
+    ) -> Self {
+        header.certificates_root = Self::certificates_root(&certificates);
+        header.envelopes_root = Self::envelopes_root(&envelopes);
+        header.envelopes = u32::try_from(envelopes.len()).unwrap_or(u32::MAX);
+        let signature = signer.sign(&header.digest());
+        Self {
+            header,
+            certificates,
+            envelopes,
+            signature,
+        }
+    }
+
+    fn certificates_root(certificates: &[Vec<u8>]) -> Digest {
+        merkle_root(
+            &certificates
+                .iter()
+                .map(|der| Domain::Certificate.hash(der))
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    fn envelopes_root(envelopes: &[Envelope]) -> Digest {
+        merkle_root(&envelopes.iter().map(Envelope::digest).collect::<Vec<_>>())
+    }
+
+    /// Number of transactions.
+    pub fn transactions(&self) -> usize {
+        self.envelopes.iter().map(Envelope::transactions).sum()
+    }
+
+    /// Checks network, roots and limits; signatures and chain are the caller's.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    pub fn check(&self, network: &Digest, limits: &Limits) -> Result<(), ProposalError> {
+        if self.header.network != *network {
+            return Err(ProposalError::OtherNetwork(self.header.network));
+        }
+        if self.envelopes.is_empty() {
+            return Err(ProposalError::Empty);
+        }
+        let over = |what, found: usize, limit: u64| {
+            if found as u64 <= limit {
+                return Ok(());
+            }
+            Err(ProposalError::TooLarge {
+                what,
+                found: found as u64,
+                limit,
+            })
+        };
+        // One envelope always fits, so that the two limits can be set apart.
+        if self.envelopes.len() > 1 {
+            over("transactions", self.transactions(), limits.block_max_transactions)?;
+            let size = self.envelopes.iter().map(Envelope::size).sum();
+            over("bytes", size, limits.block_max_bytes)?;
+        }
+        over(
+            "certificates",
+            self.certificates.len(),
+            self.envelopes.len() as u64 + 1,
+        )?;
+        if self.header.certificates_root != Self::certificates_root(&self.certificates) {
+            return Err(ProposalError::Root("certificates"));
+        }
+        let described = usize::try_from(self.header.envelopes) == Ok(self.envelopes.len());
+        if !described || self.header.envelopes_root != Self::envelopes_root(&self.envelopes) {
+            return Err(ProposalError::Root("envelopes"));
+        }
+        Ok(())
+    }
+}
