@@ -1,1 +1,53 @@
-//! .
+//! The wire of event2ledger: gRPC over mutual TLS.
+//!
+//! - [`wire`]: the generated messages and services.
+//! - [`connect`], [`connect_lazy`]: one channel to one peer, whose certificate must be the expected one.
+//! - [`LedgerClient`]: the `Ledger` service over several peers, with failover.
+//! - [`TlsIncoming`], [`serve`]: the accepting side, which survives what the network throws at it.
+//! - [`EventRecord`]: an event of the ledger as every output shows it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod admission;
+mod backoff;
+mod caller;
+mod channel;
+mod client;
+mod connection;
+mod error;
+mod events;
+mod failover;
+mod handshakes;
+mod incoming;
+mod link;
+mod options;
+mod record;
+mod remedy;
+mod serve;
+mod status;
+mod submit;
+mod tls_reason;
+mod transport;
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+pub mod wire;
+
+pub use caller::{Caller, caller};
+pub use channel::{Target, connect, connect_lazy};
+pub use client::LedgerClient;
+pub use connection::TlsConnection;
+pub use error::ClientError;
+pub use events::EventStream;
+pub use incoming::{IncomingLimits, TlsIncoming};
+pub use link::PeerAddress;
+pub use options::ClientOptions;
+pub use record::{EventRecord, RecordError};
+pub use remedy::refusal_remedy;
+pub use serve::{MAX_MESSAGE_BYTES, ledger_server, peering_server, serve, server};
+pub use status::{refusal, refusal_status, status_refusal};
+pub use submit::{Outcome, SubmitReceiver, SubmitSender, SubmitStream};

@@ -1,1 +1,20 @@
-//! .
+//! Who is who, on disk and on the wire: actors' certificate authorities, members' keys, a new network's files,
+//! and TLS that trusts exactly the members of the configuration in force.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod authority;
+mod error;
+mod file_identity;
+mod files;
+mod network;
+mod tls;
+mod trust;
+
+pub use authority::{Authority, Issued, Validity};
+pub use error::IdentityError;
+pub use file_identity::FileIdentity;
+pub use files::{write_public, write_secret};
+pub use network::{ActorPlan, ChaincodePlan, NetworkPlan, create_network};
+pub use tls::{client_config, server_config};
+pub use trust::{ExpectedPeer, StaticTrust, Trust};

@@ -3,6 +3,7 @@
 //! Nothing here knows a clock, a random source, a disk or a network, so the same code decides on every peer,
 //! in the offline verifier and in a browser. Formats are specified in `docs/format/`.
 
+mod admission;
 mod batch;
 mod block;
 mod canonical;
@@ -22,6 +23,7 @@ mod request;
 mod signature;
 mod vote;
 
+pub use admission::{Refused, SenderHead, check_envelope, check_signature};
 pub use batch::{BatchHeader, Call, SignedBatch};
 pub use block::{Block, Header, TransactionResult};
 pub use canonical::{Canonical, DecodeError};

@@ -1,1 +1,18 @@
-//! .
+//! Executes an ordered proposal: judges every envelope, runs every transaction in the contract's component,
+//! and produces the same block on every peer. Knows no clock and no network; the state below comes from the
+//! store, the time from the proposal.
+
+mod error;
+mod executor;
+mod host;
+mod overlay;
+mod proposal_check;
+mod query;
+mod signatures;
+
+pub use error::ExecutionError;
+pub use executor::{Components, Execution, Executor};
+pub use overlay::Writes;
+pub use proposal_check::{ChainTip, VoidProposal, check_chain, check_proposal};
+pub use query::{QueryError, QueryRunner};
+pub use signatures::SignatureCache;

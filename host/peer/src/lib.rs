@@ -1,1 +1,40 @@
-//! .
+//! The daemon an actor runs: takes envelopes, orders them with the other actors' peers, executes, endorses,
+//! stores and serves them.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Peer`] | puts everything together |
+//! | `node` | what the parts share |
+//! | `admission`, `pool`, `forwarder`, `proposer` | an envelope's way to the leader's proposal |
+//! | `application`, `chain`, `chain_thread`, `catch_up` | a proposal's way to a block |
+//! | `finality`, `vote_log`, `votes_in`, `announcer` | a block's way to finality |
+//! | `api`, `waiters`, `chain_query` | what callers see |
+//! | `links` | connections to other peers |
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod admission;
+mod announcer;
+mod api;
+mod application;
+mod catch_up;
+mod chain;
+mod chain_query;
+mod chain_thread;
+mod components;
+mod finality;
+mod forwarder;
+mod links;
+mod node;
+mod options;
+mod peer;
+mod pool;
+mod proposer;
+mod vote_log;
+mod votes_in;
+mod waiters;
+
+pub use finality::{Divergence, Finality, SUSPECT_AFTER};
+pub use options::{OptionsError, PeerOptions, RaftTimings};
+pub use peer::{Peer, my_engine_profile};
+pub use pool::PoolOptions;

@@ -1,1 +1,32 @@
-//! .
+//! Durable storage of a peer, in two RocksDB databases: [`RaftLog`] holds what Raft needs before a block is
+//! applied, [`LedgerStore`] holds blocks, state and indexes.
+//!
+//! Rules of the house: a record carries a checksum over its own place and content; corruption is an error
+//! that names the record and the remedy, never "nothing there"; the first write or sync that fails stops all
+//! writing for good, because nobody knows any more what is on the disk.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod columns;
+mod database;
+mod error;
+mod ledger_store;
+mod log_read;
+mod options;
+mod raft_log;
+mod records;
+mod seal;
+mod sign_once;
+mod snapshot;
+mod view;
+mod votes;
+mod write;
+
+pub use error::StoreError;
+pub use ledger_store::{LedgerStore, Tip};
+pub use options::StoreOptions;
+pub use raft_log::RaftLog;
+pub use sign_once::{SignOnceError, SignRecord, Signed, Statement};
+pub use view::{BatchPlace, View};
+pub use votes::ActorVote;
+pub use write::{BlockWrite, LogAppend, LogValue};

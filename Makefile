@@ -1,0 +1,48 @@
+# `make demo` runs event2ledger, `make test` tests it. Each brings what it needs.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# rustup's directory, for shells that were open before it was installed.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help setup build chaincode demo test check fmt bench
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what building needs (Debian packages, Rust toolchain, WebAssembly target)
+	@scripts/setup.sh
+
+build: ## build the programs and the contract (the first time 15 to 25 minutes on two cores)
+	cargo build --workspace --bins --locked
+	@$(MAKE) --no-print-directory chaincode
+
+chaincode: ## build the contract to $(TARGET)/chaincode/eventdb.wasm
+	cargo build --workspace --bins --locked
+	$(TARGET)/debug/e2l-chaincode-builder chaincode/eventdb -o $(TARGET)/chaincode/eventdb.wasm
+
+demo: setup build ## run three actors' peers and a collector on this machine; Ctrl-C stops them
+	$(TARGET)/debug/e2l demo
+
+test: ## build and run all tests, on real Docker engines (installs Debian's docker.io where none is)
+	@scripts/setup.sh --tests
+	@$(MAKE) --no-print-directory build
+	@scripts/test.sh
+
+check: ## format, lints, dependency rules and the tests that take seconds
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	scripts/arrows.sh
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
+	    else echo 'check: cargo-deny is not installed: licenses and sources were not checked (cargo install cargo-deny)'; fi
+	@if command -v python3 >/dev/null; then python3 docs/format/check_vectors.py; \
+	    else echo 'check: python3 is not installed: the format vectors were not checked from outside'; fi
+	@scripts/test.sh --fast
+
+fmt: ## format the code
+	cargo fmt --all
+
+bench: setup build ## run the benchmark on this machine
+	$(TARGET)/debug/e2l bench

@@ -1,0 +1,292 @@
+//! `e2l chaincode`: what contracts there are, and calls to them.
+
+use crate::commands::argument::{ArgumentArgs, Encoding};
+use crate::error::{CliError, CliResult};
+use crate::output::{Cell, Column, Format, Listing, Style, Table};
+use crate::session::Session;
+use e2l_client::wire;
+use e2l_ledger::{Call, Digest, Envelope, Role, SignedRequest, ValidationCode};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What to do with chaincode.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum ChaincodeCommand {
+    /// Active chaincodes and their functions
+    List,
+    /// Call a function that changes the ledger, signed by the actor's admin; waits until it is final
+    ///
+    /// Exit code 1 if its validation code is not VALID.
+    Invoke(CallArgs),
+    /// Call a function that reads, at the last final height
+    Query(CallArgs),
+    /// Build a contract's source into a component; the same source gives the same bytes
+    Build(BuildArgs),
+}
+
+/// A call.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CallArgs {
+    /// The function; `e2l chaincode list` shows them
+    pub function: String,
+    #[command(flatten)]
+    argument: ArgumentArgs,
+    /// The chaincode; may be left out where only one is active
+    #[arg(long, value_name = "NAME")]
+    pub chaincode: Option<String>,
+}
+
+/// A build.
+#[derive(Debug, Clone, clap::Args)]
+pub struct BuildArgs {
+    /// Directory of the contract's crate
+    #[arg(default_value = "chaincode/eventdb")]
+    pub source: PathBuf,
+    /// The component to write
+    #[arg(long, value_name = "FILE", default_value = "target/chaincode/eventdb.wasm")]
+    pub out: PathBuf,
+}
+
+impl ChaincodeCommand {
+    /// The role in which the call is made.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Invoke(_) => Role::Admin,
+            _ => Role::Client,
+        }
+    }
+}
+
+/// Runs a command that talks to a peer.
+///
+/// # Errors
+/// No peer answers, there is no such function, or the call is refused.
+pub async fn run(session: &Session, command: &ChaincodeCommand) -> CliResult<()> {
+    match command {
+        ChaincodeCommand::List => list(session).await,
+        ChaincodeCommand::Invoke(args) => invoke(session, args).await,
+        ChaincodeCommand::Query(args) => query(session, args).await,
+        ChaincodeCommand::Build(args) => build(args, session.format()),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct FunctionView {
+    chaincode: String,
+    version: String,
+    digest: String,
+    function: String,
+    kind: String,
+    argument: String,
+    summary: String,
+}
+
+async fn list(session: &Session) -> CliResult<()> {
+    let reply = session.client().chaincodes().await?;
+    let mut items = Vec::new();
+    let mut table = Table::new([
+        Column::new("CHAINCODE"),
+        Column::new("VERSION"),
+        Column::new("DIGEST").optional(1),
+        Column::new("FUNCTION"),
+        Column::new("KIND"),
+        Column::new("ARGUMENT"),
+        Column::new("SUMMARY").shrink(20),
+    ]);
+    for chaincode in &reply.chaincodes {
+        for function in &chaincode.functions {
+            let digest = hex::encode(&chaincode.digest);
+            table.push(vec![
+                Cell::new(&chaincode.name, Style::Bold),
+                (&chaincode.version).into(),
+                Cell::new(digest.get(..12).unwrap_or(&digest), Style::Dim),
+                Cell::new(&function.name, Style::Accent),
+                (&function.kind).into(),
+                (&function.argument).into(),
+                (&function.summary).into(),
+            ]);
+            items.push(FunctionView {
+                chaincode: chaincode.name.clone(),
+                version: chaincode.version.clone(),
+                digest,
+                function: function.name.clone(),
+                kind: function.kind.clone(),
+                argument: function.argument.clone(),
+                summary: function.summary.clone(),
+            });
+        }
+    }
+    let columns = ["chaincode", "version", "digest", "function", "kind", "argument", "summary"];
+    let listing = Listing {
+        columns: &columns,
+        items: &items,
+        table,
+    };
+    listing.print(session.format())?;
+    session.note(&format!("as of height {}", reply.height));
+    Ok(())
+}
+
+/// Finds the function, and encodes the argument as it describes.
+async fn prepare(session: &Session, args: &CallArgs, kind: &str) -> CliResult<(String, Vec<u8>)> {
+    let active = session.client().chaincodes().await?.chaincodes;
+    let chaincode = choose(&active, args.chaincode.as_deref())?;
+    let named = chaincode.functions.iter().find(|function| function.name == args.function);
+    let function = named.filter(|function| function.kind == kind).ok_or_else(|| {
+        if named.is_some() {
+            let other = if kind == "query" { "invoke" } else { "query" };
+            return CliError::usage(
+                format!("`{}` is not a function to {kind}", args.function),
+                format!("use `e2l chaincode {other} {}`", args.function),
+            );
+        }
+        let known = chaincode.functions.iter().filter(|function| function.kind == kind);
+        let known: Vec<&str> = known.map(|function| function.name.as_str()).collect();
+        CliError::usage(
+            format!("chaincode `{}` has no function `{}`", chaincode.name, args.function),
+            format!("call one of: {}", known.join(", ")),
+        )
+    })?;
+    let encoding = Encoding::parse(&function.argument)?;
+    Ok((chaincode.name.clone(), args.argument.encode(encoding, &args.function)?))
+}
+
+fn choose<'a>(active: &'a [wire::Chaincode], named: Option<&str>) -> CliResult<&'a wire::Chaincode> {
+    let names = || active.iter().map(|chaincode| chaincode.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (named, active) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(CliError::usage(
+            format!("{} chaincodes are active", active.len()),
+            format!("name one with --chaincode: {}", names()),
+        )),
+        (Some(name), _) => active.iter().find(|chaincode| chaincode.name == name).ok_or_else(|| {
+            CliError::usage(
+                format!("no chaincode `{name}` is active"),
+                format!("name one of: {}", names()),
+            )
+        }),
+    }
+}
+
+async fn query(session: &Session, args: &CallArgs) -> CliResult<()> {
+    let (chaincode, argument) = prepare(session, args, "query").await?;
+    let reply = session.client().query(&chaincode, &args.function, argument.into()).await?;
+    print_output(&reply.output, session.format())?;
+    session.note(&format!(
+        "as of height {}, {} UTC",
+        reply.height,
+        crate::output::stamp(reply.time_nano)
+    ));
+    Ok(())
+}
+
+/// JSON is shown as JSON, other text as it is, other bytes in hexadecimal.
+fn print_output(output: &[u8], format: Format) -> CliResult<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let parsed: Option<serde_json::Value> = serde_json::from_slice(output).ok();
+    let text = match (parsed, format) {
+        (Some(value), Format::Table | Format::Json) => format!("{value:#}"),
+        (Some(value), _) => value.to_string(),
+        (None, _) => shown(output),
+    };
+    Ok(writeln!(out, "{text}")?)
+}
+
+fn shown(output: &[u8]) -> String {
+    std::str::from_utf8(output).map_or_else(|_| hex::encode(output), str::to_owned)
+}
+
+/// What became of a call.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    tx_id: String,
+    height: u64,
+    index: u32,
+    validation_code: &'static str,
+    block_time_nano: i64,
+    output: String,
+    endorsed_by: Vec<String>,
+    voters: u32,
+}
+
+async fn invoke(session: &Session, args: &CallArgs) -> CliResult<()> {
+    let (chaincode, argument) = prepare(session, args, "invoke").await?;
+    let call = Call {
+        chaincode,
+        function: args.function.clone(),
+        argument,
+    };
+    // Half of the longest life allowed: the ledger may grow while the request travels.
+    let life = session.config().limits.request_lifetime_blocks / 2;
+    let expires_at = session.status().await?.final_height + life.max(1);
+    let nonce: [u8; 16] = rand::random();
+    let request = SignedRequest::sign(session.network(), nonce, expires_at, call, session.signer());
+    let tx_id = request.header.transaction_id();
+    let envelope = e2l_ledger::Canonical::encode(&Envelope::Request(request));
+    session.note(&format!("transaction {tx_id}: sent, waiting until it is final"));
+    let done = session.client().submit(envelope.into()).await?;
+    conclude(session, tx_id, &done)
+}
+
+fn conclude(session: &Session, tx_id: Digest, done: &wire::Final) -> CliResult<()> {
+    let number = done.codes.first().copied();
+    let code = ValidationCode::ALL.iter().copied().find(|code| Some(*code as u8) == number).ok_or_else(|| {
+        CliError::not_proven(
+            format!("transaction {tx_id} is final at height {} with a code that this release does not know", done.height),
+            "run the release of e2l that the peer runs",
+        )
+    })?;
+    let outcome = Outcome {
+        tx_id: tx_id.to_string(),
+        height: done.height,
+        index: done.first_index,
+        validation_code: code.as_str(),
+        block_time_nano: done.block_time_nano,
+        output: done.outputs.first().map_or_else(String::new, |output| shown(output)),
+        endorsed_by: done.endorsed_by.clone(),
+        voters: done.voters,
+    };
+    print_outcome(session, &outcome)?;
+    if code == ValidationCode::Valid {
+        return Ok(());
+    }
+    Err(CliError::refused(
+        format!("the transaction is on the ledger as {code}, without effect: {}", outcome.output),
+        code.remedy(),
+    ))
+}
+
+fn print_outcome(session: &Session, outcome: &Outcome) -> CliResult<()> {
+    let good = outcome.validation_code == ValidationCode::Valid.as_str();
+    let mut table = Table::new([
+        Column::new("HEIGHT").right(),
+        Column::new("INDEX").right(),
+        Column::new("CODE"),
+        Column::new("ENDORSED"),
+        Column::new("OUTPUT").shrink(10),
+    ]);
+    table.push(vec![
+        outcome.height.to_string().into(),
+        outcome.index.to_string().into(),
+        Cell::new(outcome.validation_code, if good { Style::Good } else { Style::Bad }),
+        format!("{} of {}: {}", outcome.endorsed_by.len(), outcome.voters, outcome.endorsed_by.join(" ")).into(),
+        (&outcome.output).into(),
+    ]);
+    let columns = [
+        "tx_id",
+        "height",
+        "index",
+        "validation_code",
+        "block_time_nano",
+        "output",
+        "endorsed_by",
+        "voters",
+    ];
+    let listing = Listing {
+        columns: &columns,
+        items: std::slice::from_ref(outcome),
+        table,
+    };
+    listing.print_one(session.format())
+}

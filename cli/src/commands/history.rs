@@ -1,0 +1,251 @@
+//! `e2l history`: one container's or service's whole life.
+
+use crate::error::{CliError, CliResult};
+use crate::event_view::{Oddities, action_style, particulars};
+use crate::output::{Cell, Column, Listing, Style, Table, short_id, stamp};
+use crate::session::Session;
+use e2l_client::{EventRecord, wire};
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Entries asked for at a time; the contract may send fewer.
+const PAGE: u64 = 500;
+/// Objects that are listed when a name stands for several.
+const MAX_CANDIDATES: usize = 10;
+
+/// Whose life.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HistoryArgs {
+    /// Id, unique prefix of an id, or name of a container or service
+    pub id: String,
+    /// The chaincode that keeps it; may be left out where only one is active
+    #[arg(long, value_name = "NAME")]
+    pub chaincode: Option<String>,
+}
+
+/// A page of `getHistory`.
+#[derive(Debug, Deserialize)]
+struct Page {
+    total: u64,
+    from: u64,
+    events: Vec<Value>,
+}
+
+/// A whole history.
+struct History {
+    events: Vec<Value>,
+    height: u64,
+    time_nano: i64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Nothing of that name is on the ledger, or several are; the answer is incomplete; no peer answers.
+pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
+    let chaincode = chaincode(session, args)?;
+    let (id, history) = match read(session, &chaincode, &args.id).await? {
+        history if !history.events.is_empty() => (args.id.clone(), history),
+        _ => {
+            let id = resolve(session, &args.id).await?;
+            let history = read(session, &chaincode, &id).await?;
+            (id, history)
+        }
+    };
+    print(session, &id, &history)
+}
+
+fn chaincode(session: &Session, args: &HistoryArgs) -> CliResult<String> {
+    let active = &session.config().chaincodes;
+    match (&args.chaincode, active.as_slice()) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, [only]) => Ok(only.name.clone()),
+        (None, _) => Err(CliError::usage(
+            format!("{} chaincodes are active", active.len()),
+            "name one with --chaincode; `e2l chaincode list` shows them",
+        )),
+    }
+}
+
+/// Reads page after page until all entries are there.
+async fn read(session: &Session, chaincode: &str, id: &str) -> CliResult<History> {
+    let mut history = History {
+        events: Vec::new(),
+        height: 0,
+        time_nano: 0,
+    };
+    loop {
+        let from = history.events.len() as u64;
+        let argument = json!({ "id": id, "from": from, "limit": PAGE }).to_string();
+        let reply = session.client().query(chaincode, "getHistory", argument.into_bytes().into()).await?;
+        let page: Page = serde_json::from_slice(&reply.output).map_err(|error| {
+            CliError::usage(
+                format!("chaincode `{chaincode}` answers getHistory in another form: {error}"),
+                "use `e2l chaincode query getHistory`, which shows any answer",
+            )
+        })?;
+        (history.height, history.time_nano) = (reply.height, reply.time_nano);
+        check(&page, from, id)?;
+        history.events.extend(page.events);
+        if history.events.len() as u64 >= page.total {
+            return Ok(history);
+        }
+    }
+}
+
+/// A page must go on where the last ended, and bring something while anything is left.
+fn check(page: &Page, from: u64, id: &str) -> CliResult<()> {
+    let count = page.events.len() as u64;
+    let stalls = count == 0 && from < page.total;
+    if page.from == from && !stalls && from + count <= page.total {
+        return Ok(());
+    }
+    Err(CliError::not_proven(
+        format!(
+            "the history of {id} is incomplete: entries from {from} were asked for, {count} from {} came, of {}",
+            page.from, page.total
+        ),
+        "ask another actor's peer with --actor NAME, and compare",
+    ))
+}
+
+/// Objects that the given text may stand for: id, with the newest event's time and the name.
+async fn resolve(session: &Session, text: &str) -> CliResult<String> {
+    let mut found: BTreeMap<String, (i64, String)> = BTreeMap::new();
+    for kind in ["container", "service"] {
+        let mut filter = wire::EventFilter::default();
+        match kind {
+            "container" => filter.container = text.to_owned(),
+            _ => filter.service = text.to_owned(),
+        }
+        filter.r#type = kind.to_owned();
+        let request = wire::EventsRequest {
+            filter: Some(filter),
+            ..wire::EventsRequest::default()
+        };
+        let mut stream = session.events(request).await?;
+        while let Some(reply) = stream.next().await {
+            for event in reply?.events {
+                let event = EventRecord::try_from(event)
+                    .map_err(|error| CliError::usage(error, "run the release of e2l that the peer runs"))?;
+                let name = event.attributes.get("name").cloned().unwrap_or_default();
+                found.insert(event.actor_id, (event.time_nano, name));
+            }
+        }
+    }
+    choose(text, found)
+}
+
+fn choose(text: &str, found: BTreeMap<String, (i64, String)>) -> CliResult<String> {
+    if found.is_empty() {
+        return Err(CliError::refused(
+            format!("nothing on the ledger has the id or name `{text}`"),
+            "`e2l events` shows ids and names; an event may need a moment until it is final",
+        ));
+    }
+    if found.len() == 1
+        && let Some(id) = found.keys().next()
+    {
+        return Ok(id.clone());
+    }
+    let mut newest: Vec<_> = found.iter().map(|(id, (time, name))| (*time, id, name)).collect();
+    newest.sort_by(|a, b| b.cmp(a));
+    let shown = newest.iter().take(MAX_CANDIDATES).map(|(time, id, name)| {
+        format!("\n       {}  {}  last event {} UTC", short_id(id), crate::output::sanitise(name), stamp(*time))
+    });
+    let mut list: String = shown.collect();
+    if newest.len() > MAX_CANDIDATES {
+        list.push_str(&format!("\n       and {} more", newest.len() - MAX_CANDIDATES));
+    }
+    Err(CliError::refused(
+        format!("`{text}` stands for {} objects:{list}", found.len()),
+        "give the id of the one you mean",
+    ))
+}
+
+const FIELDS: [&str; 21] = crate::event_view::EVENT_FIELDS;
+
+fn print(session: &Session, id: &str, history: &History) -> CliResult<()> {
+    let mut table = Table::new([
+        Column::new("TIME (UTC)"),
+        Column::new("ACTION").shrink(8),
+        Column::new("DETAILS").shrink(12),
+        Column::new("COLLECTOR").shrink(10).optional(1),
+        Column::new("HEIGHT").right(),
+        Column::new("TRANSACTION").shrink(12),
+    ]);
+    for event in &history.events {
+        table.push(row(event));
+    }
+    let listing = Listing {
+        columns: &FIELDS,
+        items: &history.events,
+        table,
+    };
+    listing.print(session.format())?;
+    let count = history.events.len();
+    session.note(&format!(
+        "{id}: all {count} events, as of height {}, {} UTC",
+        history.height,
+        stamp(history.time_nano)
+    ));
+    Ok(())
+}
+
+fn row(event: &Value) -> Vec<Cell> {
+    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+    let number = |key: &str| event.get(key).and_then(Value::as_i64).unwrap_or_default();
+    let attribute = |key: &str| event.get("attributes").and_then(|all| all.get(key)).and_then(Value::as_str);
+    let oddities = Oddities {
+        code: event.get("validation_code").and_then(Value::as_str).unwrap_or("VALID"),
+        observed: event.get("observed").and_then(Value::as_str).unwrap_or("observed"),
+        late_ms: event.get("late").and_then(Value::as_bool).filter(|late| *late).map(|_| number("delay_ms")),
+    };
+    let action = text("action");
+    vec![
+        Cell::new(stamp(number("time_nano")), Style::Dim),
+        Cell::new(action, action_style(action)),
+        Cell::from(particulars(&oddities, &attribute)),
+        Cell::new(format!("{}/{}", text("actor"), text("sender")), Style::Dim),
+        Cell::from(number("height").to_string()),
+        Cell::new(text("tx_id"), Style::Accent),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(total: u64, from: u64, count: usize) -> Page {
+        Page {
+            total,
+            from,
+            events: vec![Value::Null; count],
+        }
+    }
+
+    #[test]
+    fn pages_must_follow_each_other() {
+        assert!(check(&page(5, 0, 3), 0, "x").is_ok());
+        assert!(check(&page(5, 3, 2), 3, "x").is_ok());
+        assert!(check(&page(0, 0, 0), 0, "x").is_ok());
+        for (wrong, from) in [(page(5, 1, 3), 0), (page(5, 3, 0), 3), (page(5, 3, 3), 3)] {
+            assert_eq!(check(&wrong, from, "x").unwrap_err().exit(), crate::Exit::NotProven);
+        }
+    }
+
+    #[test]
+    fn a_name_of_several_objects_lists_them() {
+        let one: BTreeMap<_, _> = [("a1".to_owned(), (1, "web".to_owned()))].into();
+        assert_eq!(choose("a", one.clone()).unwrap(), "a1");
+        let mut two = one;
+        two.insert("a2".to_owned(), (2, "web".to_owned()));
+        let error = choose("web", two).unwrap_err();
+        let text = error.to_string();
+        assert!(text.find("a2") < text.find("a1"), "newest first: {text}");
+        assert_eq!(error.exit(), crate::Exit::Refused);
+        assert_eq!(choose("x", BTreeMap::new()).unwrap_err().exit(), crate::Exit::Refused);
+    }
+}

@@ -1,0 +1,10 @@
+//! One module per noun.
+
+pub mod argument;
+pub mod cert;
+pub mod chaincode;
+pub mod events;
+pub mod history;
+pub mod network;
+pub mod peer;
+pub mod shell;

@@ -1,0 +1,328 @@
+//! `e2l peer status`: what a peer knows of itself and of the others.
+
+use crate::error::{CliError, CliResult};
+use crate::output::{Cell, Column, Format, Listing, Style, Table, Terminal, stamp};
+use crate::session::Session;
+use crate::unix_now_nano;
+use e2l_client::{ClientError, PeerAddress, wire};
+use futures::future::join_all;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// What to ask of peers.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum PeerCommand {
+    /// Heights, leader, roots and alarms, as a peer sees them
+    ///
+    /// With --all every actor's peer is asked, and their headers are compared: exit code 1 if two peers
+    /// contradict each other, 2 if one does not answer.
+    Status {
+        /// Ask every actor's peer, not only one
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// A peer's own word, as JSON has it. Times are nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusView {
+    network: String,
+    network_hash: String,
+    actor: String,
+    peer: String,
+    address: String,
+    version: String,
+    raft_role: String,
+    raft_term: u64,
+    leader: Option<String>,
+    applied_height: u64,
+    final_height: u64,
+    sealed_height: u64,
+    header: String,
+    state_root: String,
+    time_nano: i64,
+    transactions: u64,
+    pool_envelopes: u64,
+    pool_bytes: u64,
+    alarms: Vec<String>,
+    peers: Vec<OtherView>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct OtherView {
+    actor: String,
+    address: String,
+    reachable: bool,
+    acknowledged_height: u64,
+    endorsed_height: u64,
+    last_heard_nano: i64,
+}
+
+impl StatusView {
+    /// What `status` says, asked at `address`.
+    pub fn new(status: wire::StatusReply, address: &str) -> Self {
+        let peers = status.peers.into_iter().map(|other| OtherView {
+            actor: other.actor,
+            address: other.address,
+            reachable: other.reachable,
+            acknowledged_height: other.acknowledged_height,
+            endorsed_height: other.endorsed_height,
+            last_heard_nano: other.last_heard_nano,
+        });
+        Self {
+            network: status.network,
+            network_hash: hex::encode(&status.network_hash),
+            actor: status.actor,
+            peer: status.peer,
+            address: address.to_owned(),
+            version: status.version,
+            raft_role: status.raft_role,
+            raft_term: status.raft_term,
+            leader: Some(status.leader).filter(|leader| !leader.is_empty()),
+            applied_height: status.applied_height,
+            final_height: status.final_height,
+            sealed_height: status.sealed_height,
+            header: hex::encode(&status.header),
+            state_root: hex::encode(&status.state_root),
+            time_nano: status.time_nano,
+            transactions: status.transactions,
+            pool_envelopes: status.pool_envelopes,
+            pool_bytes: status.pool_bytes,
+            alarms: status.alarms,
+            peers: peers.collect(),
+        }
+    }
+}
+
+const FIELDS: [&str; 20] = [
+    "network",
+    "network_hash",
+    "actor",
+    "peer",
+    "address",
+    "version",
+    "raft_role",
+    "raft_term",
+    "leader",
+    "applied_height",
+    "final_height",
+    "sealed_height",
+    "header",
+    "state_root",
+    "time_nano",
+    "transactions",
+    "pool_envelopes",
+    "pool_bytes",
+    "alarms",
+    "peers",
+];
+
+/// Runs the command.
+///
+/// # Errors
+/// A peer does not answer, or two contradict each other.
+pub async fn run(session: &Session, command: &PeerCommand) -> CliResult<()> {
+    match command {
+        PeerCommand::Status { all: false } => one(session).await,
+        PeerCommand::Status { all: true } => every(session).await,
+    }
+}
+
+async fn one(session: &Session) -> CliResult<()> {
+    let status = session.status().await?;
+    let known = session.client().peers().find(|peer| peer.actor == status.actor);
+    let address = known.map(|peer| peer.address.clone()).unwrap_or_default();
+    let view = StatusView::new(status, &address);
+    if session.format() == Format::Table {
+        return print_people(&view);
+    }
+    let listing = Listing {
+        columns: &FIELDS,
+        items: &[view],
+        table: Table::new([]),
+    };
+    listing.print_one(session.format())
+}
+
+fn print_people(view: &StatusView) -> CliResult<()> {
+    let terminal = Terminal::stdout();
+    let mut out = std::io::stdout().lock();
+    let leader = view.leader.as_deref().unwrap_or("none");
+    let lines = [
+        ("peer", format!("{}/{} at {}, release {}", view.actor, view.peer, view.address, view.version)),
+        ("network", format!("{}, genesis {}", view.network, view.network_hash)),
+        ("raft", format!("{} in term {}, leader: {leader}", view.raft_role, view.raft_term)),
+        (
+            "height",
+            format!("{} final, {} sealed, {} applied", view.final_height, view.sealed_height, view.applied_height),
+        ),
+        ("time", format!("{} UTC", stamp(view.time_nano))),
+        ("transactions", view.transactions.to_string()),
+        ("header", format!("{} at height {}", view.header, view.applied_height)),
+        ("state root", view.state_root.clone()),
+        ("pool", format!("{} envelopes, {} bytes", view.pool_envelopes, view.pool_bytes)),
+    ];
+    for (name, value) in lines {
+        writeln!(out, "{} {value}", terminal.paint(Style::Bold, &format!("{name:<13}")))?;
+    }
+    for alarm in &view.alarms {
+        writeln!(out, "{} {alarm}", terminal.paint(Style::Bad, &format!("{:<13}", "ALARM")))?;
+    }
+    writeln!(out)?;
+    out.write_all(others(view, unix_now_nano()).render(terminal).as_bytes())?;
+    Ok(())
+}
+
+fn others(view: &StatusView, now_nano: i64) -> Table {
+    let mut table = Table::new([
+        Column::new("OTHER PEER"),
+        Column::new("ADDRESS"),
+        Column::new("REACHABLE"),
+        Column::new("ACKNOWLEDGED").right(),
+        Column::new("ENDORSED").right(),
+        Column::new("LAST HEARD").right(),
+    ]);
+    for other in &view.peers {
+        let (word, style) = if other.reachable { ("yes", Style::Good) } else { ("no", Style::Bad) };
+        table.push(vec![
+            (&other.actor).into(),
+            (&other.address).into(),
+            Cell::new(word, style),
+            other.acknowledged_height.to_string().into(),
+            other.endorsed_height.to_string().into(),
+            ago(other.last_heard_nano, now_nano).into(),
+        ]);
+    }
+    table
+}
+
+fn ago(nano: i64, now_nano: i64) -> String {
+    if nano <= 0 {
+        return "never".to_owned();
+    }
+    let seconds = now_nano.saturating_sub(nano).max(0) / 1_000_000_000;
+    match seconds {
+        0..=119 => format!("{seconds} s ago"),
+        120..=7199 => format!("{} min ago", seconds / 60),
+        _ => format!("{} h ago", seconds / 3600),
+    }
+}
+
+/// One row of `--all`: what a peer says, or why it says nothing.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Status(Box<StatusView>),
+    Silent { actor: String, address: String, error: String },
+}
+
+async fn every(session: &Session) -> CliResult<()> {
+    let peers: Vec<PeerAddress> = session.client().peers().cloned().collect();
+    let answers = join_all(peers.iter().map(|peer| ask(session, peer))).await;
+    let listing = Listing {
+        columns: &FIELDS,
+        table: overview(&answers),
+        items: &answers,
+    };
+    listing.print(session.format())?;
+    judge(&answers, session)
+}
+
+async fn ask(session: &Session, peer: &PeerAddress) -> Answer {
+    let status = match session.client().only(&peer.actor) {
+        Some(client) => client.status().await,
+        None => Err(ClientError::NoPeer {
+            tried: 0,
+            attempts: format!("{} has no peer", peer.actor),
+        }),
+    };
+    match status {
+        Ok(status) => Answer::Status(Box::new(StatusView::new(status, &peer.address))),
+        Err(error) => Answer::Silent {
+            actor: peer.actor.clone(),
+            address: peer.address.clone(),
+            error: error.to_string(),
+        },
+    }
+}
+
+fn overview(answers: &[Answer]) -> Table {
+    let mut table = Table::new([
+        Column::new("PEER"),
+        Column::new("ADDRESS").optional(1),
+        Column::new("RAFT"),
+        Column::new("TERM").right(),
+        Column::new("FINAL").right(),
+        Column::new("SEALED").right(),
+        Column::new("APPLIED").right().optional(2),
+        Column::new("TRANSACTIONS").right(),
+        Column::new("STATE ROOT").shrink(8),
+        Column::new("ALARMS").right(),
+    ]);
+    for answer in answers {
+        table.push(match answer {
+            Answer::Status(view) => {
+                let leads = view.raft_role == "leader";
+                let alarmed = if view.alarms.is_empty() { Style::Plain } else { Style::Bad };
+                vec![
+                    Cell::new(&view.actor, Style::Bold),
+                    (&view.address).into(),
+                    Cell::new(&view.raft_role, if leads { Style::Good } else { Style::Plain }),
+                    view.raft_term.to_string().into(),
+                    view.final_height.to_string().into(),
+                    view.sealed_height.to_string().into(),
+                    view.applied_height.to_string().into(),
+                    view.transactions.to_string().into(),
+                    view.state_root.get(..16).unwrap_or(&view.state_root).into(),
+                    Cell::new(view.alarms.len().to_string(), alarmed),
+                ]
+            }
+            Answer::Silent { actor, address, .. } => vec![
+                Cell::new(actor, Style::Bold),
+                address.into(),
+                Cell::new("no answer", Style::Bad),
+            ],
+        });
+    }
+    table
+}
+
+/// Peers at the same final height must have the same header.
+fn judge(answers: &[Answer], session: &Session) -> CliResult<()> {
+    let mut by_height: BTreeMap<u64, (&str, &str)> = BTreeMap::new();
+    let mut silent = Vec::new();
+    for answer in answers {
+        match answer {
+            Answer::Silent { actor, error, .. } => silent.push(format!("{actor}: {error}")),
+            Answer::Status(view) => {
+                for alarm in &view.alarms {
+                    session.note(&format!("{}: {alarm}", view.actor));
+                }
+                // The header is that of the applied height: only where that is final may it be held against others.
+                if view.applied_height != view.final_height {
+                    continue;
+                }
+                let (actor, header) = *by_height
+                    .entry(view.final_height)
+                    .or_insert((view.actor.as_str(), view.header.as_str()));
+                if header != view.header {
+                    return Err(CliError::refused(
+                        format!(
+                            "{actor} and {} have different headers at height {}: {header} and {}",
+                            view.actor, view.final_height, view.header
+                        ),
+                        "stop both peers and keep their directories: one of the two ledgers was altered",
+                    ));
+                }
+            }
+        }
+    }
+    if silent.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        silent.join("\n       "),
+        "start what does not answer, and see its log; the others go on while a majority answers",
+    ))
+}

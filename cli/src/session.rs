@@ -1,0 +1,160 @@
+//! One command's connection to the peers.
+
+use crate::error::{CliError, CliResult};
+use crate::network_dir::read_genesis;
+use crate::output::{Format, Style, Terminal};
+use crate::settings::{Place, Settings};
+use e2l_client::{ClientOptions, EventStream, LedgerClient, PeerAddress, wire};
+use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_ledger::{Digest, GenesisFile, NetworkConfig, Role, Signer};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who asks, whom, and how the answer is shown. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    client: LedgerClient,
+    genesis: Arc<GenesisFile>,
+    network: Digest,
+    identity: Arc<FileIdentity>,
+    format: Format,
+}
+
+impl Session {
+    /// Reads the identity and prepares the client; connects at the first call.
+    ///
+    /// # Errors
+    /// The identity cannot be read or has another role than is needed; an actor is not known.
+    pub fn open(settings: Settings, role: Role) -> CliResult<Self> {
+        let material = Material::of(&settings, role)?;
+        let identity = FileIdentity::load(&material.certificate, &material.key).map_err(|error| {
+            CliError::usage(error, "name another actor or profile, or get a certificate with `e2l cert issue`")
+        })?;
+        check_role(&identity, role)?;
+        let config = &material.genesis.genesis.config;
+        let mut peers = PeerAddress::voters(config, None);
+        let rank = |peer: &PeerAddress| material.prefer.iter().position(|actor| *actor == peer.actor);
+        peers.sort_by_key(|peer| rank(peer).unwrap_or(usize::MAX));
+        let trust = Arc::new(StaticTrust(Arc::new(config.clone())));
+        let tls = client_config(&identity, trust, ExpectedPeer::Any)
+            .map_err(|error| CliError::usage(error, "check the identity's files and the genesis"))?;
+        let options = ClientOptions {
+            read_timeout: settings.timeout,
+            submit_timeout: settings.timeout.max(Duration::from_secs(30)),
+            patience: settings.timeout.min(Duration::from_secs(3)),
+            ..ClientOptions::default()
+        };
+        Ok(Self {
+            client: LedgerClient::new(peers, &tls, options)?,
+            network: material.genesis.genesis.digest(),
+            genesis: Arc::new(material.genesis),
+            identity: Arc::new(identity),
+            format: settings.format,
+        })
+    }
+
+    /// The client: the preferred actor's peer first, the others when it does not answer.
+    pub fn client(&self) -> &LedgerClient {
+        &self.client
+    }
+
+    /// What a peer says of itself: the preferred one's, or that of the first that answers.
+    ///
+    /// # Errors
+    /// No peer answers.
+    pub async fn status(&self) -> CliResult<wire::StatusReply> {
+        Ok(self.client.status().await?)
+    }
+
+    /// Opens a stream of events.
+    ///
+    /// # Errors
+    /// No peer answers.
+    pub async fn events(&self, request: wire::EventsRequest) -> CliResult<EventStream> {
+        Ok(self.client.events(request).await?)
+    }
+
+    /// Configuration in the genesis.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.genesis.genesis.config
+    }
+
+    /// Hash of the genesis.
+    pub fn network(&self) -> Digest {
+        self.network
+    }
+
+    /// Number of voting actors.
+    pub fn voters(&self) -> usize {
+        self.config().voters().count()
+    }
+
+    /// Signs in the caller's name.
+    pub fn signer(&self) -> &dyn Signer {
+        self.identity.as_ref()
+    }
+
+    /// Output format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Says something to people, on standard error.
+    pub fn note(&self, text: &str) {
+        eprintln!("{}", Terminal::stderr().paint(Style::Dim, text));
+    }
+}
+
+struct Material {
+    genesis: GenesisFile,
+    certificate: PathBuf,
+    key: PathBuf,
+    prefer: Vec<String>,
+}
+
+impl Material {
+    fn of(settings: &Settings, role: Role) -> CliResult<Self> {
+        let material = match &settings.place {
+            Place::Network(network) => {
+                let actor = network.actor(settings.actor.as_deref())?;
+                let (certificate, key) = network.identity_files(actor, role);
+                Self {
+                    genesis: network.genesis().clone(),
+                    certificate,
+                    key,
+                    prefer: vec![actor.to_owned()],
+                }
+            }
+            Place::Profile(profile) => Self {
+                genesis: read_genesis(&profile.genesis)?,
+                certificate: profile.certificate.clone(),
+                key: profile.key.clone(),
+                prefer: settings.actor.clone().into_iter().chain(profile.peers.clone()).collect(),
+            },
+        };
+        let config = &material.genesis.genesis.config;
+        match material.prefer.iter().find(|actor| config.actor(actor).is_none()) {
+            None => Ok(material),
+            Some(unknown) => {
+                let known: Vec<&str> = config.actors.iter().map(|actor| actor.name.as_str()).collect();
+                Err(CliError::usage(
+                    format!("`{unknown}` is not an actor of network {}", config.network),
+                    format!("name one of: {}", known.join(", ")),
+                ))
+            }
+        }
+    }
+}
+
+/// A client may not sign; everyone else may read.
+fn check_role(identity: &FileIdentity, wanted: Role) -> CliResult<()> {
+    let member = identity.certificate().member();
+    if wanted != Role::Admin || member.role == Role::Admin {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        format!("{member} may not sign requests: only admins may"),
+        "use an admin's profile (admin/profile.toml of your actor)",
+    ))
+}

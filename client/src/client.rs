@@ -1,0 +1,217 @@
+//! The `Ledger` service over several peers.
+
+use crate::error::ClientError;
+use crate::events::EventStream;
+use crate::failover::{Failover, Failure};
+use crate::link::{LedgerStub, Link, PeerAddress};
+use crate::options::ClientOptions;
+use crate::submit::{Outcome, SubmitStream};
+use crate::wire;
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio_rustls::rustls::ClientConfig;
+
+/// A typed client of the ledger. Connects at the first call; asks the next peer when one cannot be reached or
+/// cannot serve; goes back to the preferred one when it is there again. Cheap to clone; clones share
+/// connections. Every call fails with what [`ClientError`] says, and only transient failures make it try
+/// another peer.
+#[derive(Clone)]
+pub struct LedgerClient {
+    failover: Failover,
+}
+
+impl LedgerClient {
+    /// A client of `peers`, in order of preference (see [`PeerAddress::voters`]), in the name of the
+    /// certificate in `tls`.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`]; [`ClientError::NoPeer`] when the list is empty.
+    pub fn new(
+        peers: Vec<PeerAddress>,
+        tls: &Arc<ClientConfig>,
+        options: ClientOptions,
+    ) -> Result<Self, ClientError> {
+        let links: Vec<_> = peers
+            .into_iter()
+            .map(|peer| Link::new(peer, Arc::clone(tls)).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        if links.is_empty() {
+            return Err(ClientError::NoPeer {
+                tried: 0,
+                attempts: "no peer is configured: name at least one".to_owned(),
+            });
+        }
+        let failover = Failover {
+            links: links.into(),
+            options,
+        };
+        Ok(Self { failover })
+    }
+
+    /// The peers, in order of preference.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerAddress> {
+        self.failover.links.iter().map(|link| &link.peer)
+    }
+
+    /// A client of `actor`'s peer alone, over the same connection, that does not go round again; `None` if
+    /// this client has no such peer.
+    pub fn only(&self, actor: &str) -> Option<Self> {
+        let link = self.failover.links.iter().find(|link| link.peer.actor == actor)?;
+        let options = ClientOptions {
+            patience: std::time::Duration::ZERO,
+            ..self.failover.options.clone()
+        };
+        let failover = Failover {
+            links: [Arc::clone(link)].into(),
+            options,
+        };
+        Some(Self { failover })
+    }
+
+    /// Submits one envelope (canonical bytes) and waits until its block is final. The same bytes may reach
+    /// several peers; the ledger stores them once. A request that an earlier attempt brought in may be
+    /// answered with a refusal for `DUPLICATE`.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`]; [`ClientError::Timeout`], [`ClientError::Unreachable`] or
+    /// [`ClientError::NoPeer`] when the outcome is unknown.
+    pub async fn submit(&self, envelope: Bytes) -> Result<wire::Final, ClientError> {
+        let limit = self.failover.options.submit_timeout;
+        let attempt = |mut stub: LedgerStub, address: String| {
+            let request = wire::SubmitRequest {
+                tag: 1,
+                envelope: envelope.clone(),
+            };
+            async move {
+                let mut replies = stub.submit(tokio_stream::once(request)).await?.into_inner();
+                match replies.message().await?.and_then(|reply| reply.outcome) {
+                    Some(Outcome::Final(done)) => Ok(done),
+                    Some(Outcome::Refusal(refusal)) => Err(Failure::from(ClientError::refused(&refusal))),
+                    None => Err(Failure::from(ClientError::Disconnected {
+                        address,
+                        why: "the peer ended the stream without an answer".to_owned(),
+                    })),
+                }
+            }
+        };
+        Ok(self.failover.call("submit", limit, attempt).await?.0)
+    }
+
+    /// Opens a stream of envelopes to the first peer that takes one. `depth` envelopes (at least one) wait on
+    /// this side at most; what is sent and unanswered is not bounded here.
+    ///
+    /// # Errors
+    /// No peer takes a stream.
+    pub async fn submit_stream(&self, depth: usize) -> Result<SubmitStream, ClientError> {
+        let limit = self.failover.options.read_timeout;
+        let attempt = |mut stub: LedgerStub, _| async move {
+            let (sender, requests) = tokio::sync::mpsc::channel(depth.max(1));
+            let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+            let replies = stub.submit(requests).await?.into_inner();
+            Ok((sender, replies))
+        };
+        let ((sender, replies), link) = self.failover.call("submit", limit, attempt).await?;
+        Ok(SubmitStream::new(link, sender, replies))
+    }
+
+    /// Where a sender of batches stands; `None` asks for the caller itself.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn sender_head(
+        &self,
+        sender: Option<&e2l_ledger::Member>,
+    ) -> Result<wire::SenderHeadReply, ClientError> {
+        let sender = sender.map(ToString::to_string).unwrap_or_default();
+        let request = wire::SenderHeadRequest { sender };
+        self.read("sender head", request, |mut stub, request| async move {
+            stub.sender_head(request).await
+        })
+        .await
+    }
+
+    /// Calls a query function of a chaincode at the answering peer's last final height.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] for an unknown chaincode, [`ClientError::Invalid`] when the contract rejects
+    /// the call; see [`ClientError`].
+    pub async fn query(
+        &self,
+        chaincode: &str,
+        function: &str,
+        argument: Bytes,
+    ) -> Result<wire::QueryReply, ClientError> {
+        let request = wire::QueryRequest {
+            chaincode: chaincode.to_owned(),
+            function: function.to_owned(),
+            argument,
+        };
+        self.read("query", request, |mut stub, request| async move {
+            stub.query(request).await
+        })
+        .await
+    }
+
+    /// A final block.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] when the answering peer has no final block of that height.
+    pub async fn block(&self, height: u64) -> Result<wire::GetBlockReply, ClientError> {
+        let request = wire::GetBlockRequest { height };
+        self.read("block", request, |mut stub, request| async move {
+            stub.get_block(request).await
+        })
+        .await
+    }
+
+    /// What the answering peer knows of itself and of the others.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn status(&self) -> Result<wire::StatusReply, ClientError> {
+        self.read("status", wire::StatusRequest {}, |mut stub, request| async move {
+            stub.status(request).await
+        })
+        .await
+    }
+
+    /// Active chaincodes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn chaincodes(&self) -> Result<wire::ChaincodesReply, ClientError> {
+        self.read(
+            "chaincodes",
+            wire::ChaincodesRequest {},
+            |mut stub, request| async move { stub.chaincodes(request).await },
+        )
+        .await
+    }
+
+    /// The ledger as a stream of events, in ledger order. When its peer is lost it goes on at the next one,
+    /// with no event twice and none left out.
+    ///
+    /// # Errors
+    /// No peer opens the stream; later failures come as items of the stream, which ends with them.
+    pub async fn events(&self, request: wire::EventsRequest) -> Result<EventStream, ClientError> {
+        EventStream::open(self.failover.clone(), request).await
+    }
+
+    async fn read<Q, A, F>(
+        &self,
+        name: &'static str,
+        request: Q,
+        ask: impl Fn(LedgerStub, Q) -> F,
+    ) -> Result<A, ClientError>
+    where
+        Q: Clone,
+        F: Future<Output = Result<tonic::Response<A>, tonic::Status>>,
+    {
+        let limit = self.failover.options.read_timeout;
+        let attempt = |stub, _| {
+            let asked = ask(stub, request.clone());
+            async { Ok(asked.await?.into_inner()) }
+        };
+        Ok(self.failover.call(name, limit, attempt).await?.0)
+    }
+}

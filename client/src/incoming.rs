@@ -1,0 +1,193 @@
+//! Accepting connections from a network that may be hostile.
+
+use crate::admission::Admission;
+use crate::backoff::Backoff;
+use crate::caller::Caller;
+use crate::connection::TlsConnection;
+use crate::handshakes::Handshakes;
+use crate::tls_reason::tls_reason;
+use e2l_ledger::Certificate;
+use futures::Stream;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+/// Bounds on what strangers and members may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingLimits {
+    /// Handshakes under way; when there are more, the oldest is dropped.
+    pub handshakes: usize,
+    /// Longest time for a handshake.
+    pub handshake_timeout: Duration,
+    /// Established connections.
+    pub connections: usize,
+    /// Established connections of one member.
+    pub connections_per_member: usize,
+}
+
+impl Default for IncomingLimits {
+    fn default() -> Self {
+        Self {
+            handshakes: 256,
+            handshake_timeout: Duration::from_secs(10),
+            connections: 1024,
+            connections_per_member: 128,
+        }
+    }
+}
+
+/// Accepted TLS connections, for `tonic::transport::server::Router::serve_with_incoming_shutdown`. Never ends
+/// and never fails by itself: garbage, half-open connections and a lack of file descriptors cost the one who
+/// causes them, and are logged. Dropping it closes the port.
+#[derive(Debug)]
+pub struct TlsIncoming {
+    accepted: mpsc::Receiver<TlsConnection>,
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl TlsIncoming {
+    /// Binds `address` and accepts on it. Inside a Tokio runtime only.
+    ///
+    /// # Errors
+    /// The address cannot be bound; names it.
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Arc<ServerConfig>,
+        limits: IncomingLimits,
+    ) -> io::Result<Self> {
+        let named = |error: io::Error| {
+            let why =
+                format!("cannot listen on {address}: {error}; stop what listens there, or choose another");
+            io::Error::new(error.kind(), why)
+        };
+        let listener = TcpListener::bind(address).await.map_err(named)?;
+        Self::new(listener, tls, limits)
+    }
+
+    /// Accepts on a listener that is bound already.
+    ///
+    /// # Errors
+    /// The listener does not know its address.
+    pub fn new(listener: TcpListener, tls: Arc<ServerConfig>, limits: IncomingLimits) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (sender, accepted) = mpsc::channel(64);
+        let door = Arc::new(Door {
+            acceptor: TlsAcceptor::from(tls),
+            admission: Admission::new(limits.clone()),
+            handshake_timeout: limits.handshake_timeout,
+            accepted: sender,
+        });
+        let accepting = tokio::spawn(accept(listener, door, limits.handshakes));
+        Ok(Self {
+            accepted,
+            address,
+            accepting,
+        })
+    }
+
+    /// Where it listens; the port is the real one when it was bound to port 0.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for TlsIncoming {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Stream for TlsIncoming {
+    type Item = io::Result<TlsConnection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.accepted.poll_recv(cx).map(|accepted| accepted.map(Ok))
+    }
+}
+
+/// What every handshake needs.
+struct Door {
+    acceptor: TlsAcceptor,
+    admission: Admission,
+    handshake_timeout: Duration,
+    accepted: mpsc::Sender<TlsConnection>,
+}
+
+async fn accept(listener: TcpListener, door: Arc<Door>, handshakes: usize) {
+    let mut handshakes = Handshakes::new(handshakes);
+    let mut pauses = Backoff::new(Duration::from_millis(10), Duration::from_secs(1));
+    loop {
+        match listener.accept().await {
+            Ok((tcp, address)) => {
+                pauses.reset();
+                if handshakes.start(Arc::clone(&door).enter(tcp, address)) {
+                    tracing::warn!("too many handshakes at once: the oldest was dropped");
+                }
+            }
+            Err(error) if is_the_callers(&error) => {}
+            // Out of descriptors or memory: accepting at once again would only burn the processor.
+            Err(error) => {
+                let pause = pauses.fail();
+                tracing::error!(%error, ?pause, "cannot accept connections: raise the limit of open files");
+                handshakes.drop_oldest();
+                sleep(pause).await;
+            }
+        }
+    }
+}
+
+/// The connection was gone before it was taken; the next may be fine.
+fn is_the_callers(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, TimedOut};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | BrokenPipe | Interrupted | TimedOut
+    )
+}
+
+impl Door {
+    async fn enter(self: Arc<Self>, tcp: TcpStream, address: SocketAddr) {
+        let shaken = timeout(self.handshake_timeout, self.handshake(tcp, address)).await;
+        let connection = shaken.unwrap_or_else(|_| {
+            Err(format!(
+                "no handshake within {} s",
+                self.handshake_timeout.as_secs_f32()
+            ))
+        });
+        match connection {
+            // The server is gone: nobody is left to serve it.
+            Ok(connection) => drop(self.accepted.send(connection).await),
+            Err(why) => tracing::warn!(%address, why, "connection refused"),
+        }
+    }
+
+    async fn handshake(&self, tcp: TcpStream, address: SocketAddr) -> Result<TlsConnection, String> {
+        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+        let tls = self
+            .acceptor
+            .accept(tcp)
+            .await
+            .map_err(|error| tls_reason(&error))?;
+        let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = shown
+            .map(|der| Certificate::parse(der))
+            .transpose()
+            .map_err(|error| error.to_string())?;
+        let member = certificate
+            .as_ref()
+            .map(|certificate| certificate.member().clone());
+        let admitted = self.admission.admit(member)?;
+        let caller = Caller { certificate, address };
+        Ok(TlsConnection::new(tls, caller, admitted))
+    }
+}

@@ -1,0 +1,72 @@
+//! What stops a peer from executing. None of these is a transaction's outcome: the block is not executed.
+
+use e2l_ledger::{DecodeError, Digest};
+use e2l_runtime::{AdmissionError, RuntimeError};
+use e2l_store::StoreError;
+
+/// Why a block could not be executed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutionError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine itself failed.
+    #[error("the WebAssembly engine failed: {0}")]
+    Runtime(#[from] RuntimeError),
+    /// A record of the ledger's own state cannot be read.
+    #[error("a system record of the state is corrupt: {0}; restore this peer from the others' blocks")]
+    SystemRecord(#[from] DecodeError),
+    /// The bytes of an active chaincode are not here.
+    #[error(
+        "chaincode `{name}` with digest {digest} is active, and its component is not in the chaincode \
+         directory: put the file {digest}.wasm there"
+    )]
+    MissingComponent {
+        /// Chaincode.
+        name: String,
+        /// Digest of the component.
+        digest: Digest,
+    },
+    /// The file's bytes are not what the actors signed.
+    #[error("the component file of chaincode `{name}` has digest {found}, the actors signed {digest}: replace the file")]
+    WrongComponent {
+        /// Chaincode.
+        name: String,
+        /// Digest that is active.
+        digest: Digest,
+        /// Digest of the file.
+        found: Digest,
+    },
+    /// An active chaincode does not pass admission on this peer.
+    #[error("chaincode `{name}` is active and is refused by this peer's engine: {source}")]
+    Admission {
+        /// Chaincode.
+        name: String,
+        /// Why.
+        source: AdmissionError,
+    },
+    /// This peer's engine is not the one the actors agreed on.
+    #[error(
+        "the network executes with {expected}, this peer has {found}: install the release that has that \
+         engine profile"
+    )]
+    EngineProfile {
+        /// Agreed profile.
+        expected: String,
+        /// This peer's.
+        found: String,
+    },
+    /// The state on disk does not hash to the endorsed root.
+    #[error(
+        "the state on disk hashes to {found}, the header of height {height} says {expected}: the database \
+         was altered or damaged; restore this peer from the others' blocks"
+    )]
+    StateRoot {
+        /// Height of the tip.
+        height: u64,
+        /// Root in the header.
+        expected: Digest,
+        /// Root found.
+        found: Digest,
+    },
+}

@@ -1,0 +1,360 @@
+//! The executor: one per peer, fed one proposal after the other.
+
+use crate::error::ExecutionError;
+use crate::host::CallHost;
+use crate::overlay::{Overlay, Writes, map_changes};
+use crate::signatures::SignatureCache;
+use e2l_ledger::{
+    Block, Call, Canonical, Certificate, Digest, Domain, Envelope, Header, NetworkConfig, Provenance,
+    Refused, SenderHead, SignedProposal, StateKey, StateMap, TransactionResult, ValidationCode,
+    check_envelope,
+};
+use e2l_runtime::{Admitted, CallContext, Failure, Outcome, Runtime, Session};
+use e2l_store::{LedgerStore, View};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Where the bytes of components come from.
+pub trait Components: Send + Sync {
+    /// The component with this digest, `None` if it is not here. The caller checks the digest.
+    ///
+    /// # Errors
+    /// It is here and cannot be read.
+    fn component(&self, digest: &Digest) -> std::io::Result<Option<Vec<u8>>>;
+}
+
+/// What came of a proposal.
+pub struct Execution {
+    /// The block.
+    pub block: Block,
+    /// What it writes.
+    pub writes: Writes,
+}
+
+/// Chaincodes that are ready to run, by digest of their component.
+pub(crate) struct Chaincodes {
+    runtime: Arc<Runtime>,
+    components: Arc<dyn Components>,
+    admitted: HashMap<Digest, Arc<Admitted>>,
+}
+
+impl Chaincodes {
+    pub(crate) fn new(runtime: Arc<Runtime>, components: Arc<dyn Components>) -> Self {
+        Self { runtime, components, admitted: HashMap::new() }
+    }
+
+    /// The active chaincode of that name; `None` if there is none.
+    pub(crate) fn active(
+        &mut self,
+        name: &str,
+        config: &NetworkConfig,
+    ) -> Result<Option<Arc<Admitted>>, ExecutionError> {
+        let Some(definition) = config.chaincode(name) else { return Ok(None) };
+        let digest = definition.digest;
+        if let Some(admitted) = self.admitted.get(&digest) {
+            return Ok(Some(admitted.clone()));
+        }
+        let missing = || ExecutionError::MissingComponent { name: name.to_owned(), digest };
+        let bytes = self.components.component(&digest).map_err(|error| {
+            tracing::error!(%digest, %error, "cannot read a chaincode component");
+            missing()
+        })?;
+        let bytes = bytes.ok_or_else(missing)?;
+        let found = Domain::Chaincode.hash(&bytes);
+        if found != digest {
+            return Err(ExecutionError::WrongComponent { name: name.to_owned(), digest, found });
+        }
+        let admitted = self
+            .runtime
+            .admit(&bytes, &crate::host::static_limits(&config.limits))
+            .map_err(|source| ExecutionError::Admission { name: name.to_owned(), source })?;
+        let admitted = Arc::new(admitted);
+        self.admitted.insert(digest, admitted.clone());
+        Ok(Some(admitted))
+    }
+}
+
+/// Executes proposals. Holds the state map, which is rebuilt from the store at start and compared with the
+/// last header.
+pub struct Executor {
+    chaincodes: Chaincodes,
+    signatures: Arc<SignatureCache>,
+    map: StateMap,
+}
+
+impl Executor {
+    /// Reads the whole state, and refuses one that does not hash to the last header's root.
+    ///
+    /// # Errors
+    /// The store cannot be read, or its state is not the endorsed one.
+    pub fn new(
+        store: &LedgerStore,
+        runtime: Arc<Runtime>,
+        components: Arc<dyn Components>,
+        signatures: Arc<SignatureCache>,
+    ) -> Result<Self, ExecutionError> {
+        let tip = store.tip()?;
+        let mut leaves = Vec::new();
+        store.for_each_state(|key, value| leaves.push((key.hash(), Some(Domain::Value.hash(value)))))?;
+        let mut map = StateMap::default();
+        let found = map.update(leaves);
+        if found != tip.header.state_root {
+            return Err(ExecutionError::StateRoot {
+                height: tip.height,
+                expected: tip.header.state_root,
+                found,
+            });
+        }
+        Ok(Self { chaincodes: Chaincodes::new(runtime, components), signatures, map })
+    }
+
+    /// Compiles every active chaincode, so that a peer that lacks one says so when it starts.
+    ///
+    /// # Errors
+    /// A component is missing, is not the signed one, or is refused.
+    pub fn prepare(&mut self, config: &NetworkConfig) -> Result<(), ExecutionError> {
+        for definition in &config.chaincodes {
+            self.chaincodes.active(&definition.name, config)?;
+        }
+        Ok(())
+    }
+
+    /// Executes a proposal that [`crate::check_proposal`] and [`crate::check_chain`] accepted, on top of
+    /// `previous`, whose state is `base`. The caller must write the result before it executes the next.
+    ///
+    /// # Errors
+    /// See [`ExecutionError`]; the executor must not be used after one.
+    pub fn execute(
+        &mut self,
+        proposal: SignedProposal,
+        previous: &Header,
+        config: &NetworkConfig,
+        base: Arc<View>,
+    ) -> Result<Execution, ExecutionError> {
+        let mut run = BlockRun {
+            chaincodes: &mut self.chaincodes,
+            signatures: &self.signatures,
+            config,
+            network: previous.network,
+            height: proposal.header.height,
+            time_nano: proposal.header.time_nano,
+            sessions: HashMap::new(),
+            overlay: Some(Overlay::new(base)),
+            results: Vec::new(),
+        };
+        run.register_certificates(&proposal.certificates)?;
+        for envelope in &proposal.envelopes {
+            run.envelope(envelope)?;
+        }
+        let (writes, results) = run.finish();
+        let state_root = self.map.update(map_changes(&writes.state));
+        let header = Header {
+            network: previous.network,
+            height: proposal.header.height,
+            previous: previous.digest(),
+            proposal: proposal.header.digest(),
+            data_root: proposal.header.envelopes_root,
+            envelopes: proposal.header.envelopes,
+            results_root: TransactionResult::root(&results),
+            transactions: u32::try_from(results.len()).unwrap_or(u32::MAX),
+            state_root,
+            config_root: config.root(),
+            time_nano: proposal.header.time_nano,
+        };
+        Ok(Execution { block: Block { header, proposal, results }, writes })
+    }
+}
+
+/// One block in execution.
+struct BlockRun<'a> {
+    chaincodes: &'a mut Chaincodes,
+    signatures: &'a SignatureCache,
+    config: &'a NetworkConfig,
+    network: Digest,
+    height: u64,
+    time_nano: i64,
+    /// One instance per chaincode and block.
+    sessions: HashMap<String, Session<CallHost>>,
+    /// Lent to the session that runs a call; always here in between.
+    overlay: Option<Overlay>,
+    results: Vec<TransactionResult>,
+}
+
+impl BlockRun<'_> {
+    fn overlay(&mut self) -> &mut Overlay {
+        self.overlay.get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"))
+    }
+
+    /// Puts certificates on the ledger that are not there yet. One that the configuration does not trust is
+    /// left out: whatever it signed is refused for want of it.
+    fn register_certificates(&mut self, certificates: &[Vec<u8>]) -> Result<(), ExecutionError> {
+        for der in certificates {
+            let Ok(certificate) = Certificate::parse(der) else { continue };
+            let key = StateKey::certificate(&certificate.digest());
+            let trusted = certificate.check(self.config, self.time_nano).is_ok();
+            if trusted && self.overlay().get(&key)?.is_none() {
+                self.overlay().put_system(key, der.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn envelope(&mut self, envelope: &Envelope) -> Result<(), ExecutionError> {
+        match self.judge(envelope)? {
+            Ok(()) => match envelope {
+                Envelope::Batch(batch) => {
+                    for (call, index) in batch.calls.iter().zip(0u32..) {
+                        self.transaction(envelope, batch.header.transaction_id(index), call)?;
+                    }
+                    Ok(())
+                }
+                Envelope::Request(request) => {
+                    self.transaction(envelope, request.header.transaction_id(), &request.call)
+                }
+            },
+            Err(refused) => {
+                self.results.push(TransactionResult {
+                    id: envelope.digest(),
+                    code: refused.code,
+                    fuel: 0,
+                    output: refused.reason.into_bytes(),
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// Judges an envelope as a whole, and takes its place in the sender's sequence if it is good.
+    fn judge(&mut self, envelope: &Envelope) -> Result<Result<(), Refused>, ExecutionError> {
+        let digest = envelope.signature().certificate;
+        let der = self.overlay().get(&StateKey::certificate(&digest))?;
+        let certificate = der.as_deref().map(Certificate::parse);
+        let Some(Ok(certificate)) = certificate else {
+            return Ok(Err(Refused {
+                code: ValidationCode::BadCreatorSignature,
+                reason: format!("certificate {digest} is not on the ledger and did not come with the proposal"),
+            }));
+        };
+        let checked = check_envelope(envelope, &certificate, &self.network, self.config, self.time_nano)
+            .and_then(|()| {
+                self.signatures
+                    .verify(&envelope.signed_digest(), envelope.signature(), &certificate)
+                    .map_err(|error| Refused {
+                        code: ValidationCode::BadCreatorSignature,
+                        reason: error.to_string(),
+                    })
+            });
+        if checked.is_err() {
+            return Ok(checked);
+        }
+        match envelope {
+            Envelope::Batch(batch) => {
+                let key = StateKey::sender(&batch.header.sender);
+                let head = match self.overlay().get(&key)? {
+                    Some(bytes) => SenderHead::decode(&bytes)?,
+                    None => SenderHead::default(),
+                };
+                if let Err(refused) = head.check_next(&batch.header) {
+                    return Ok(Err(refused));
+                }
+                self.overlay().put_system(key, SenderHead::after(&batch.header).encode());
+            }
+            Envelope::Request(request) => {
+                let key = StateKey::request(&request.header.transaction_id());
+                let known = self.overlay().get(&key)?.is_some();
+                if let Err(refused) = self.judge_request(request.header.expires_at, known) {
+                    return Ok(Err(refused));
+                }
+                self.overlay().put_system(key, self.height.to_be_bytes().to_vec());
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn judge_request(&self, expires_at: u64, known: bool) -> Result<(), Refused> {
+        let refuse = |code, reason: String| Err(Refused { code, reason });
+        if known {
+            return refuse(ValidationCode::DuplicateTxid, "the request is already on the ledger".to_owned());
+        }
+        if expires_at < self.height {
+            let reason = format!("its last height is {expires_at}, this is height {}", self.height);
+            return refuse(ValidationCode::Expired, reason);
+        }
+        let latest = self.height.saturating_add(self.config.limits.request_lifetime_blocks);
+        if expires_at > latest {
+            let reason = format!("its last height {expires_at} is too far ahead: at most {latest}");
+            return refuse(ValidationCode::BadPayload, reason);
+        }
+        Ok(())
+    }
+
+    fn transaction(&mut self, envelope: &Envelope, id: Digest, call: &Call) -> Result<(), ExecutionError> {
+        let provenance = Provenance {
+            transaction: id,
+            sender: envelope.sender().clone(),
+            height: self.height,
+            index: u32::try_from(self.results.len()).unwrap_or(u32::MAX),
+            block_time_nano: self.time_nano,
+        };
+        let (code, fuel, output) = match self.run(&provenance, call)? {
+            Some(Outcome::Accepted { output, fuel }) => {
+                self.overlay().keep_call(&provenance)?;
+                (ValidationCode::Valid, fuel, output)
+            }
+            Some(Outcome::Rejected { message, fuel }) => {
+                (ValidationCode::ContractRejected, fuel, message.into_bytes())
+            }
+            Some(Outcome::Failed { kind, fuel, detail }) => (code_of(kind), fuel, detail.into_bytes()),
+            None => {
+                let reason = format!("no chaincode `{}` is active", call.chaincode);
+                (ValidationCode::ExpiredChaincode, 0, reason.into_bytes())
+            }
+        };
+        self.overlay().reset_call();
+        self.results.push(TransactionResult { id, code, fuel, output });
+        Ok(())
+    }
+
+    /// Runs a call; `None` if no such chaincode is active.
+    fn run(&mut self, provenance: &Provenance, call: &Call) -> Result<Option<Outcome>, ExecutionError> {
+        if !self.sessions.contains_key(&call.chaincode) {
+            let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config)? else { return Ok(None) };
+            let limits = crate::host::call_limits(&self.config.limits);
+            let session = self.chaincodes.runtime.session(&admitted, limits)?;
+            self.sessions.insert(call.chaincode.clone(), session);
+        }
+        let (Some(session), Some(overlay)) = (self.sessions.get_mut(&call.chaincode), self.overlay.take())
+        else {
+            return Ok(None);
+        };
+        let context = CallContext {
+            transaction_id: provenance.transaction.0.to_vec(),
+            sender: provenance.sender.name.clone(),
+            actor: provenance.sender.actor.clone(),
+            role: provenance.sender.role.as_str().to_owned(),
+            height: provenance.height,
+            block_time_nano: provenance.block_time_nano,
+        };
+        let host = CallHost::new(overlay, &call.chaincode, provenance.clone(), &call.argument);
+        let (outcome, host) = session.invoke(host, &context, &call.function, &call.argument)?;
+        self.overlay = Some(host.into_overlay());
+        Ok(Some(outcome))
+    }
+
+    fn finish(self) -> (Writes, Vec<TransactionResult>) {
+        let writes = self.overlay.map(Overlay::finish);
+        (writes.unwrap_or_else(|| unreachable!("a session gives the overlay back or the block fails")), self.results)
+    }
+}
+
+fn code_of(failure: Failure) -> ValidationCode {
+    match failure {
+        Failure::Trapped => ValidationCode::Trapped,
+        Failure::OutOfFuel => ValidationCode::OutOfFuel,
+        Failure::OutOfMemory => ValidationCode::OutOfMemory,
+        Failure::StackOverflow => ValidationCode::StackOverflow,
+        Failure::OutputTooLarge => ValidationCode::OutputTooLarge,
+        Failure::WriteLimit => ValidationCode::WriteLimit,
+        Failure::IllegalAccess => ValidationCode::IllegalAccess,
+    }
+}

@@ -1,0 +1,208 @@
+//! The ledger as a stream of events.
+
+use super::event_filter::passes;
+use crate::node::{Executed, Node};
+use e2l_client::wire::{EventFilter, EventsReply, EventsRequest, LedgerEvent};
+use e2l_ledger::event::Event;
+use e2l_ledger::{Block, Call, Envelope, Member, TransactionResult, ValidationCode};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+/// Events in one message.
+const PAGE: usize = 500;
+/// Blocks looked at between two messages, so that a caller of a rare filter sees progress.
+const STRIDE: u64 = 256;
+
+/// Events from a height on, in ledger order, and then as they become final if the caller follows.
+pub fn stream(node: Arc<Node>, request: EventsRequest) -> ReceiverStream<Result<EventsReply, Status>> {
+    let (replies, receiver) = mpsc::channel(4);
+    tokio::spawn(async move {
+        if let Err(status) = run(&node, request, &replies).await {
+            // A caller that has gone needs no reason.
+            let _ = replies.send(Err(status)).await;
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+type Replies = mpsc::Sender<Result<EventsReply, Status>>;
+
+async fn run(node: &Arc<Node>, request: EventsRequest, replies: &Replies) -> Result<(), Status> {
+    let filter = request.filter.unwrap_or_default();
+    let mut finalized = node.watch_finalized();
+    let mut next = request.from_height.max(1);
+    let mut left = if request.limit == 0 { u64::MAX } else { request.limit };
+    if request.newest {
+        let Some(now) = finalized.borrow_and_update().clone() else { return Ok(()) };
+        let events = newest(node.clone(), now.at.clone(), filter.clone(), left).await?;
+        let reply = reply(events, &now.at, now.at.header.height, true);
+        if replies.send(Ok(reply)).await.is_err() || !request.follow {
+            return Ok(());
+        }
+        next = now.at.header.height + 1;
+        left = u64::MAX;
+    }
+    loop {
+        let Some(now) = finalized.borrow_and_update().clone() else { return Ok(()) };
+        let height = now.at.header.height;
+        while next <= height && left > 0 {
+            let last = height.min(next + STRIDE - 1);
+            let mut events = range(node.clone(), now.at.clone(), filter.clone(), next, last).await?;
+            events.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= events.len() as u64;
+            next = last + 1;
+            for reply in pages(events, &now.at, last, last == height) {
+                if replies.send(Ok(reply)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if !request.follow || left == 0 {
+            return Ok(());
+        }
+        tokio::select! {
+            changed = finalized.changed() => if changed.is_err() { return Ok(()) },
+            () = replies.closed() => return Ok(()),
+        }
+    }
+}
+
+fn pages(
+    events: Vec<LedgerEvent>,
+    at: &Executed,
+    looked_at: u64,
+    caught_up: bool,
+) -> impl Iterator<Item = EventsReply> {
+    let mut rest = events;
+    let mut pages = Vec::new();
+    while rest.len() > PAGE {
+        let tail = rest.split_off(PAGE);
+        pages.push(reply(std::mem::replace(&mut rest, tail), at, looked_at, false));
+    }
+    pages.push(reply(rest, at, looked_at, caught_up));
+    pages.into_iter()
+}
+
+fn reply(events: Vec<LedgerEvent>, at: &Executed, as_of_height: u64, caught_up: bool) -> EventsReply {
+    EventsReply { events, as_of_height, as_of_time_nano: at.header.time_nano, caught_up }
+}
+
+/// Reads blocks on a thread that may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, e2l_store::StoreError> + Send + 'static,
+) -> Result<T, Status> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let done = done.map_err(|_| Status::unavailable("this peer is stopping: ask another"))?;
+    done.map_err(|error| {
+        tracing::error!(%error, "reading blocks failed");
+        Status::internal(format!("this peer cannot read its ledger: {error}; ask another peer"))
+    })
+}
+
+async fn range(
+    node: Arc<Node>,
+    at: Arc<Executed>,
+    filter: EventFilter,
+    first: u64,
+    last: u64,
+) -> Result<Vec<LedgerEvent>, Status> {
+    blocking(move || {
+        let mut found = Vec::new();
+        for height in first..=last {
+            of_block(&node, &at, &filter, height, &mut found)?;
+        }
+        Ok(found)
+    })
+    .await
+}
+
+async fn newest(
+    node: Arc<Node>,
+    at: Arc<Executed>,
+    filter: EventFilter,
+    limit: u64,
+) -> Result<Vec<LedgerEvent>, Status> {
+    blocking(move || {
+        let mut blocks = Vec::new();
+        let mut count = 0u64;
+        for height in (1..=at.header.height).rev() {
+            let mut found = Vec::new();
+            of_block(&node, &at, &filter, height, &mut found)?;
+            count += found.len() as u64;
+            blocks.push(found);
+            if count >= limit {
+                break;
+            }
+        }
+        let mut events: Vec<LedgerEvent> = blocks.into_iter().rev().flatten().collect();
+        let surplus = events.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        events.drain(..surplus);
+        Ok(events)
+    })
+    .await
+}
+
+fn of_block(
+    node: &Node,
+    at: &Executed,
+    filter: &EventFilter,
+    height: u64,
+    found: &mut Vec<LedgerEvent>,
+) -> Result<(), e2l_store::StoreError> {
+    let Some(block) = at.view.block(height)? else {
+        return Err(e2l_store::StoreError::missing_header(height));
+    };
+    let (endorsed_by, sealed) = node
+        .with_finality(|finality| (finality.endorsed_by(height), finality.sealed_height() >= height));
+    for (index, sender, call, result) in calls(&block) {
+        if result.code != ValidationCode::Valid || call.function != "createEvent" {
+            continue;
+        }
+        let Ok(event) = Event::decode(&call.argument) else { continue };
+        if !passes(filter, &event, sender) {
+            continue;
+        }
+        let delay_ms = (block.header.time_nano - event.time_nano) / 1_000_000;
+        found.push(LedgerEvent {
+            transaction_id: result.id.0.to_vec().into(),
+            height,
+            index,
+            code: u32::from(result.code as u8),
+            event: call.argument.clone().into(),
+            sender: sender.name.clone(),
+            actor: sender.actor.clone(),
+            role: sender.role.as_str().to_owned(),
+            block_time_nano: block.header.time_nano,
+            late: delay_ms.unsigned_abs() > node.config.limits.collection_window_ms,
+            delay_ms,
+            sealed,
+            endorsed_by: endorsed_by.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// The executed calls of a block with index, sender and result; refused envelopes have none.
+fn calls(block: &Block) -> impl Iterator<Item = (u32, &Member, &Call, &TransactionResult)> {
+    let mut listed = Vec::with_capacity(block.results.len());
+    let mut index = 0;
+    for envelope in &block.proposal.envelopes {
+        if block.results.get(index).is_some_and(|result| result.id == envelope.digest()) {
+            index += 1;
+            continue;
+        }
+        let calls = match envelope {
+            Envelope::Batch(batch) => batch.calls.as_slice(),
+            Envelope::Request(request) => std::slice::from_ref(&request.call),
+        };
+        for call in calls {
+            if let (Some(result), Ok(position)) = (block.results.get(index), u32::try_from(index)) {
+                listed.push((position, envelope.sender(), call, result));
+            }
+            index += 1;
+        }
+    }
+    listed.into_iter()
+}

@@ -1,0 +1,295 @@
+//! The `Ledger` service.
+
+use super::access::{Action, authorize};
+use super::{events, status};
+use crate::admission;
+use crate::chain_query::QueryThreads;
+use crate::node::{Finalized, Node};
+use crate::pool::{Pooled, Taken};
+use crate::waiters::{Answer, answers, complete};
+use e2l_client::wire::ledger_server::Ledger;
+use e2l_client::wire::refusal::Reason;
+use e2l_client::wire::submit_reply::Outcome;
+use e2l_client::wire::{
+    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest, GetBlockReply,
+    GetBlockRequest, QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest, StatusReply,
+    StatusRequest, SubmitReply, SubmitRequest,
+};
+use e2l_client::{refusal, refusal_status};
+use e2l_consensus::RaftNode;
+use e2l_ledger::{Canonical, Certificate, Envelope, EnvelopeSource, Member, Role};
+use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// Envelopes of one stream that wait for their blocks at once; the next is read when one is answered.
+const MAX_WAITING: usize = 1024;
+
+/// The service.
+pub struct LedgerApi {
+    node: Arc<Node>,
+    raft: Arc<RaftNode>,
+    queries: QueryThreads,
+}
+
+impl LedgerApi {
+    /// Serves a node.
+    pub fn new(node: Arc<Node>, raft: Arc<RaftNode>, queries: QueryThreads) -> Self {
+        Self { node, raft, queries }
+    }
+
+    fn finalized(&self) -> Result<Finalized, Status> {
+        self.node.finalized().ok_or_else(|| {
+            refusal_status(&refusal(
+                Reason::Unavailable,
+                "this peer has started and waits for other peers to confirm its newest block: try again, or ask \
+                 another peer",
+            ))
+        })
+    }
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Status {
+    tracing::error!(%error, "a read failed");
+    Status::internal(format!("this peer cannot read its ledger: {error}; ask another peer"))
+}
+
+#[tonic::async_trait]
+impl Ledger for LedgerApi {
+    type SubmitStream = ReceiverStream<Result<SubmitReply, Status>>;
+    type EventsStream = BoxStream<'static, Result<EventsReply, Status>>;
+
+    async fn submit(
+        &self,
+        request: Request<Streaming<SubmitRequest>>,
+    ) -> Result<Response<Self::SubmitStream>, Status> {
+        let certificate = authorize(&self.node, &request, Action::Submit)?;
+        let (replies, receiver) = mpsc::channel(64);
+        tokio::spawn(submit(self.node.clone(), certificate, request.into_inner(), replies));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn sender_head(
+        &self,
+        request: Request<SenderHeadRequest>,
+    ) -> Result<Response<SenderHeadReply>, Status> {
+        let certificate = authorize(&self.node, &request, Action::Ask)?;
+        let named = request.into_inner().sender;
+        let sender = if named.is_empty() { certificate.member().clone() } else { parse_member(&named)? };
+        let head = self.node.ledger_head(&sender).map_err(|error| internal(&error))?;
+        Ok(Response::new(SenderHeadReply {
+            incarnation: head.incarnation,
+            sequence: head.sequence,
+            digest: head.digest.0.to_vec().into(),
+            height: self.node.newest().header.height,
+        }))
+    }
+
+    async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        self.finalized()?;
+        Ok(Response::new(events::stream(self.node.clone(), request.into_inner()).boxed()))
+    }
+
+    async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryReply>, Status> {
+        let certificate = authorize(&self.node, &request, Action::Read)?;
+        let at = self.finalized()?.at;
+        let QueryRequest { chaincode, function, argument } = request.into_inner();
+        let (height, time_nano) = (at.header.height, at.header.time_nano);
+        let member = certificate.member().clone();
+        let output = self.queries.run(at, member, chaincode, function, argument.to_vec()).await?;
+        Ok(Response::new(QueryReply { output: output.into(), height, time_nano }))
+    }
+
+    async fn get_block(&self, request: Request<GetBlockRequest>) -> Result<Response<GetBlockReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        let at = self.finalized()?.at;
+        let height = request.into_inner().height;
+        if height == 0 || height > at.header.height {
+            let message = format!("there is no block {height}: final heights are 1 to {}", at.header.height);
+            return Err(Status::not_found(message));
+        }
+        let reply = block_reply(&self.node, height).map_err(|error| internal(&error))?;
+        reply.map(Response::new).ok_or_else(|| Status::not_found(format!("block {height} is not here")))
+    }
+
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
+        authorize(&self.node, &request, Action::Ask)?;
+        Ok(Response::new(status::status(&self.node, &self.raft)))
+    }
+
+    async fn chaincodes(
+        &self,
+        request: Request<ChaincodesRequest>,
+    ) -> Result<Response<ChaincodesReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        let height = self.finalized()?.at.header.height;
+        let mut chaincodes = Vec::new();
+        for definition in &self.node.config.chaincodes {
+            let description = self.queries.describe(&definition.name).await?;
+            chaincodes.push(Chaincode {
+                name: definition.name.clone(),
+                version: definition.version.clone(),
+                digest: definition.digest.0.to_vec().into(),
+                functions: description
+                    .functions
+                    .into_iter()
+                    .map(|function| ChaincodeFunction {
+                        name: function.name,
+                        kind: function.kind.to_string(),
+                        argument: function.argument.to_string(),
+                        summary: function.summary,
+                    })
+                    .collect(),
+            });
+        }
+        Ok(Response::new(ChaincodesReply { chaincodes, height }))
+    }
+}
+
+/// A block and what is known of its endorsements.
+///
+/// # Errors
+/// The store cannot be read.
+pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockReply>, e2l_store::StoreError> {
+    let Some(block) = node.newest().view.block(height)? else { return Ok(None) };
+    let votes = node.store.votes(height)?;
+    let endorsements = votes.into_iter().map(|(_, vote)| vote.encode().into()).collect();
+    Ok(Some(GetBlockReply { block: block.encode().into(), endorsements }))
+}
+
+fn parse_member(text: &str) -> Result<Member, Status> {
+    let mut parts = text.split('/');
+    let (Some(actor), Some(role), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(Status::invalid_argument(format!("`{text}` is not of the form actor/role/name")));
+    };
+    let role: Role = role.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
+    Ok(Member { actor: actor.to_owned(), role, name: name.to_owned() })
+}
+
+/// Reads envelopes in order, and answers each when it is settled.
+async fn submit(
+    node: Arc<Node>,
+    certificate: Certificate,
+    mut requests: Streaming<SubmitRequest>,
+    replies: mpsc::Sender<Result<SubmitReply, Status>>,
+) {
+    let mut waiting = FuturesUnordered::new();
+    let mut open = true;
+    while open || !waiting.is_empty() {
+        tokio::select! {
+            request = requests.next(), if open && waiting.len() < MAX_WAITING => match request {
+                Some(Ok(SubmitRequest { tag, envelope })) => {
+                    let settled = accept(&node, &certificate, envelope);
+                    waiting.push(async move { (tag, settled.wait().await) });
+                }
+                Some(Err(status)) => {
+                    tracing::debug!(status = %status.message(), "a submit stream broke");
+                    return;
+                }
+                None => open = false,
+            },
+            Some((tag, answer)) = waiting.next() => {
+                let outcome = match answer {
+                    Ok(settled) => Outcome::Final(settled),
+                    Err(refused) => Outcome::Refusal(refused),
+                };
+                let reply = SubmitReply { tag, outcome: Some(outcome) };
+                if replies.send(Ok(reply)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// An answer that is known, or will be.
+enum Settled {
+    Now(Box<Answer>),
+    Later(oneshot::Receiver<Answer>),
+}
+
+impl Settled {
+    async fn wait(self) -> Answer {
+        match self {
+            Self::Now(answer) => *answer,
+            Self::Later(receiver) => receiver.await.unwrap_or_else(|_| {
+                Err(refusal(Reason::Unavailable, "this peer is stopping: send the same bytes to another peer"))
+            }),
+        }
+    }
+}
+
+fn refuse(refused: Refusal) -> Settled {
+    Settled::Now(Box::new(Err(refused)))
+}
+
+fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settled {
+    let pooled = match admission::check(node, bytes, certificate.clone()) {
+        Ok(pooled) => pooled,
+        Err(refused) => return refuse(refused),
+    };
+    let source = pooled.envelope.source();
+    if let EnvelopeSource::Request(id) = &source
+        && let Ok(Some(_)) = node.newest().view.get(&e2l_ledger::StateKey::request(id))
+    {
+        return refuse(refusal(Reason::Duplicate, "this request is already on the ledger"));
+    }
+    // Registered before it can be ordered, or its block could pass unseen.
+    let receiver = node.waiters.register(source);
+    match admission::take(node, pooled.clone()) {
+        Ok(Taken::Waiting) => Settled::Later(receiver),
+        Ok(Taken::OnLedger) => on_ledger(node, &pooled).unwrap_or_else(|error| {
+            tracing::error!(%error, "a batch that is on the ledger cannot be found");
+            refuse(refusal(Reason::Unavailable, "this peer cannot read its ledger: try another peer"))
+        }),
+        Err(refused) => refuse(refused),
+    }
+}
+
+/// The original answer to a batch that is on the ledger already.
+fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, e2l_store::StoreError> {
+    let Envelope::Batch(batch) = &*pooled.envelope else {
+        return Ok(refuse(refusal(Reason::Duplicate, "this request is already on the ledger")));
+    };
+    let header = &batch.header;
+    let newest = node.newest();
+    let place = newest.view.batch(&header.sender, header.incarnation, header.sequence)?;
+    let Some(place) = place else {
+        let message = format!(
+            "batch {} of incarnation {} lies below the sender's last one and is not on the ledger: continue after \
+             the sender's head",
+            header.sequence, header.incarnation
+        );
+        return Ok(refuse(refusal(Reason::SequenceGap, message)));
+    };
+    if place.digest != header.digest() {
+        let message = format!(
+            "batch {} of incarnation {} is on the ledger at height {} with another content: two batches may never \
+             have one number",
+            header.sequence, header.incarnation, place.height
+        );
+        return Ok(refuse(refusal(Reason::Conflict, message)));
+    }
+    let Some(block) = newest.view.block(place.height)? else {
+        return Err(e2l_store::StoreError::missing_header(place.height));
+    };
+    let source = pooled.envelope.source();
+    let answer = answers(&block).into_iter().find(|(envelope, _)| envelope.source() == source);
+    let answer = answer.map_or_else(
+        || Err(refusal(Reason::Unavailable, "the block does not hold this batch: try another peer")),
+        |(_, answer)| answer,
+    );
+    if node.with_finality(|finality| finality.final_height()) < place.height {
+        let receiver = node.waiters.register_executed(place.height, answer);
+        // It may have become final while we looked.
+        node.settle();
+        return Ok(Settled::Later(receiver));
+    }
+    let (endorsed_by, voters) =
+        node.with_finality(|finality| (finality.endorsed_by(place.height), finality.voters()));
+    Ok(Settled::Now(Box::new(answer.map(|settled| complete(settled, &endorsed_by, voters)))))
+}

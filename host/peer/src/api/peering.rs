@@ -1,0 +1,144 @@
+//! The `Peering` service: what peers say to each other.
+
+use super::access::{Action, authorize};
+use super::ledger::block_reply;
+use crate::admission;
+use crate::node::Node;
+use crate::pool::Taken;
+use crate::votes_in::take_votes;
+use e2l_client::wire::peering_server::Peering;
+use e2l_client::wire::refusal::Reason;
+use e2l_client::wire::{
+    AnnounceReply, AnnounceRequest, FetchBlocksRequest, ForwardReply, ForwardRequest, ForwardedEnvelope,
+    GetBlockReply, RaftReply, RaftRequest, Refusal,
+};
+use e2l_client::{refusal, refusal_status};
+use e2l_consensus::{MessageKind, RaftNode};
+use e2l_ledger::Certificate;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+/// Most blocks in answer to one question.
+const MAX_BLOCKS: u32 = 512;
+/// Most envelopes in one message.
+const MAX_FORWARDED: usize = 4096;
+
+/// The service.
+pub struct PeeringApi {
+    node: Arc<Node>,
+    raft: Arc<RaftNode>,
+    my_raft_id: u64,
+}
+
+impl PeeringApi {
+    /// Serves a node.
+    pub fn new(node: Arc<Node>, raft: Arc<RaftNode>, my_raft_id: u64) -> Self {
+        Self { node, raft, my_raft_id }
+    }
+
+    /// The calling peer, which must be the one its actor has in the configuration; its Raft id.
+    fn caller<T>(&self, request: &Request<T>) -> Result<(String, u64), Status> {
+        let certificate = authorize(&self.node, request, Action::Peer)?;
+        let member = certificate.member();
+        let configured = self.node.config.actor(&member.actor).and_then(|actor| actor.peer.as_ref());
+        match configured.filter(|peer| peer.name == member.name) {
+            Some(peer) => Ok((member.actor.clone(), peer.raft_id)),
+            None => {
+                let message = format!("{member} is not the peer that actor `{}` runs", member.actor);
+                Err(refusal_status(&refusal(Reason::Forbidden, message)))
+            }
+        }
+    }
+
+    fn take(&self, forwarded: ForwardedEnvelope) -> Refusal {
+        let certificate = match Certificate::parse(&forwarded.certificate) {
+            Ok(certificate) => certificate,
+            Err(error) => return refusal(Reason::Unauthentic, error.to_string()),
+        };
+        let taken = admission::check(&self.node, forwarded.envelope, certificate)
+            .and_then(|pooled| admission::take(&self.node, pooled));
+        match taken {
+            Ok(Taken::Waiting | Taken::OnLedger) => Refusal::default(),
+            Err(refused) => refused,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Peering for PeeringApi {
+    type FetchBlocksStream = ReceiverStream<Result<GetBlockReply, Status>>;
+
+    async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
+        let (_, authenticated) = self.caller(&request)?;
+        let RaftRequest { sender, target, kind, body } = request.into_inner();
+        if target != self.my_raft_id {
+            let message = format!("this peer has Raft id {}, the message is for {target}", self.my_raft_id);
+            return Err(Status::failed_precondition(message));
+        }
+        let kind = MessageKind::try_from(kind)
+            .map_err(|error| Status::invalid_argument(format!("unknown Raft message: {error}")))?;
+        let body = self.raft.handle(authenticated, sender, kind, body).await.map_err(|error| {
+            tracing::warn!(from = authenticated, %error, "a Raft message was refused");
+            Status::failed_precondition(error.to_string())
+        })?;
+        Ok(Response::new(RaftReply { body }))
+    }
+
+    async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardReply>, Status> {
+        self.caller(&request)?;
+        if !self.raft.leadership().borrow().is_leader() {
+            return Err(refusal_status(&refusal(Reason::Unavailable, "this peer does not lead")));
+        }
+        let envelopes = request.into_inner().envelopes;
+        if envelopes.len() > MAX_FORWARDED {
+            let message = format!("{} envelopes in one message, at most {MAX_FORWARDED}", envelopes.len());
+            return Err(refusal_status(&refusal(Reason::Malformed, message)));
+        }
+        let outcomes = envelopes.into_iter().map(|forwarded| self.take(forwarded)).collect();
+        Ok(Response::new(ForwardReply { outcomes }))
+    }
+
+    async fn announce(&self, request: Request<AnnounceRequest>) -> Result<Response<AnnounceReply>, Status> {
+        let (actor, _) = self.caller(&request)?;
+        let announced = request.into_inner();
+        take_votes(&self.node, &actor, &announced.certificate, &announced.votes).map_err(|error| {
+            tracing::warn!(peer = %actor, %error, "votes are not acceptable");
+            Status::invalid_argument(error.to_string())
+        })?;
+        Ok(Response::new(AnnounceReply {
+            applied_height: self.node.newest().header.height,
+            final_height: self.node.with_finality(|finality| finality.final_height()),
+            votes: self.node.votes.newest(),
+            certificate: self.node.signer.certificate().der().to_vec().into(),
+        }))
+    }
+
+    async fn fetch_blocks(
+        &self,
+        request: Request<FetchBlocksRequest>,
+    ) -> Result<Response<Self::FetchBlocksStream>, Status> {
+        self.caller(&request)?;
+        let FetchBlocksRequest { from_height, limit } = request.into_inner();
+        let first = from_height.max(1);
+        let newest = self.node.with_finality(|finality| finality.final_height());
+        let last = newest.min(first.saturating_add(u64::from(limit.min(MAX_BLOCKS))).saturating_sub(1));
+        let (replies, receiver) = mpsc::channel(4);
+        let node = self.node.clone();
+        tokio::task::spawn_blocking(move || {
+            for height in first..=last {
+                let reply = match block_reply(&node, height) {
+                    Ok(Some(reply)) => Ok(reply),
+                    Ok(None) => return,
+                    Err(error) => Err(Status::internal(format!("block {height}: {error}"))),
+                };
+                let failed = reply.is_err();
+                if replies.blocking_send(reply).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}

@@ -1,0 +1,133 @@
+//! What Raft drives: validates what a leader wants to append, applies what is committed.
+
+use crate::catch_up::catch_up;
+use crate::chain::{ChainError, leader_certificate};
+use crate::chain_thread::ChainThread;
+use crate::links::Links;
+use crate::node::Node;
+use crate::votes_in::now_nano;
+use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
+use e2l_execution::check_proposal;
+use e2l_ledger::{Canonical, Certificate, SignedProposal};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The ledger, as Raft sees it.
+pub struct LedgerApplication {
+    node: Arc<Node>,
+    chain: ChainThread,
+    links: Arc<Links>,
+}
+
+impl LedgerApplication {
+    /// Connects Raft to the chain.
+    pub fn new(node: Arc<Node>, chain: ChainThread, links: Arc<Links>) -> Self {
+        Self { node, chain, links }
+    }
+
+    /// One proposal that a leader wants to append.
+    fn judge(&self, entry: &Incoming<'_>) -> Result<(), String> {
+        let proposal = SignedProposal::decode(entry.payload).map_err(|error| error.to_string())?;
+        let header = &proposal.header;
+        if header.term > entry.term {
+            return Err(format!("it is signed for term {}, its log entry has term {}", header.term, entry.term));
+        }
+        let certificate = leader_certificate(&self.node, &proposal).map_err(|error| error.to_string())?;
+        // A peer that has still to execute the blocks below may not know the leader's certificate yet; the
+        // chain checks it again, with the ledger's state, before the proposal becomes a block.
+        if let Some(certificate) = certificate {
+            let node = &self.node;
+            check_proposal(&proposal, &certificate, &node.network, &node.config, &node.signatures)
+                .map_err(|error| error.to_string())?;
+        }
+        let ahead_ms = (header.time_nano - now_nano()) / 1_000_000;
+        let drift_ms = i64::try_from(self.node.config.limits.clock_drift_ms).unwrap_or(i64::MAX);
+        if ahead_ms > drift_ms {
+            return Err(format!(
+                "its time is {ahead_ms} ms ahead of this peer's clock, at most {drift_ms} ms are accepted: check both \
+                 clocks"
+            ));
+        }
+        self.verify_envelopes(&proposal);
+        Ok(())
+    }
+
+    /// Checks the senders' signatures now, off the execution thread, so that execution finds them checked. A
+    /// bad one does not make the proposal bad: its envelope gets its code when it is executed.
+    fn verify_envelopes(&self, proposal: &SignedProposal) {
+        let brought: Vec<Certificate> =
+            proposal.certificates.iter().filter_map(|der| Certificate::parse(der).ok()).collect();
+        for envelope in &proposal.envelopes {
+            let digest = envelope.signature().certificate;
+            let certificate = brought.iter().find(|certificate| certificate.digest() == digest).cloned();
+            let certificate = certificate.or_else(|| self.node.certificate(&digest).ok().flatten());
+            if let Some(certificate) = certificate {
+                let (signed, signature) = (envelope.signed_digest(), envelope.signature());
+                if let Err(error) = self.node.signatures.verify(&signed, signature, &certificate) {
+                    tracing::warn!(sender = %envelope.sender(), %error, "a proposed envelope will be refused");
+                }
+            }
+        }
+    }
+}
+
+impl Application for LedgerApplication {
+    fn applied(&self) -> Result<Option<Vec<u8>>, ApplicationError> {
+        let marker = self.node.store.tip().map_err(|error| ApplicationError::new(&error))?.raft_applied;
+        Ok(marker)
+    }
+
+    fn apply(&self, entries: Vec<Committed>) -> Result<(), ApplicationError> {
+        let done = self.chain.run(move |chain| chain.apply(entries));
+        match done.blocking_recv() {
+            Ok(result) => result.map_err(|error| ApplicationError::new(&error)),
+            Err(_) => Err(ApplicationError::new(&ChainError::Stopped)),
+        }
+    }
+
+    fn snapshot_point(&self) -> Result<Option<SnapshotPoint>, ApplicationError> {
+        let Some(finalized) = self.node.finalized() else { return Ok(None) };
+        let at = &finalized.at;
+        if at.marker.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(SnapshotPoint {
+            marker: at.marker.clone(),
+            height: at.header.height,
+            header: at.header.digest().0,
+        }))
+    }
+
+    fn install(&self, point: SnapshotPoint) -> BoxFuture<'_, Result<(), ApplicationError>> {
+        async move {
+            let header = e2l_ledger::Digest(point.header);
+            catch_up(&self.node, &self.links, &self.chain, point.height, header)
+                .await
+                .map_err(|error| ApplicationError::new(&error))?;
+            let marker = point.marker;
+            match self.chain.run(move |chain| chain.save_marker(marker)).await {
+                Ok(result) => result.map_err(|error| ApplicationError::new(&error)),
+                Err(_) => Err(ApplicationError::new(&ChainError::Stopped)),
+            }
+        }
+        .boxed()
+    }
+
+    fn validate(&self, _leader: u64, entries: &[Incoming<'_>]) -> Result<(), Refusal> {
+        for entry in entries {
+            self.judge(entry).map_err(|why| Refusal { index: entry.index, why })?;
+        }
+        Ok(())
+    }
+
+    fn voters(&self) -> BTreeMap<u64, NodeInfo> {
+        let voters = self.node.config.voters();
+        voters
+            .map(|(actor, peer)| {
+                (peer.raft_id, NodeInfo { actor: actor.name.clone(), address: peer.address.clone() })
+            })
+            .collect()
+    }
+}

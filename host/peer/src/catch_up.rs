@@ -1,0 +1,105 @@
+//! Brings a peer that is far behind up to a height, by fetching final blocks from others and executing them.
+
+use crate::chain::ChainError;
+use crate::chain_thread::ChainThread;
+use crate::links::{Link, Links};
+use crate::node::Node;
+use e2l_ledger::{Block, Canonical, Digest};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Blocks asked for at once.
+const PAGE: u32 = 256;
+/// Pause before all peers are asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a peer could not be brought up to a height.
+#[derive(Debug, thiserror::Error)]
+pub enum CatchUpError {
+    /// The chain failed.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// Execution gave another block than the one that Raft's pointer names.
+    #[error("height {height} has header {found} here, the pointer names {expected}")]
+    OtherHeader {
+        /// The height.
+        height: u64,
+        /// Header here.
+        found: Digest,
+        /// Header that was named.
+        expected: Digest,
+    },
+}
+
+/// Fetches and executes blocks up to `height`. Asks the other peers in turn for as long as it takes: without
+/// these blocks there is nothing this peer can do.
+///
+/// # Errors
+/// See [`CatchUpError`]; a block that does not fit only makes it ask another peer.
+pub async fn catch_up(
+    node: &Arc<Node>,
+    links: &Links,
+    chain: &ChainThread,
+    height: u64,
+    expected: Digest,
+) -> Result<(), CatchUpError> {
+    while node.newest().header.height < height {
+        let before = node.newest().header.height;
+        for link in links.iter() {
+            if let Err(why) = fetch(node, link, chain, height).await? {
+                tracing::warn!(peer = %link.actor, %why, "cannot catch up from this peer");
+            }
+        }
+        let reached = node.newest().header.height;
+        tracing::info!(reached, height, "catching up");
+        if reached == before {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    let header = node.newest().view.header(height).map_err(ChainError::from)?;
+    let found = header.map(|header| header.digest()).unwrap_or_default();
+    if found == expected {
+        return Ok(());
+    }
+    Err(CatchUpError::OtherHeader { height, found, expected })
+}
+
+/// Executes what one peer has; the inner error is that peer's fault.
+async fn fetch(
+    node: &Arc<Node>,
+    link: &Link,
+    chain: &ChainThread,
+    height: u64,
+) -> Result<Result<(), String>, ChainError> {
+    while node.newest().header.height < height {
+        let from = node.newest().header.height + 1;
+        let mut blocks = match link.fetch_blocks(from, PAGE).await {
+            Ok(blocks) => blocks,
+            Err(status) => return Ok(Err(status.message().to_owned())),
+        };
+        let mut any = false;
+        loop {
+            let reply = match blocks.message().await {
+                Ok(Some(reply)) => reply,
+                Ok(None) => break,
+                Err(status) => return Ok(Err(status.message().to_owned())),
+            };
+            let block = match Block::decode(&reply.block) {
+                Ok(block) if block.header.height <= height => block,
+                Ok(_) => break,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            any = true;
+            match chain.run(move |chain| chain.import(block, None)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(ChainError::Foreign { height, why })) => return Ok(Err(format!("block {height}: {why}"))),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(ChainError::Stopped),
+            }
+        }
+        if !any {
+            return Ok(Err(format!("it has no block {from} yet")));
+        }
+    }
+    Ok(Ok(()))
+}

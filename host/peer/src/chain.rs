@@ -1,0 +1,254 @@
+//! The chain of blocks: turns committed proposals and fetched blocks into executed, durable blocks. All of it
+//! runs on one thread with a stack that deep contract calls need.
+
+use crate::node::{Executed, Node};
+use e2l_consensus::Committed;
+use e2l_execution::{
+    ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal,
+};
+use e2l_ledger::{
+    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Header, SignedProposal,
+    SignedVote, Vote,
+};
+use e2l_store::{BlockWrite, SignOnceError, StoreError};
+use std::sync::Arc;
+
+/// Why the chain cannot go on. All but [`ChainError::Foreign`] stop the peer.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// Execution failed.
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A block that another peer sent is not acceptable.
+    #[error("block {height} that another peer sent is not acceptable: {why}")]
+    Foreign {
+        /// Its height.
+        height: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// The thread is gone.
+    #[error("the execution thread has stopped: see the peer's log for the reason")]
+    Stopped,
+}
+
+/// Why a committed proposal is void.
+#[derive(Debug, thiserror::Error)]
+enum Void {
+    #[error(transparent)]
+    Encoding(#[from] DecodeError),
+    #[error(transparent)]
+    Rule(#[from] VoidProposal),
+    #[error("it was signed for term {signed} and appended in term {appended}")]
+    Term { signed: u64, appended: u64 },
+}
+
+/// The chain.
+pub struct Chain {
+    node: Arc<Node>,
+    executor: Executor,
+    tip: Header,
+    marker: Vec<u8>,
+}
+
+impl Chain {
+    /// Goes on from the newest executed height.
+    pub fn new(node: Arc<Node>, executor: Executor) -> Self {
+        let newest = node.newest();
+        Self { node, executor, tip: newest.header, marker: newest.marker }
+    }
+
+    /// Executes committed entries in order.
+    ///
+    /// # Errors
+    /// The store or the engine failed; the peer must stop.
+    pub fn apply(&mut self, entries: Vec<Committed>) -> Result<(), ChainError> {
+        let mut saved = true;
+        for entry in entries {
+            match entry {
+                Committed::Other { marker } => {
+                    self.marker = marker;
+                    saved = false;
+                }
+                Committed::Proposal { index, term, bytes, marker } => {
+                    self.marker = marker;
+                    saved = match self.judge(&bytes, term) {
+                        Ok(proposal) => {
+                            self.acknowledge(&proposal)?;
+                            self.execute(proposal)?;
+                            true
+                        }
+                        Err(Judged::Void(why)) => {
+                            tracing::warn!(index, term, %why, "a committed proposal is void: no block comes of it");
+                            self.node.pool.unpropose();
+                            false
+                        }
+                        Err(Judged::Failed(error)) => return Err(error.into()),
+                    };
+                }
+            }
+        }
+        if !saved {
+            self.node.store.save_raft_applied(&self.marker)?;
+        }
+        Ok(())
+    }
+
+    fn judge(&self, bytes: &[u8], term: u64) -> Result<SignedProposal, Judged> {
+        let proposal = SignedProposal::decode(bytes).map_err(Void::from)?;
+        if proposal.header.term != term {
+            return Err(Void::Term { signed: proposal.header.term, appended: term }.into());
+        }
+        self.check(&proposal)?;
+        Ok(proposal)
+    }
+
+    fn check(&self, proposal: &SignedProposal) -> Result<(), Judged> {
+        let node = &self.node;
+        let Some(certificate) = leader_certificate(node, proposal)? else {
+            let unknown = VoidProposal::UnknownCertificate(proposal.signature.certificate);
+            return Err(Void::Rule(unknown).into());
+        };
+        let tip = ChainTip {
+            height: self.tip.height,
+            proposal: self.tip.proposal,
+            time_nano: self.tip.time_nano,
+        };
+        check_proposal(proposal, &certificate, &node.network, &node.config, &node.signatures)
+            .and_then(|()| check_chain(proposal, &tip))
+            .map_err(|rule| Judged::Void(rule.into()))
+    }
+
+    /// Says, before executing, which proposal was committed at this height.
+    fn acknowledge(&self, proposal: &SignedProposal) -> Result<(), ChainError> {
+        let (height, digest) = (proposal.header.height, proposal.header.digest());
+        match self.node.store.reserve_acknowledgement(height, &digest) {
+            Ok(()) => {
+                let network = self.node.network;
+                self.node.cast(Vote::Acknowledgement(Acknowledgement { network, height, proposal: digest }));
+                Ok(())
+            }
+            Err(SignOnceError::Store(error)) => Err(error.into()),
+            Err(conflict) => {
+                self.node.alarm(format!("this peer does not acknowledge height {height}: {conflict}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn execute(&mut self, proposal: SignedProposal) -> Result<(), ChainError> {
+        let base = self.node.newest().view;
+        let execution = self.executor.execute(proposal, &self.tip, &self.node.config, base)?;
+        self.write(execution.block, execution.writes)
+    }
+
+    /// Makes a block durable together with this peer's endorsement of it, and tells the others.
+    fn write(&mut self, block: Block, writes: e2l_execution::Writes) -> Result<(), ChainError> {
+        let (height, header) = (block.header.height, block.header.digest());
+        let vote = self.endorse(height, header)?;
+        self.node.store.write_block(BlockWrite {
+            block: &block,
+            state: writes.state,
+            logs: writes.logs,
+            raft_applied: &self.marker,
+            endorsement: vote.as_ref(),
+        })?;
+        if let Some(vote) = &vote {
+            self.node.offer(vote);
+        }
+        self.tip = block.header.clone();
+        let view = Arc::new(self.node.store.view());
+        let executed = Executed { header: block.header.clone(), view, marker: self.marker.clone() };
+        self.node.on_executed(&block, executed);
+        Ok(())
+    }
+
+    /// Signs the header, unless this peer has signed another one at this height or above.
+    fn endorse(&self, height: u64, header: Digest) -> Result<Option<SignedVote>, ChainError> {
+        let signed = self.node.store.signed()?.endorsement;
+        if signed.is_some_and(|(last, digest)| last > height || (last == height && digest != header)) {
+            self.node.alarm(format!(
+                "this peer does not endorse height {height}: it has endorsed {signed:?}, as after a rolled-back \
+                 database"
+            ));
+            return Ok(None);
+        }
+        let vote = Vote::Endorsement(Endorsement { network: self.node.network, height, header });
+        Ok(Some(SignedVote::sign(vote, &*self.node.signer)))
+    }
+
+    /// Executes a block that another peer sent and that this peer's own log no longer holds. `marker` is
+    /// where Raft stands after it, if known.
+    ///
+    /// # Errors
+    /// It does not follow, or execution gives another header; store and engine failures.
+    pub fn import(&mut self, block: Block, marker: Option<Vec<u8>>) -> Result<(), ChainError> {
+        let height = block.header.height;
+        if height <= self.tip.height {
+            return Ok(());
+        }
+        let foreign = |why: String| ChainError::Foreign { height, why };
+        match self.check(&block.proposal) {
+            Ok(()) => {}
+            Err(Judged::Void(why)) => return Err(foreign(why.to_string())),
+            Err(Judged::Failed(error)) => return Err(error.into()),
+        }
+        if let Some(marker) = marker {
+            self.marker = marker;
+        }
+        let base = self.node.newest().view;
+        let execution = self.executor.execute(block.proposal, &self.tip, &self.node.config, base)?;
+        if execution.block.header != block.header {
+            let why = format!(
+                "executing it here gives header {}, the sender's is {}",
+                execution.block.header.digest(),
+                block.header.digest()
+            );
+            self.node.alarm(format!("height {height}: {why}"));
+            return Err(foreign(why));
+        }
+        self.write(execution.block, execution.writes)
+    }
+
+    /// Raft stands at `marker`, which no block carries.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn save_marker(&mut self, marker: Vec<u8>) -> Result<(), ChainError> {
+        self.marker = marker;
+        Ok(self.node.store.save_raft_applied(&self.marker)?)
+    }
+}
+
+enum Judged {
+    Void(Void),
+    Failed(StoreError),
+}
+
+impl From<Void> for Judged {
+    fn from(void: Void) -> Self {
+        Self::Void(void)
+    }
+}
+
+impl From<StoreError> for Judged {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The certificate of a proposal's leader: it came with the proposal, or is on the ledger.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn leader_certificate(node: &Node, proposal: &SignedProposal) -> Result<Option<Certificate>, StoreError> {
+    let digest = proposal.signature.certificate;
+    let brought = proposal.certificates.iter().filter_map(|der| Certificate::parse(der).ok());
+    match brought.into_iter().find(|certificate| certificate.digest() == digest) {
+        Some(certificate) => Ok(Some(certificate)),
+        None => node.certificate(&digest),
+    }
+}

@@ -1,0 +1,94 @@
+//! Runs contract queries on threads with the stack they need, a few at a time.
+
+use crate::node::Executed;
+use e2l_client::wire::refusal::Reason;
+use e2l_client::{refusal, refusal_status};
+use e2l_execution::{QueryError, QueryRunner};
+use e2l_ledger::{Member, NetworkConfig};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, oneshot};
+use tonic::Status;
+
+/// Queries that run at once; more wait.
+const AT_ONCE: usize = 4;
+
+/// Hands queries to threads.
+#[derive(Clone)]
+pub struct QueryThreads {
+    runner: Arc<QueryRunner>,
+    config: Arc<NetworkConfig>,
+    permits: Arc<Semaphore>,
+}
+
+impl QueryThreads {
+    /// Queries run by `runner`.
+    pub fn new(runner: Arc<QueryRunner>, config: Arc<NetworkConfig>) -> Self {
+        Self { runner, config, permits: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Calls a query function at a height.
+    ///
+    /// # Errors
+    /// The status says whether the caller, the contract or this peer is at fault.
+    pub async fn run(
+        &self,
+        at: Arc<Executed>,
+        caller: Member,
+        chaincode: String,
+        function: String,
+        argument: Vec<u8>,
+    ) -> Result<Vec<u8>, Status> {
+        let limit = self.config.limits.argument_max_bytes;
+        if argument.len() as u64 > limit {
+            let message = format!("the argument has {} bytes, at most {limit} are accepted", argument.len());
+            return Err(refusal_status(&refusal(Reason::Malformed, message)));
+        }
+        let config = self.config.clone();
+        self.on_thread(move |runner| {
+            let call = (chaincode.as_str(), function.as_str(), argument.as_slice());
+            runner.query(at.view.clone(), &at.header, &config, &caller, call)
+        })
+        .await
+    }
+
+    /// What a chaincode says of itself.
+    ///
+    /// # Errors
+    /// None of that name is active, or it fails.
+    pub async fn describe(&self, name: &str) -> Result<e2l_runtime::Description, Status> {
+        let (name, config) = (name.to_owned(), self.config.clone());
+        self.on_thread(move |runner| {
+            let admitted = runner.admitted(&name, &config)?;
+            admitted.describe().map_err(|error| QueryError::Failed(error.to_string()))
+        })
+        .await
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&QueryRunner) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let stopping = |_| Status::unavailable("this peer is stopping: ask another");
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| stopping(()))?;
+        let (sender, receiver) = oneshot::channel();
+        let runner = self.runner.clone();
+        std::thread::Builder::new()
+            .name("query".to_owned())
+            .stack_size(e2l_runtime::REQUIRED_STACK_BYTES)
+            .spawn(move || {
+                // A caller that has gone needs no answer.
+                let _ = sender.send(work(&runner));
+                drop(permit);
+            })
+            .map_err(|error| Status::unavailable(format!("this peer has no thread for the query: {error}")))?;
+        let answer = receiver.await.map_err(|_| stopping(()))?;
+        answer.map_err(|error| match error {
+            QueryError::UnknownChaincode(_) => Status::not_found(error.to_string()),
+            QueryError::Rejected(_) | QueryError::Failed(_) => Status::invalid_argument(error.to_string()),
+            QueryError::Execution(error) => {
+                tracing::error!(%error, "a query failed");
+                Status::internal(format!("this peer cannot answer: {error}; ask another peer"))
+            }
+        })
+    }
+}

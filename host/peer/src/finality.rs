@@ -1,0 +1,247 @@
+//! When a block is final, and when it is sealed (DESIGN section 3). Pure: times are arguments, votes arrive
+//! verified.
+//!
+//! A height is final when endorsements of it, or of a block above it on this peer's own chain, meet the
+//! policy, and every other voting peer that is in step has acknowledged the same proposals. A peer that has no
+//! link, or that keeps a height waiting longer than `suspect_after`, is out of step until it has caught up.
+
+use e2l_ledger::{Digest, Policy, Vote};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Votes remembered per peer for heights that this peer has not executed yet.
+const AHEAD: usize = 1024;
+
+/// How long a linked peer may keep a height waiting (DESIGN section 3).
+pub const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+
+/// What this peer got by executing a height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Own {
+    proposal: Digest,
+    header: Digest,
+}
+
+/// What another actor's peer has said.
+#[derive(Debug, Default)]
+struct Witness {
+    /// Votes on heights above those matched.
+    acknowledged_ahead: BTreeMap<u64, Digest>,
+    endorsed_ahead: BTreeMap<u64, Digest>,
+    /// Highest height whose vote matches our own chain.
+    acknowledged: u64,
+    endorsed: u64,
+    linked: bool,
+    in_step: bool,
+    /// Since when the next height waits for nothing but this peer.
+    blocking_since: Option<Instant>,
+}
+
+/// Two signed statements that cannot both be honest, or a peer that computes something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divergence {
+    /// Whose vote differs from this peer's own result.
+    pub actor: String,
+    /// At which height.
+    pub height: u64,
+    /// What kind of vote.
+    pub what: &'static str,
+    /// What this peer has.
+    pub own: Digest,
+    /// What the vote says.
+    pub other: Digest,
+}
+
+/// Follows votes and says which heights are final and sealed.
+#[derive(Debug)]
+pub struct Finality {
+    policy: Policy,
+    me: String,
+    witnesses: BTreeMap<String, Witness>,
+    own: BTreeMap<u64, Own>,
+    applied: u64,
+    final_height: u64,
+    divergences: Vec<Divergence>,
+}
+
+impl Finality {
+    /// Starts at a height that was final before.
+    pub fn new(policy: Policy, me: &str, voters: impl Iterator<Item = String>, final_height: u64) -> Self {
+        let witnesses = voters.filter(|actor| actor != me).map(|actor| (actor, Witness::default())).collect();
+        Self {
+            policy,
+            me: me.to_owned(),
+            witnesses,
+            own: BTreeMap::new(),
+            applied: final_height,
+            final_height,
+            divergences: Vec::new(),
+        }
+    }
+
+    /// This peer executed a height.
+    pub fn executed(&mut self, height: u64, proposal: Digest, header: Digest) {
+        self.own.insert(height, Own { proposal, header });
+        self.applied = self.applied.max(height);
+        let actors: Vec<String> = self.witnesses.keys().cloned().collect();
+        for actor in actors {
+            self.match_votes(&actor);
+        }
+    }
+
+    /// Another actor's peer voted. The signature was checked by the caller.
+    pub fn voted(&mut self, actor: &str, vote: &Vote) {
+        let Some(witness) = self.witnesses.get_mut(actor) else { return };
+        let (ahead, height, digest) = match vote {
+            Vote::Acknowledgement(vote) => (&mut witness.acknowledged_ahead, vote.height, vote.proposal),
+            Vote::Endorsement(vote) => (&mut witness.endorsed_ahead, vote.height, vote.header),
+        };
+        ahead.insert(height, digest);
+        while ahead.len() > AHEAD {
+            ahead.pop_first();
+        }
+        self.match_votes(actor);
+    }
+
+    fn match_votes(&mut self, actor: &str) {
+        let Some(witness) = self.witnesses.get_mut(actor) else { return };
+        let own = &self.own;
+        let mut diverged = Vec::new();
+        let mut settle = |ahead: &mut BTreeMap<u64, Digest>,
+                          reached: &mut u64,
+                          what: &'static str,
+                          pick: fn(&Own) -> Digest| {
+            ahead.retain(|height, digest| {
+                let Some(mine) = own.get(height).map(pick) else { return *height > *reached };
+                if mine == *digest {
+                    *reached = (*reached).max(*height);
+                } else {
+                    diverged.push(Divergence {
+                        actor: actor.to_owned(),
+                        height: *height,
+                        what,
+                        own: mine,
+                        other: *digest,
+                    });
+                }
+                false
+            });
+        };
+        settle(&mut witness.acknowledged_ahead, &mut witness.acknowledged, "acknowledgement", |own| own.proposal);
+        settle(&mut witness.endorsed_ahead, &mut witness.endorsed, "endorsement", |own| own.header);
+        for divergence in diverged {
+            if !self.divergences.contains(&divergence) {
+                self.divergences.push(divergence);
+            }
+        }
+    }
+
+    /// Whether there is a link to an actor's peer now.
+    pub fn linked(&mut self, actor: &str, linked: bool) {
+        if let Some(witness) = self.witnesses.get_mut(actor) {
+            witness.linked = linked;
+            if !linked {
+                witness.in_step = false;
+            }
+        }
+    }
+
+    /// Advances as far as the votes allow; returns the final height. Must also be called from time to time
+    /// (every [`SUSPECT_AFTER`] or more often), so that a silent peer does not hold finality up.
+    pub fn advance(&mut self, now: Instant) -> u64 {
+        if self.divergences.is_empty() {
+            let endorsed = self.endorsed_to_policy().min(self.applied);
+            self.judge_pace(endorsed, now);
+            let acknowledged = self
+                .witnesses
+                .values()
+                .filter(|witness| witness.in_step)
+                .map(|witness| witness.acknowledged.max(witness.endorsed))
+                .min()
+                .unwrap_or(u64::MAX);
+            self.final_height = self.final_height.max(endorsed.min(acknowledged));
+        }
+        for witness in self.witnesses.values_mut() {
+            let reached = witness.acknowledged.max(witness.endorsed);
+            witness.in_step = witness.linked && (witness.in_step || reached >= self.final_height);
+        }
+        self.forget();
+        self.final_height
+    }
+
+    /// The highest height that enough actors have endorsed.
+    fn endorsed_to_policy(&self) -> u64 {
+        let mut heights: Vec<u64> = self.witnesses.values().map(|witness| witness.endorsed).collect();
+        heights.push(self.applied);
+        heights.sort_unstable_by(|a, b| b.cmp(a));
+        let required = self.policy.required(heights.len());
+        heights.get(required - 1).copied().unwrap_or(0)
+    }
+
+    fn judge_pace(&mut self, endorsed: u64, now: Instant) {
+        let waiting = endorsed > self.final_height;
+        for witness in self.witnesses.values_mut() {
+            let behind = witness.acknowledged.max(witness.endorsed) <= self.final_height;
+            if !(waiting && behind && witness.in_step) {
+                witness.blocking_since = None;
+                continue;
+            }
+            let since = *witness.blocking_since.get_or_insert(now);
+            if now.duration_since(since) >= SUSPECT_AFTER {
+                witness.in_step = false;
+                witness.blocking_since = None;
+            }
+        }
+    }
+
+    /// Drops what no vote can need: below the lowest height that anyone has still to endorse, but never more
+    /// than a window back, or a dead peer would make this grow.
+    fn forget(&mut self) {
+        let sealed = self.sealed_height();
+        let keep_from = sealed.max(self.final_height.saturating_sub(AHEAD as u64));
+        self.own = self.own.split_off(&keep_from.min(self.final_height));
+    }
+
+    /// Last final height.
+    pub fn final_height(&self) -> u64 {
+        self.final_height
+    }
+
+    /// Height up to which every voting actor has endorsed.
+    pub fn sealed_height(&self) -> u64 {
+        let others = self.witnesses.values().map(|witness| witness.endorsed);
+        others.min().unwrap_or(u64::MAX).min(self.applied).min(self.final_height)
+    }
+
+    /// Actors whose endorsement covers a height, sorted.
+    pub fn endorsed_by(&self, height: u64) -> Vec<String> {
+        let mut actors: Vec<String> = self
+            .witnesses
+            .iter()
+            .filter(|(_, witness)| witness.endorsed >= height)
+            .map(|(actor, _)| actor.clone())
+            .collect();
+        if self.applied >= height {
+            actors.push(self.me.clone());
+        }
+        actors.sort_unstable();
+        actors
+    }
+
+    /// Number of voting actors.
+    pub fn voters(&self) -> usize {
+        self.witnesses.len() + 1
+    }
+
+    /// Heights that an actor's peer has acknowledged and endorsed on our chain.
+    pub fn reached(&self, actor: &str) -> (u64, u64) {
+        self.witnesses.get(actor).map_or((0, 0), |witness| {
+            (witness.acknowledged.max(witness.endorsed), witness.endorsed)
+        })
+    }
+
+    /// Votes that contradict this peer's own result. While there is one, nothing becomes final.
+    pub fn divergences(&self) -> &[Divergence] {
+        &self.divergences
+    }
+}

@@ -1,0 +1,87 @@
+//! Sends what this peer has taken to the leader, in order, and again to the next leader.
+
+use crate::links::{Link, Links};
+use crate::node::Node;
+use crate::pool::Pooled;
+use e2l_client::wire::{ForwardRequest, ForwardedEnvelope, Refusal, refusal::Reason};
+use e2l_consensus::Leadership;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Most bytes in one message; one envelope always goes.
+const MAX_BYTES: usize = 4 << 20;
+/// Pause after a leader could not take something.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long a leader may lack what comes before a batch: it may still be executing it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs until the process ends.
+pub async fn forward(node: Arc<Node>, links: Arc<Links>, mut leadership: watch::Receiver<Leadership>) {
+    let mut changes = node.pool.changes();
+    let mut gap_since: Option<Instant> = None;
+    loop {
+        changes.mark_unchanged();
+        let now = leadership.borrow_and_update().clone();
+        let link = now.leader.and_then(|leader| links.get(leader));
+        let waiting = node.pool.to_forward(now.term, MAX_BYTES);
+        match link {
+            Some(link) if !waiting.is_empty() => {
+                if !forward_some(&node, link, now.term, waiting, &mut gap_since).await {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+            _ => {
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    _ = leadership.changed() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Returns whether the leader took all of it.
+async fn forward_some(
+    node: &Node,
+    link: &Link,
+    term: u64,
+    waiting: Vec<Pooled>,
+    gap_since: &mut Option<Instant>,
+) -> bool {
+    let envelopes = waiting.iter().map(|pooled| ForwardedEnvelope {
+        envelope: pooled.bytes.clone(),
+        certificate: pooled.certificate.der().to_vec().into(),
+    });
+    let reply = match link.forward(ForwardRequest { envelopes: envelopes.collect() }).await {
+        Ok(reply) => reply,
+        Err(status) => {
+            tracing::debug!(leader = %link.actor, status = %status.message(), "cannot forward");
+            return false;
+        }
+    };
+    for (pooled, outcome) in waiting.iter().zip(reply.outcomes) {
+        let source = pooled.envelope.source();
+        match outcome.reason() {
+            Reason::Unspecified => {
+                *gap_since = None;
+                node.pool.forwarded(&source, term);
+            }
+            Reason::Busy | Reason::Unavailable => return false,
+            Reason::SequenceGap if gap_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE => return false,
+            _ => {
+                *gap_since = None;
+                refuse(node, pooled, &outcome);
+            }
+        }
+    }
+    true
+}
+
+fn refuse(node: &Node, pooled: &Pooled, refused: &Refusal) {
+    let source = pooled.envelope.source();
+    tracing::warn!(sender = %pooled.envelope.sender(), why = %refused.message, "the leader refuses an envelope");
+    for dropped in node.pool.drop_envelope(&source) {
+        node.waiters.refuse(&dropped, refused);
+    }
+}

@@ -1,0 +1,135 @@
+//! Connections to the other actors' peers.
+
+use crate::node::Node;
+use bytes::Bytes;
+use e2l_client::wire::peering_client::PeeringClient;
+use e2l_client::wire::{
+    AnnounceReply, AnnounceRequest, FetchBlocksRequest, ForwardReply, ForwardRequest, GetBlockReply, RaftRequest,
+};
+use e2l_client::{ClientError, MAX_MESSAGE_BYTES, Target, connect_lazy};
+use e2l_consensus::{MessageKind, Transport, TransportError};
+use e2l_ledger::{Member, Role};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::rustls::ClientConfig;
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+/// Longest wait for an answer that needs no disk.
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Another actor's peer.
+#[derive(Clone)]
+pub struct Link {
+    /// The actor.
+    pub actor: String,
+    /// Where its peer listens.
+    pub address: String,
+    channel: Channel,
+}
+
+impl Link {
+    fn client(&self) -> PeeringClient<Channel> {
+        PeeringClient::new(self.channel.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Sends votes.
+    ///
+    /// # Errors
+    /// No link, or the other side refuses.
+    pub async fn announce(&self, request: AnnounceRequest) -> Result<AnnounceReply, Status> {
+        within(CALL_TIMEOUT, self.client().announce(request)).await
+    }
+
+    /// Sends envelopes to the leader.
+    ///
+    /// # Errors
+    /// No link, or the other side refuses.
+    pub async fn forward(&self, request: ForwardRequest) -> Result<ForwardReply, Status> {
+        within(CALL_TIMEOUT, self.client().forward(request)).await
+    }
+
+    /// Asks for blocks.
+    ///
+    /// # Errors
+    /// No link, or the other side refuses.
+    pub async fn fetch_blocks(&self, from_height: u64, limit: u32) -> Result<Streaming<GetBlockReply>, Status> {
+        within(CALL_TIMEOUT, self.client().fetch_blocks(FetchBlocksRequest { from_height, limit })).await
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map(tonic::Response::into_inner),
+        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+    }
+}
+
+/// Links to all other peers, by Raft id.
+pub struct Links {
+    my_raft_id: u64,
+    links: BTreeMap<u64, Link>,
+}
+
+impl Links {
+    /// Prepares a link to every other peer of the configuration; each connects when it is first used.
+    ///
+    /// # Errors
+    /// An address in the configuration is not one.
+    pub fn new(node: &Node, my_raft_id: u64, tls: &Arc<ClientConfig>) -> Result<Arc<Self>, ClientError> {
+        let mut links = BTreeMap::new();
+        for actor in &node.config.actors {
+            let Some(peer) = actor.peer.as_ref().filter(|peer| peer.raft_id != my_raft_id) else { continue };
+            let member =
+                Member { actor: actor.name.clone(), role: Role::Peer, name: peer.name.clone() };
+            let target = Target::new(&peer.address, tls.clone())?.expecting(member);
+            let channel = connect_lazy(&target)?;
+            let link = Link { actor: actor.name.clone(), address: peer.address.clone(), channel };
+            links.insert(peer.raft_id, link);
+        }
+        Ok(Arc::new(Self { my_raft_id, links }))
+    }
+
+    /// The link to a Raft id.
+    pub fn get(&self, raft_id: u64) -> Option<&Link> {
+        self.links.get(&raft_id)
+    }
+
+    /// Every link.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+}
+
+impl Transport for Links {
+    fn call(
+        &self,
+        target: u64,
+        kind: MessageKind,
+        body: Bytes,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
+        let request = RaftRequest { sender: self.my_raft_id, target, kind: kind.into(), body };
+        async move {
+            let Some(link) = self.links.get(&target) else {
+                return Err(TransportError::Unreachable(format!("no peer has Raft id {target}")));
+            };
+            match within(timeout, link.client().raft(request)).await {
+                Ok(reply) => Ok(reply.body),
+                Err(status) if status.code() == tonic::Code::FailedPrecondition => {
+                    Err(TransportError::Refused(status.message().to_owned()))
+                }
+                Err(status) => Err(TransportError::Unreachable(format!("{}: {}", link.address, status.message()))),
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,301 @@
+//! What the parts of a peer share.
+
+use crate::finality::Finality;
+use crate::pool::{Pool, heads_after};
+use crate::vote_log::VoteLog;
+use crate::votes_in::now_nano;
+use crate::waiters::Waiters;
+use e2l_execution::SignatureCache;
+use e2l_identity::Trust;
+use e2l_ledger::{
+    Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer, StateKey,
+    Vote,
+};
+use e2l_store::{LedgerStore, View};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// A height that this peer has executed.
+#[derive(Clone)]
+pub struct Executed {
+    /// Its header.
+    pub header: Header,
+    /// The state right after it.
+    pub view: Arc<View>,
+    /// Where Raft stood: opaque to all but the consensus crate.
+    pub marker: Vec<u8>,
+}
+
+/// The shared parts of a peer.
+pub struct Node {
+    /// Hash of the genesis.
+    pub network: Digest,
+    /// The configuration in force.
+    pub config: Arc<NetworkConfig>,
+    /// Signs in this peer's name.
+    pub signer: Arc<dyn Signer>,
+    /// Blocks and state.
+    pub store: LedgerStore,
+    /// Signatures found good.
+    pub signatures: Arc<SignatureCache>,
+    /// Envelopes on their way to the ledger.
+    pub pool: Pool,
+    /// Callers that wait.
+    pub waiters: Waiters,
+    /// This peer's own votes, for the others.
+    pub votes: VoteLog,
+    finality: Mutex<Finality>,
+    executed: Mutex<BTreeMap<u64, Executed>>,
+    newest: RwLock<Executed>,
+    finalized: watch::Sender<Option<Finalized>>,
+    alarms: Mutex<BTreeSet<String>>,
+    heard: Mutex<BTreeMap<String, Heard>>,
+}
+
+/// When another actor's peer was last heard.
+#[derive(Debug, Clone, Copy)]
+pub struct Heard {
+    /// Whether the link works now.
+    pub linked: bool,
+    /// Nanoseconds since the Unix epoch; 0 for never.
+    pub at_nano: i64,
+}
+
+/// The newest final height, and what is read there.
+#[derive(Clone)]
+pub struct Finalized {
+    /// Height, header and state.
+    pub at: Arc<Executed>,
+}
+
+impl Trust for Node {
+    fn config(&self) -> Arc<NetworkConfig> {
+        self.config.clone()
+    }
+}
+
+impl Node {
+    /// Brings a peer's shared state up from its store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn new(
+        genesis: &Genesis,
+        signer: Arc<dyn Signer>,
+        store: LedgerStore,
+        pool: Pool,
+    ) -> Result<Arc<Self>, e2l_store::StoreError> {
+        let config = Arc::new(genesis.config.clone());
+        let tip = store.tip()?;
+        let actor = signer.certificate().member().actor.clone();
+        let voters = config.voters().map(|(actor, _)| actor.name.clone());
+        let final_height = store.final_height()?.min(tip.height);
+        let mut finality = Finality::new(config.finality, &actor, voters, final_height);
+        let newest = Executed {
+            header: tip.header,
+            view: Arc::new(store.view()),
+            marker: tip.raft_applied.unwrap_or_default(),
+        };
+        for height in final_height..=tip.height {
+            let header = newest.view.header(height)?.ok_or_else(|| e2l_store::StoreError::missing_header(height))?;
+            finality.executed(height, header.proposal, header.digest());
+        }
+        for (actor, vote) in store.newest_votes()? {
+            finality.voted(&actor, &vote.vote);
+        }
+        let node = Self {
+            network: genesis.digest(),
+            config,
+            signer,
+            store,
+            signatures: Arc::default(),
+            pool,
+            waiters: Waiters::default(),
+            votes: VoteLog::default(),
+            finality: Mutex::new(finality),
+            executed: Mutex::new(BTreeMap::from([(tip.height, newest.clone())])),
+            newest: RwLock::new(newest),
+            finalized: watch::Sender::new(None),
+            alarms: Mutex::default(),
+            heard: Mutex::default(),
+        };
+        let node = Arc::new(node);
+        node.repeat_votes()?;
+        node.advance();
+        Ok(node)
+    }
+
+    /// Says again what was signed last, so that the others hear it after a restart.
+    fn repeat_votes(&self) -> Result<(), e2l_store::StoreError> {
+        let signed = self.store.signed()?;
+        if let Some((height, proposal)) = signed.acknowledgement {
+            self.cast(Vote::Acknowledgement(e2l_ledger::Acknowledgement {
+                network: self.network,
+                height,
+                proposal,
+            }));
+        }
+        if let Some((height, header)) = signed.endorsement {
+            self.cast(Vote::Endorsement(e2l_ledger::Endorsement { network: self.network, height, header }));
+        }
+        Ok(())
+    }
+
+    /// Who this peer is.
+    pub fn me(&self) -> &Member {
+        self.signer.certificate().member()
+    }
+
+    /// Signs a vote and offers it to the other peers. The caller has made the sign-once record durable.
+    pub fn cast(&self, vote: Vote) -> SignedVote {
+        let vote = SignedVote::sign(vote, &*self.signer);
+        self.offer(&vote);
+        vote
+    }
+
+    /// Offers a signed vote to the other peers.
+    pub fn offer(&self, vote: &SignedVote) {
+        self.votes.push(vote);
+    }
+
+    /// The newest height executed here.
+    pub fn newest(&self) -> Executed {
+        self.newest.read().clone()
+    }
+
+    /// A block was executed and is durable.
+    pub fn on_executed(&self, block: &e2l_ledger::Block, executed: Executed) {
+        let height = block.header.height;
+        *self.newest.write() = executed.clone();
+        self.executed.lock().insert(height, executed);
+        self.pool.executed(block, heads_after(block));
+        for envelope in &block.proposal.envelopes {
+            let refused = block.results.iter().any(|result| result.id == envelope.digest());
+            if refused {
+                self.pool.drop_envelope(&envelope.source());
+            }
+        }
+        self.waiters.executed(block);
+        self.finality.lock().executed(height, block.header.proposal, block.header.digest());
+        self.advance();
+    }
+
+    /// Another actor's peer voted; its signature was checked.
+    pub fn on_vote(&self, actor: &str, vote: &SignedVote) {
+        self.finality.lock().voted(actor, &vote.vote);
+    }
+
+    /// The link to another actor's peer came up or went down.
+    pub fn on_link(&self, actor: &str, linked: bool) {
+        let mut heard = self.heard.lock();
+        let entry = heard.entry(actor.to_owned()).or_insert(Heard { linked, at_nano: 0 });
+        entry.linked = linked;
+        if linked {
+            entry.at_nano = now_nano();
+        }
+        drop(heard);
+        self.finality.lock().linked(actor, linked);
+        self.advance();
+    }
+
+    /// Makes final what can be made final now.
+    pub fn advance(&self) {
+        let mut finality = self.finality.lock();
+        let height = finality.advance(Instant::now());
+        for divergence in finality.divergences() {
+            self.alarm(format!(
+                "{}'s {} of height {} says {}, this peer has {}: finality stops until the actors decide",
+                divergence.actor, divergence.what, divergence.height, divergence.other, divergence.own
+            ));
+        }
+        drop(finality);
+        let known = self.finalized.borrow().as_ref().map(|known| known.at.header.height);
+        if known.is_some_and(|known| known >= height) {
+            return;
+        }
+        let mut executed = self.executed.lock();
+        let Some(at) = executed.get(&height).cloned() else { return };
+        *executed = executed.split_off(&height);
+        drop(executed);
+        if let Err(error) = self.store.save_final_height(height) {
+            self.alarm(format!("the final height cannot be written: {error}"));
+        }
+        self.finalized.send_modify(|finalized| {
+            let newer = finalized.as_ref().is_none_or(|known| known.at.header.height < height);
+            if newer {
+                *finalized = Some(Finalized { at: Arc::new(at) });
+            }
+        });
+        self.settle();
+    }
+
+    /// Answers everyone whose block is final.
+    pub fn settle(&self) {
+        let (height, voters) = self.with_finality(|finality| (finality.final_height(), finality.voters()));
+        self.waiters.finalized(height, |height| self.with_finality(|f| f.endorsed_by(height)), voters);
+    }
+
+    /// The newest final height; `None` until one is known after a start.
+    pub fn finalized(&self) -> Option<Finalized> {
+        self.finalized.borrow().clone()
+    }
+
+    /// Follows the newest final height.
+    pub fn watch_finalized(&self) -> watch::Receiver<Option<Finalized>> {
+        self.finalized.subscribe()
+    }
+
+    /// When another actor's peer was last heard; `None` before the first attempt.
+    pub fn heard(&self, actor: &str) -> Option<Heard> {
+        self.heard.lock().get(actor).copied()
+    }
+
+    /// Reads what finality knows.
+    pub fn with_finality<T>(&self, read: impl FnOnce(&Finality) -> T) -> T {
+        read(&self.finality.lock())
+    }
+
+    /// Raises an alarm: logged once, shown in the status until the peer restarts.
+    pub fn alarm(&self, message: String) {
+        if self.alarms.lock().insert(message.clone()) {
+            tracing::error!(alarm = %message, "ALARM");
+        }
+    }
+
+    /// Alarms in force.
+    pub fn alarms(&self) -> Vec<String> {
+        self.alarms.lock().iter().cloned().collect()
+    }
+
+    /// Where a sender of batches stands on the ledger, executed heights included.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the record is corrupt.
+    pub fn ledger_head(&self, sender: &Member) -> Result<SenderHead, HeadError> {
+        let record = self.newest().view.get(&StateKey::sender(sender))?;
+        Ok(crate::pool::decode_head(record)?)
+    }
+
+    /// A certificate that is on the ledger.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn certificate(&self, digest: &Digest) -> Result<Option<Certificate>, e2l_store::StoreError> {
+        let der = self.newest().view.get(&StateKey::certificate(digest))?;
+        Ok(der.and_then(|der| Certificate::parse(&der).ok()))
+    }
+}
+
+/// Why a sender's head cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] e2l_store::StoreError),
+    /// The record.
+    #[error(transparent)]
+    Record(#[from] e2l_ledger::DecodeError),
+}

@@ -1,0 +1,99 @@
+//! `peer.toml`.
+
+use crate::pool::PoolOptions;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Settings of a peer. Relative paths start at the directory of the file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerOptions {
+    /// The network's genesis.
+    pub genesis: PathBuf,
+    /// This peer's certificate.
+    pub certificate: PathBuf,
+    /// Its key; mode 0600.
+    pub key: PathBuf,
+    /// Components of chaincodes, each `<digest>.wasm`.
+    pub chaincode_dir: PathBuf,
+    /// Ledger and Raft log.
+    pub data_dir: PathBuf,
+    /// `host:port` to listen on.
+    pub listen: String,
+    /// Log filter, as `RUST_LOG` has it.
+    #[serde(default = "default_log")]
+    pub log: String,
+    /// Timings of Raft.
+    #[serde(default)]
+    pub raft: RaftTimings,
+    /// Bounds of the pool.
+    #[serde(default)]
+    pub pool: PoolOptions,
+}
+
+fn default_log() -> String {
+    "info".to_owned()
+}
+
+/// Timings of Raft, milliseconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RaftTimings {
+    /// How often a leader shows that it is alive.
+    pub heartbeat_ms: u64,
+    /// Shortest silence after which a follower stands for election.
+    pub election_min_ms: u64,
+    /// Longest such silence.
+    pub election_max_ms: u64,
+}
+
+impl Default for RaftTimings {
+    fn default() -> Self {
+        Self { heartbeat_ms: 150, election_min_ms: 600, election_max_ms: 1200 }
+    }
+}
+
+/// Why the options cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what is expected.
+    #[error("{path} is not a peer configuration: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+}
+
+impl PeerOptions {
+    /// Reads a file and resolves its paths.
+    ///
+    /// # Errors
+    /// It cannot be read, is not TOML, or holds a field that is not known.
+    pub fn load(path: &Path) -> Result<Self, OptionsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| OptionsError::Read { path: path.to_owned(), source })?;
+        let mut options: Self = toml::from_str(&text)
+            .map_err(|error| OptionsError::Parse { path: path.to_owned(), message: error.to_string() })?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        for field in [
+            &mut options.genesis,
+            &mut options.certificate,
+            &mut options.key,
+            &mut options.chaincode_dir,
+            &mut options.data_dir,
+        ] {
+            *field = base.join(&field);
+        }
+        Ok(options)
+    }
+}

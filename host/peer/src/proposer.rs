@@ -1,0 +1,177 @@
+//! The leader's work: cuts proposals from the pool, signs them and hands them to Raft, a few at a time.
+
+use crate::node::Node;
+use crate::pool::Pooled;
+use crate::votes_in::now_nano;
+use e2l_consensus::{Leadership, RaftNode};
+use e2l_ledger::{Canonical, Digest, ProposalHeader, SignedProposal};
+use futures::stream::{FuturesUnordered, StreamExt};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Proposals under way at once: one is executed while the next is replicated.
+const IN_FLIGHT: usize = 3;
+/// How often a leader that waits for finality, or for a block to fill, looks again.
+const RECHECK: Duration = Duration::from_millis(5);
+
+/// Runs until the process ends.
+pub async fn propose(node: Arc<Node>, raft: Arc<RaftNode>, mut leadership: watch::Receiver<Leadership>) {
+    let mut signed = Signed::default();
+    loop {
+        let now = leadership.borrow_and_update().clone();
+        if now.is_leader() {
+            // Everything of earlier terms must be executed here before the chain can be continued.
+            match raft.linearizable().await {
+                Ok(()) => lead(&node, &raft, now.term, &mut leadership, &mut signed).await,
+                Err(error) => {
+                    tracing::debug!(%error, "leadership is not confirmed yet");
+                    tokio::time::sleep(RECHECK).await;
+                }
+            }
+            continue;
+        }
+        if leadership.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The last proposal this peer signed. Two proposals of one term and height would be evidence against it. A
+/// restarted peer is a follower, so a term's record need not outlive the process.
+#[derive(Default)]
+struct Signed {
+    term: u64,
+    height: u64,
+}
+
+/// Where the next proposal goes.
+struct Head {
+    height: u64,
+    proposal: Digest,
+    time_nano: i64,
+}
+
+async fn lead(
+    node: &Node,
+    raft: &RaftNode,
+    term: u64,
+    leadership: &mut watch::Receiver<Leadership>,
+    signed: &mut Signed,
+) {
+    tracing::info!(term, "this peer leads");
+    let tip = node.newest().header;
+    if signed.term == term && signed.height > tip.height {
+        node.alarm(format!("a proposal of term {term} became no block: this peer proposes no more in that term"));
+        // Only the next term can tell this one's proposals from new ones.
+        let _ = leadership.changed().await;
+        return;
+    }
+    let mut head = Head { height: tip.height, proposal: tip.proposal, time_nano: tip.time_nano };
+    let mut in_flight = FuturesUnordered::new();
+    let mut changes = node.pool.changes();
+    let mut oldest: Option<Instant> = None;
+    node.pool.unpropose();
+    loop {
+        changes.mark_unchanged();
+        let cut = if in_flight.len() < IN_FLIGHT { cut(node, term, in_flight.len(), &head, &mut oldest) } else { Cut::Wait };
+        if let Cut::Now(envelopes) = cut {
+            let proposal = build(node, term, &head, envelopes);
+            head = Head {
+                height: proposal.header.height,
+                proposal: proposal.header.digest(),
+                time_nano: proposal.header.time_nano,
+            };
+            *signed = Signed { term, height: head.height };
+            in_flight.push(raft.propose(proposal.encode().into()));
+            continue;
+        }
+        let recheck = async {
+            match cut {
+                Cut::Soon => tokio::time::sleep(RECHECK).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(done) = in_flight.next() => {
+                if let Err(error) = done {
+                    tracing::info!(term, %error, "a proposal did not get through; this peer proposes no more in this term's turn");
+                    node.pool.unpropose();
+                    return;
+                }
+                // A void proposal leaves the chain where it was: begin again from there.
+                if in_flight.is_empty() && node.newest().header.height < head.height {
+                    return;
+                }
+            }
+            _ = changes.changed(), if in_flight.len() < IN_FLIGHT => {}
+            _ = leadership.changed() => {
+                let now = leadership.borrow_and_update().clone();
+                if !now.is_leader() || now.term != term {
+                    tracing::info!(term, "this peer leads no more");
+                    return;
+                }
+            }
+            () = recheck => {}
+        }
+    }
+}
+
+enum Cut {
+    Now(Vec<Pooled>),
+    /// There is something, and it must wait for time or finality.
+    Soon,
+    Wait,
+}
+
+/// Cuts at once when nothing is under way; otherwise only full blocks, so that a flood fills them.
+fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Option<Instant>) -> Cut {
+    let limits = &node.config.limits;
+    let (transactions, bytes) = node.pool.unproposed(term);
+    if transactions == 0 {
+        *oldest = None;
+        return Cut::Wait;
+    }
+    let final_height = node.with_finality(|finality| finality.final_height());
+    if head.height.saturating_sub(final_height) >= limits.max_unfinal_blocks {
+        return Cut::Soon;
+    }
+    let full = transactions >= limits.block_max_transactions || bytes >= limits.block_max_bytes;
+    let since = *oldest.get_or_insert_with(Instant::now);
+    if !full && limits.block_timeout_ms > 0 {
+        if since.elapsed() < Duration::from_millis(limits.block_timeout_ms) {
+            return Cut::Soon;
+        }
+    } else if !full && in_flight > 0 {
+        return Cut::Wait;
+    }
+    *oldest = None;
+    Cut::Now(node.pool.cut(term, limits.block_max_transactions, limits.block_max_bytes))
+}
+
+fn build(node: &Node, term: u64, head: &Head, envelopes: Vec<Pooled>) -> SignedProposal {
+    let header = ProposalHeader {
+        network: node.network,
+        leader: node.me().clone(),
+        term,
+        height: head.height + 1,
+        previous: head.proposal,
+        time_nano: now_nano().max(head.time_nano),
+        certificates_root: Digest::ZERO,
+        envelopes_root: Digest::ZERO,
+        envelopes: 0,
+    };
+    let mine = node.signer.certificate();
+    let needed = envelopes.iter().map(|pooled| &pooled.certificate).chain([mine]);
+    let mut certificates = BTreeMap::new();
+    for certificate in needed {
+        // A certificate too many costs its bytes; a missing one would cost its sender's envelope.
+        let known = node.certificate(&certificate.digest()).ok().flatten().is_some();
+        if !known {
+            certificates.insert(certificate.digest(), certificate.der().to_vec());
+        }
+    }
+    let envelopes = envelopes.into_iter().map(|pooled| Arc::unwrap_or_clone(pooled.envelope)).collect();
+    SignedProposal::sign(header, certificates.into_values().collect(), envelopes, &*node.signer)
+}

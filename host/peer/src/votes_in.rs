@@ -1,0 +1,86 @@
+//! Votes of other peers: checked one by one, then counted and kept.
+
+use crate::node::Node;
+use bytes::Bytes;
+use e2l_ledger::{Canonical, Certificate, CertificateError, DecodeError, Digest, Role, SignatureError, SignedVote};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Most votes in one message.
+const MAX_VOTES: usize = 1024;
+
+/// Why votes are not acceptable. None of the message's further votes is counted.
+#[derive(Debug, thiserror::Error)]
+pub enum VotesError {
+    /// The certificate beside them.
+    #[error("their certificate: {0}")]
+    Certificate(#[from] CertificateError),
+    /// Someone else's.
+    #[error("they are signed by {found}, not by a voting peer of {expected}")]
+    OtherSigner {
+        /// Member of the certificate.
+        found: String,
+        /// Actor that sent them.
+        expected: String,
+    },
+    /// A vote's bytes.
+    #[error(transparent)]
+    Encoding(#[from] DecodeError),
+    /// A vote's signature.
+    #[error("height {height}: {source}")]
+    Signature {
+        /// Height of the vote.
+        height: u64,
+        /// What is wrong.
+        source: SignatureError,
+    },
+    /// A vote for another network.
+    #[error("a vote is for network {0}")]
+    OtherNetwork(Digest),
+    /// Too many at once.
+    #[error("{0} votes in one message, at most {MAX_VOTES} are accepted")]
+    TooMany(usize),
+    /// They cannot be kept.
+    #[error(transparent)]
+    Store(#[from] e2l_store::StoreError),
+}
+
+/// Now, in nanoseconds since the Unix epoch.
+pub fn now_nano() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Takes the votes that the peer of `actor` sent.
+///
+/// # Errors
+/// The first vote that is not acceptable; those before it count.
+pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]) -> Result<(), VotesError> {
+    if votes.is_empty() {
+        return Ok(());
+    }
+    if votes.len() > MAX_VOTES {
+        return Err(VotesError::TooMany(votes.len()));
+    }
+    let certificate = Certificate::parse(certificate)?;
+    let signer = certificate.member();
+    let is_peer = node.config.voters().any(|(voter, peer)| voter.name == actor && peer.name == signer.name);
+    if signer.actor != actor || signer.role != Role::Peer || !is_peer {
+        return Err(VotesError::OtherSigner { found: signer.to_string(), expected: actor.to_owned() });
+    }
+    certificate.check(&node.config, now_nano())?;
+    let mut kept = Vec::with_capacity(votes.len());
+    for bytes in votes {
+        let vote = SignedVote::decode(bytes)?;
+        if *vote.vote.network() != node.network {
+            return Err(VotesError::OtherNetwork(*vote.vote.network()));
+        }
+        node.signatures
+            .verify(&vote.vote.digest(), &vote.signature, &certificate)
+            .map_err(|source| VotesError::Signature { height: vote.vote.height(), source })?;
+        node.on_vote(actor, &vote);
+        kept.push((actor.to_owned(), vote));
+    }
+    node.store.save_votes(&kept)?;
+    node.advance();
+    Ok(())
+}

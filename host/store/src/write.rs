@@ -1,0 +1,238 @@
+//! Writing a block: one batch, one sync.
+
+use crate::columns::{
+    BATCHES, BLOCKS, HEADERS, LOGS, STATE, TRANSACTIONS, TX_INDEX, batch_key, half, log_key, log_prefix,
+    transaction_key,
+};
+use crate::database::Database;
+use crate::error::StoreError;
+use crate::ledger_store::Tip;
+use crate::log_read::LogReference;
+use crate::records::{Skeleton, StatementHeader, StoredTransaction, calls};
+use crate::seal::{seal, seal_with};
+use crate::view::BatchPlace;
+use crate::votes::ActorVote;
+use borsh::{BorshDeserialize, BorshSerialize};
+use e2l_ledger::{Block, Canonical, Digest, StateKey, Vote};
+use rocksdb::WriteBatch;
+use std::collections::{HashMap, HashSet};
+
+/// What a log entry holds.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum LogValue {
+    /// These bytes.
+    Inline(Vec<u8>),
+    /// A range of the argument of the transaction that appended it, which is stored already.
+    Argument {
+        /// First byte.
+        offset: u32,
+        /// Number of bytes.
+        length: u32,
+    },
+}
+
+/// A new entry of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogAppend {
+    /// State key of the log's head.
+    pub log: StateKey,
+    /// Position in the log; follows the head that the same block writes to the state.
+    pub position: u64,
+    /// Index, in the block, of the transaction that appended it; an executed one.
+    pub index: u32,
+    /// What was appended.
+    pub value: LogValue,
+}
+
+/// A block and everything that is written with it.
+#[derive(Debug, Clone)]
+pub struct BlockWrite<'a> {
+    /// The block; the next of the chain.
+    pub block: &'a Block,
+    /// New values of state keys, log heads among them; `None` removes. Of several for a key the last counts.
+    pub state: Vec<(StateKey, Option<Vec<u8>>)>,
+    /// New entries of logs.
+    pub logs: Vec<LogAppend>,
+    /// Raft's applied state after the block: opaque.
+    pub raft_applied: &'a [u8],
+    /// This peer's endorsement of the block's header with its actor's name; the sign-once record is written
+    /// with it.
+    pub endorsement: Option<&'a ActorVote>,
+}
+
+impl BlockWrite<'_> {
+    /// Whether it is the block after `tip`; says what does not fit.
+    pub(crate) fn check(&self, tip: &Tip) -> Result<(), String> {
+        let header = &self.block.header;
+        if header.height != tip.height + 1 {
+            return Err(format!("the next height is {}", tip.height + 1));
+        }
+        if header.network != tip.header.network {
+            return Err(format!("it is of network {}", header.network));
+        }
+        if header.previous != tip.header_digest {
+            return Err(format!(
+                "it follows header {}, the last one is {}",
+                header.previous, tip.header_digest
+            ));
+        }
+        if header.time_nano < tip.header.time_nano {
+            return Err("its time is before the last block's".to_owned());
+        }
+        if !self.block.is_consistent() {
+            return Err("its header does not describe its proposal and results".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What is signed, if there is an endorsement.
+    pub(crate) fn signed_header(&self, header_digest: Digest) -> Result<Option<Digest>, String> {
+        match self.endorsement.map(|(_, signed)| &signed.vote) {
+            None => Ok(None),
+            Some(Vote::Endorsement(vote))
+                if vote.header == header_digest
+                    && vote.height == self.block.header.height
+                    && vote.network == self.block.header.network =>
+            {
+                Ok(Some(header_digest))
+            }
+            Some(_) => Err("the vote with it does not endorse its header".to_owned()),
+        }
+    }
+
+    /// Adds the block to a batch.
+    pub(crate) fn put(
+        &self,
+        database: &Database,
+        batch: &mut WriteBatch,
+        skeleton: &Skeleton,
+    ) -> Result<(), StoreError> {
+        let height = self.block.header.height.to_be_bytes();
+        let header = seal(HEADERS, &height, &self.block.header.encode());
+        batch.put_cf(database.column(HEADERS)?, height, header);
+        batch.put_cf(
+            database.column(BLOCKS)?,
+            height,
+            seal(BLOCKS, &height, &skeleton.encode()),
+        );
+        self.put_transactions(database, batch, skeleton)?;
+        self.put_batches(database, batch, skeleton)?;
+        self.put_state(database, batch)?;
+        self.put_logs(database, batch, skeleton)
+    }
+
+    fn put_transactions(
+        &self,
+        database: &Database,
+        batch: &mut WriteBatch,
+        skeleton: &Skeleton,
+    ) -> Result<(), StoreError> {
+        let height = self.block.header.height;
+        let (transactions, ids) = (database.column(TRANSACTIONS)?, database.column(TX_INDEX)?);
+        let mut record = Vec::with_capacity(1024);
+        let mut refused = HashSet::new();
+        for (envelope, part) in self.block.proposal.envelopes.iter().zip(&skeleton.envelopes) {
+            let calls = calls(envelope);
+            for offset in 0..part.results {
+                let index = part.first + offset;
+                let key = transaction_key(height, index);
+                // Skeleton::of has compared these lengths.
+                let result = &self.block.results[index as usize];
+                let own = if part.refused {
+                    calls
+                } else {
+                    std::slice::from_ref(&calls[offset as usize])
+                };
+                seal_with(TRANSACTIONS, &key, &mut record, |record| {
+                    StoredTransaction::write(own, result, record);
+                });
+                batch.put_cf(transactions, key, &record);
+                // The same envelope can be refused again and again: the first one keeps its place.
+                if !part.refused || (refused.insert(result.id) && !is_known(database, &result.id)?) {
+                    batch.put_cf(ids, half(&result.id), key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put_batches(
+        &self,
+        database: &Database,
+        batch: &mut WriteBatch,
+        skeleton: &Skeleton,
+    ) -> Result<(), StoreError> {
+        let column = database.column(BATCHES)?;
+        for envelope in skeleton.envelopes.iter().filter(|envelope| !envelope.refused) {
+            let StatementHeader::Batch(header) = &envelope.statement else {
+                continue;
+            };
+            let key = batch_key(&header.sender, header.incarnation, header.sequence);
+            let place = BatchPlace {
+                height: self.block.header.height,
+                first_index: envelope.first,
+                digest: header.digest(),
+            };
+            let mut record = Vec::new();
+            seal_with(BATCHES, &key, &mut record, |record| {
+                let written = place.serialize(record);
+                debug_assert!(written.is_ok(), "memory accepts every byte");
+            });
+            batch.put_cf(column, key, record);
+        }
+        Ok(())
+    }
+
+    fn put_state(&self, database: &Database, batch: &mut WriteBatch) -> Result<(), StoreError> {
+        let column = database.column(STATE)?;
+        for (key, value) in &self.state {
+            match value {
+                Some(value) => batch.put_cf(column, key.as_bytes(), value),
+                None => batch.delete_cf(column, key.as_bytes()),
+            }
+        }
+        Ok(())
+    }
+
+    fn put_logs(
+        &self,
+        database: &Database,
+        batch: &mut WriteBatch,
+        skeleton: &Skeleton,
+    ) -> Result<(), StoreError> {
+        let column = database.column(LOGS)?;
+        let height = self.block.header.height;
+        let mut prefixes: HashMap<&StateKey, [u8; 16]> = HashMap::new();
+        let mut record = Vec::with_capacity(64);
+        for append in &self.logs {
+            if skeleton
+                .envelope(append.index)
+                .is_none_or(|envelope| envelope.refused)
+            {
+                return Err(StoreError::BadBlock {
+                    height,
+                    why: format!(
+                        "a log entry comes from index {}, which was not executed",
+                        append.index
+                    ),
+                });
+            }
+            let prefix = prefixes
+                .entry(&append.log)
+                .or_insert_with(|| log_prefix(&append.log));
+            record.clear();
+            let written = (height, append.index, &append.value).serialize(&mut record);
+            debug_assert!(written.is_ok(), "memory accepts every byte");
+            debug_assert!(LogReference::try_from_slice(&record).is_ok());
+            batch.put_cf(column, log_key(prefix, append.position), &record);
+        }
+        Ok(())
+    }
+}
+
+fn is_known(database: &Database, id: &Digest) -> Result<bool, StoreError> {
+    let known = database.db().get_pinned_cf(database.column(TX_INDEX)?, half(id));
+    known
+        .map(|place| place.is_some())
+        .map_err(|error| database.read_error(TX_INDEX, error))
+}

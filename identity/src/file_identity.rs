@@ -1,0 +1,125 @@
+//! A member's certificate and key, in two files.
+
+use crate::error::IdentityError;
+use e2l_ledger::{Algorithm, Certificate, Digest, Signature, Signer};
+use ed25519_dalek::pkcs8::DecodePrivateKey;
+use p256::ecdsa::signature::Signer as _;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+enum Key {
+    Ed25519(ed25519_dalek::SigningKey),
+    P256(p256::ecdsa::SigningKey),
+}
+
+/// A certificate with its key. Signs; its keys are wiped from memory when it goes.
+pub struct FileIdentity {
+    certificate: Certificate,
+    key: Key,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl FileIdentity {
+    /// Reads a certificate and its key, both PEM.
+    ///
+    /// # Errors
+    /// A file cannot be read, is not PEM, the key is readable by others, or does not belong to the
+    /// certificate.
+    pub fn load(certificate_path: &Path, key_path: &Path) -> Result<Self, IdentityError> {
+        let pem = std::fs::read(certificate_path).map_err(|source| IdentityError::Read {
+            path: certificate_path.to_owned(),
+            source,
+        })?;
+        let der = CertificateDer::from_pem_slice(&pem).map_err(|_| IdentityError::NotPem {
+            path: certificate_path.to_owned(),
+            what: "a certificate",
+        })?;
+        let certificate = Certificate::parse(&der).map_err(|source| IdentityError::Certificate {
+            path: certificate_path.to_owned(),
+            source,
+        })?;
+        let key_pem = read_key(key_path)?;
+        let not_pem = || IdentityError::NotPem {
+            path: key_path.to_owned(),
+            what: "a PKCS #8 key",
+        };
+        let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| not_pem())?;
+        let pkcs8 = Zeroizing::new(pkcs8.secret_pkcs8_der().to_vec());
+        let (key, public) = parse_key(certificate.algorithm(), &pkcs8).ok_or_else(not_pem)?;
+        if public != certificate.key() {
+            return Err(IdentityError::KeyMismatch {
+                key: key_path.to_owned(),
+                certificate: certificate_path.to_owned(),
+            });
+        }
+        Ok(Self {
+            certificate,
+            key,
+            pkcs8,
+        })
+    }
+
+    /// The certificate and key as rustls takes them.
+    pub(crate) fn tls_material(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let certificate = CertificateDer::from(self.certificate.der().to_vec());
+        let key = PrivatePkcs8KeyDer::from(self.pkcs8.to_vec());
+        (vec![certificate], PrivateKeyDer::Pkcs8(key))
+    }
+}
+
+/// The key, and its public key as the certificate has it.
+fn parse_key(algorithm: Algorithm, pkcs8: &[u8]) -> Option<(Key, Vec<u8>)> {
+    match algorithm {
+        Algorithm::Ed25519 => {
+            let key = ed25519_dalek::SigningKey::from_pkcs8_der(pkcs8).ok()?;
+            let public = key.verifying_key().to_bytes().to_vec();
+            Some((Key::Ed25519(key), public))
+        }
+        Algorithm::EcdsaP256 => {
+            let key = p256::ecdsa::SigningKey::from_pkcs8_der(pkcs8).ok()?;
+            let public = key.verifying_key().to_encoded_point(false).as_bytes().to_vec();
+            Some((Key::P256(key), public))
+        }
+    }
+}
+
+/// Reads a key file that nobody else may read.
+pub(crate) fn read_key(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
+    let fail = |source| IdentityError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mode = std::fs::metadata(path).map_err(fail)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(IdentityError::KeyIsPublic {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    std::fs::read_to_string(path).map(Zeroizing::new).map_err(fail)
+}
+
+impl Signer for FileIdentity {
+    fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    fn sign(&self, digest: &Digest) -> Signature {
+        let bytes = match &self.key {
+            Key::Ed25519(key) => ed25519_dalek::Signer::sign(key, digest.as_bytes()).to_bytes(),
+            Key::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.sign(digest.as_bytes());
+                // Only the low form of a signature is accepted.
+                signature.normalize_s().unwrap_or(signature).to_bytes().into()
+            }
+        };
+        Signature {
+            certificate: self.certificate.digest(),
+            algorithm: self.certificate.algorithm(),
+            bytes,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A new network: every actor's authority and members, and the genesis that all of them approve.
+
+use crate::authority::{Authority, Validity};
+use crate::error::IdentityError;
+use crate::file_identity::FileIdentity;
+use crate::files::write_public;
+use e2l_ledger::{
+    ActorConfig, Approval, ChaincodeDefinition, Domain, EngineProfile, Genesis, GenesisFile, Limits, Member,
+    NetworkConfig, PeerConfig, Policy, Role,
+};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use time::OffsetDateTime;
+
+/// How long an authority's certificate holds, days.
+const AUTHORITY_DAYS: i64 = 3650;
+/// How long a member's first certificate holds, days.
+const MEMBER_DAYS: i64 = 825;
+
+/// An actor to be.
+#[derive(Debug, Clone)]
+pub struct ActorPlan {
+    /// Its name.
+    pub name: String,
+    /// `host:port` of its peer.
+    pub peer_address: String,
+    /// How many collectors it gets: `collector-1`, `collector-2`, ...
+    pub collectors: usize,
+}
+
+/// The chaincode of the first block.
+#[derive(Debug, Clone)]
+pub struct ChaincodePlan {
+    /// Name that calls use.
+    pub name: String,
+    /// Version, for people.
+    pub version: String,
+    /// Bytes of the component.
+    pub component: Vec<u8>,
+}
+
+/// A network to be.
+#[derive(Debug, Clone)]
+pub struct NetworkPlan {
+    /// Its name: must be unique, for it is the trust domain of every certificate.
+    pub network: String,
+    /// Its actors.
+    pub actors: Vec<ActorPlan>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Endorsements that make a block final.
+    pub finality: Policy,
+    /// First chaincode.
+    pub chaincode: ChaincodePlan,
+    /// What executes it.
+    pub engine: EngineProfile,
+    /// Now.
+    pub now: OffsetDateTime,
+}
+
+/// Writes the directory of a new network and returns its genesis. The directory appears whole or not at all.
+///
+/// # Errors
+/// The directory is not empty, a name or address cannot be used, or a file cannot be written.
+pub fn create_network(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityError> {
+    if std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(IdentityError::NotEmpty(directory.to_owned()));
+    }
+    let fail = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| IdentityError::Write { path, source }
+    };
+    let parent = directory
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).map_err(fail(parent))?;
+    let name = directory
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let temporary = parent.join(format!(".{name}.{}.new", std::process::id()));
+    let built = build(&temporary, plan);
+    let file = match built {
+        Ok(file) => file,
+        Err(error) => {
+            // What was begun is of no use; the error that stopped it is what counts.
+            let _ = std::fs::remove_dir_all(&temporary);
+            return Err(error);
+        }
+    };
+    if directory.exists() {
+        std::fs::remove_dir(directory).map_err(fail(directory))?;
+    }
+    std::fs::rename(&temporary, directory).map_err(fail(directory))?;
+    Ok(file)
+}
+
+fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityError> {
+    let mut actors: Vec<&ActorPlan> = plan.actors.iter().collect();
+    actors.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut configs = Vec::new();
+    for (actor, raft_id) in actors.iter().zip(1..) {
+        let authority = members(directory, plan, actor)?;
+        configs.push(ActorConfig {
+            name: actor.name.clone(),
+            authorities: vec![authority.certificate_der().to_vec()],
+            peer: Some(PeerConfig {
+                name: "peer".to_owned(),
+                raft_id,
+                address: actor.peer_address.clone(),
+            }),
+            voting: true,
+        });
+    }
+    let digest = Domain::Chaincode.hash(&plan.chaincode.component);
+    let created_nano = i64::try_from(plan.now.unix_timestamp_nanos()).unwrap_or(i64::MAX);
+    let genesis = Genesis {
+        created_nano,
+        config: NetworkConfig {
+            network: plan.network.clone(),
+            actors: configs,
+            revoked: BTreeSet::new(),
+            finality: plan.finality,
+            lifecycle: Policy::All,
+            limits: plan.limits.clone(),
+            chaincodes: vec![ChaincodeDefinition {
+                name: plan.chaincode.name.clone(),
+                version: plan.chaincode.version.clone(),
+                digest,
+            }],
+            engine: plan.engine.clone(),
+        },
+    };
+    genesis.config.check()?;
+    let mut approvals = Vec::new();
+    for actor in &actors {
+        let admin = directory.join("actors").join(&actor.name).join("admin");
+        let identity = FileIdentity::load(&admin.join("admin.pem"), &admin.join("admin.key"))?;
+        approvals.push(Approval::sign(&genesis, &identity));
+    }
+    let file = GenesisFile { genesis, approvals };
+    distribute(directory, plan, &file, &digest.to_string())?;
+    Ok(file)
+}
+
+/// Keys and certificates of an actor's members; returns its authority.
+fn members(directory: &Path, plan: &NetworkPlan, actor: &ActorPlan) -> Result<Authority, IdentityError> {
+    let home = directory.join("actors").join(&actor.name);
+    let authority = Authority::create(&actor.name, Validity::days(plan.now, AUTHORITY_DAYS))?;
+    authority.save(&home.join("ca"))?;
+    let host = actor
+        .peer_address
+        .rsplit_once(':')
+        .map_or(actor.peer_address.as_str(), |(host, _)| host);
+    let host = host.trim_matches(['[', ']']).to_owned();
+    let mut wanted = vec![
+        (Role::Peer, "peer".to_owned(), "peer", vec![host]),
+        (Role::Admin, "admin".to_owned(), "admin", Vec::new()),
+        (Role::Client, "client".to_owned(), "client", Vec::new()),
+    ];
+    for number in 1..=actor.collectors {
+        wanted.push((
+            Role::Collector,
+            format!("collector-{number}"),
+            "collector",
+            Vec::new(),
+        ));
+    }
+    for (role, name, stem, addresses) in wanted {
+        let member = Member {
+            actor: actor.name.clone(),
+            role,
+            name,
+        };
+        let validity = Validity::days(plan.now, MEMBER_DAYS);
+        let issued = authority.issue(&plan.network, &member, validity, &addresses)?;
+        issued.write(&home.join(&member.name), stem)?;
+    }
+    Ok(authority)
+}
+
+/// Gives every process its own copy of what it must know.
+fn distribute(
+    directory: &Path,
+    plan: &NetworkPlan,
+    file: &GenesisFile,
+    digest: &str,
+) -> Result<(), IdentityError> {
+    let path = directory.join("genesis.json");
+    let json = serde_json::to_vec_pretty(file).map_err(|error| IdentityError::Write {
+        path: path.clone(),
+        source: error.into(),
+    })?;
+    write_public(&path, &json)?;
+    for actor in &plan.actors {
+        let home = directory.join("actors").join(&actor.name);
+        let mut homes: Vec<PathBuf> = ["peer", "admin", "client"].map(|name| home.join(name)).into();
+        homes.extend((1..=actor.collectors).map(|number| home.join(format!("collector-{number}"))));
+        for home in &homes {
+            write_public(&home.join("genesis.json"), &json)?;
+        }
+        let component = home.join("peer").join("chaincode").join(format!("{digest}.wasm"));
+        write_public(&component, &plan.chaincode.component)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! TLS 1.3 with both sides verified against the configuration in force. No session is ever resumed: a revoked
+//! certificate could resume one.
+
+use crate::error::IdentityError;
+use crate::file_identity::FileIdentity;
+use crate::trust::{ExpectedPeer, Trust};
+use e2l_ledger::{Certificate, CertificateError, Role};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::version::TLS13;
+use rustls::{
+    CertificateError as TlsCertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
+    PeerIncompatible, ServerConfig, SignatureScheme,
+};
+use std::fmt;
+use std::sync::Arc;
+
+/// HTTP/2, the only protocol spoken.
+const ALPN: &[u8] = b"h2";
+
+/// The accepting side: demands a certificate of a member of the configuration in force.
+///
+/// # Errors
+/// rustls refuses the identity.
+pub fn server_config(
+    identity: &FileIdentity,
+    trust: Arc<dyn Trust>,
+) -> Result<Arc<ServerConfig>, IdentityError> {
+    let provider = provider();
+    let verifier = Arc::new(MemberVerifier::new(&provider, trust, Accepts::AnyMember));
+    let (certificates, key) = identity.tls_material();
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(certificates, key)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The connecting side: demands a peer of the configuration in force, or one certain peer.
+///
+/// # Errors
+/// rustls refuses the identity.
+pub fn client_config(
+    identity: &FileIdentity,
+    trust: Arc<dyn Trust>,
+    expected: ExpectedPeer,
+) -> Result<Arc<ClientConfig>, IdentityError> {
+    let provider = provider();
+    let verifier = Arc::new(MemberVerifier::new(&provider, trust, Accepts::Peer(expected)));
+    let (certificates, key) = identity.tls_material();
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        // Members are known by their SPIFFE ids, not by host names, so the usual verifier does not fit.
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(certificates, key)?;
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+#[derive(Debug, Clone)]
+enum Accepts {
+    AnyMember,
+    Peer(ExpectedPeer),
+}
+
+/// Verifies the other side's certificate as the ledger does, and its handshake as TLS demands.
+struct MemberVerifier {
+    trust: Arc<dyn Trust>,
+    accepts: Accepts,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl fmt::Debug for MemberVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemberVerifier")
+            .field("accepts", &self.accepts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MemberVerifier {
+    fn new(provider: &CryptoProvider, trust: Arc<dyn Trust>, accepts: Accepts) -> Self {
+        Self {
+            trust,
+            accepts,
+            algorithms: provider.signature_verification_algorithms,
+        }
+    }
+
+    fn verify(&self, der: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+        let refuse = |member: &str, why: &dyn fmt::Display, error: TlsCertificateError| {
+            tracing::warn!(member, %why, "a TLS connection was refused");
+            Error::InvalidCertificate(error)
+        };
+        let certificate = Certificate::parse(der)
+            .map_err(|error| refuse("unknown", &error, TlsCertificateError::BadEncoding))?;
+        let member = certificate.member();
+        let time_nano = i64::try_from(now.as_secs()).unwrap_or(i64::MAX / 1_000_000_000) * 1_000_000_000;
+        let config = self.trust.config();
+        certificate
+            .check(&config, time_nano)
+            .map_err(|error| refuse(&member.to_string(), &error, alert_for(&error, &certificate, now)))?;
+        let wanted = match &self.accepts {
+            Accepts::AnyMember => return Ok(()),
+            Accepts::Peer(ExpectedPeer::Any) => member.role == Role::Peer,
+            Accepts::Peer(ExpectedPeer::Member(expected)) => member == expected,
+        };
+        if wanted {
+            return Ok(());
+        }
+        let why = format!("{:?} was expected at that address", self.accepts);
+        Err(refuse(
+            &member.to_string(),
+            &why,
+            TlsCertificateError::NotValidForName,
+        ))
+    }
+
+    fn verify_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+}
+
+/// The alert tells the other side what to do about it.
+fn alert_for(error: &CertificateError, certificate: &Certificate, now: UnixTime) -> TlsCertificateError {
+    match error {
+        CertificateError::Revoked { .. } => TlsCertificateError::Revoked,
+        CertificateError::NotTrusted { .. } if certificate.not_after() < now.as_secs() as i64 => {
+            TlsCertificateError::Expired
+        }
+        CertificateError::NotTrusted { .. } | CertificateError::UnknownActor(_) => {
+            TlsCertificateError::UnknownIssuer
+        }
+        _ => TlsCertificateError::ApplicationVerificationFailure,
+    }
+}
+
+impl ServerCertVerifier for MemberVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.verify(end_entity, now)
+            .map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for MemberVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.verify(end_entity, now)
+            .map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

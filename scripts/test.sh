@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Runs every test and says at the end how many passed, failed and were skipped, and what took how long.
+#
+#   scripts/test.sh           everything
+#   scripts/test.sh --fast    without the crate e2l-tests, which starts whole networks and Docker engines
+#
+# A test that lacks a Docker engine appends one line `test name: reason` to the file $E2L_SKIP_LOG and returns.
+# With E2L_REQUIRE_DOCKER=1 a skip is a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+mkdir -p "$target"
+log=$target/test.log
+export E2L_SKIP_LOG
+E2L_SKIP_LOG=$(cd "$target" && pwd)/test-skips.log
+: >"$log"
+: >"$E2L_SKIP_LOG"
+
+status=0
+run() { # arguments for cargo test; always of the whole workspace, or cargo builds the engine anew
+    cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee -a "$log" || status=1
+}
+
+run --exclude e2l-tests
+if [ "${1:-}" != --fast ]; then
+    # Network namespaces and Docker engines of their own need root. Nothing is compiled as root: cargo only
+    # starts the finished test programs through sudo.
+    if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        suites=(--config "target.'cfg(unix)'.runner=['$PWD/scripts/as-root.sh']")
+    else
+        suites=()
+    fi
+    runner=${suites[*]}
+    for file in tests/tests/*.rs; do suites+=(--test "$(basename "$file" .rs)"); done
+    run "${suites[@]}"
+    if [ -n "$runner" ]; then
+        sudo chown -R --from=root "$(id -u):$(id -g)" "$target"
+    fi
+fi
+
+# `Running` and `Doc-tests` lines name a suite, `test result:` closes it; a suite that dies has no result.
+awk -v skips="$(wc -l <"$E2L_SKIP_LOG")" '
+    function close_suite() {
+        if (suite != "") { failed++; line[++suites] = sprintf("%-58s %s", suite, "DIED, see its output") }
+        suite = ""
+    }
+    /^ +Running / { close_suite(); suite = $2 == "unittests" ? $4 : $NF; sub(/^\(/, "", suite); sub(/\)$/, "", suite)
+                    sub(/.*\//, "", suite); sub(/-[0-9a-f]+$/, "", suite); if ($2 == "unittests") suite = suite " (" $3 ")" }
+    /^ +Doc-tests / { close_suite(); suite = $2 " (documentation)" }
+    /^test result: / {
+        passed += $4; failed += $6; ignored += $8
+        if ($4 + $6 + $8 > 0)
+            line[++suites] = sprintf("%-58s %5d passed %3d failed  %9s", suite, $4, $6, $NF)
+        suite = ""
+    }
+    /^error: could not compile/ { failed++; line[++suites] = $0 }
+    END {
+        close_suite()
+        print "\nSuites:"
+        for (i = 1; i <= suites; i++) print "  " line[i]
+        printf "\n%d passed, %d failed, %d skipped\n", passed - skips, failed, skips + ignored
+    }
+' "$log" >"$target/test-summary.txt"
+
+sed '$d' "$target/test-summary.txt"
+sed 's/^/SKIPPED: /' "$E2L_SKIP_LOG"
+tail -n 1 "$target/test-summary.txt"
+
+if [ "${E2L_REQUIRE_DOCKER:-0}" = 1 ] && [ -s "$E2L_SKIP_LOG" ]; then
+    echo "E2L_REQUIRE_DOCKER=1: a skipped test is a failure" >&2
+    status=1
+fi
+exit "$status"
