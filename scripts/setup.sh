@@ -77,6 +77,10 @@ install_packages() {
     say "installing Debian packages: ${packages[*]}"
     local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends)
     "${apt[@]}" update >&2 || say "apt-get update failed; trying with the package lists that are there"
+    # From Debian 13 on the client is a package of its own, which docker.io only recommends.
+    if [[ " ${packages[*]} " == *" docker.io "* ]] && apt-cache show docker-cli >/dev/null 2>&1; then
+        packages+=(docker-cli)
+    fi
     "${apt[@]}" install "${packages[@]}" >&2 ||
         fail "apt-get could not install ${packages[*]}: see its message above; check network and sources"
 }

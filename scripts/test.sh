@@ -32,8 +32,10 @@ if [ "${1:-}" != --fast ]; then
         suites=()
     fi
     runner=${suites[*]}
-    for file in tests/tests/*.rs; do suites+=(--test "$(basename "$file" .rs)"); done
-    run "${suites[@]}"
+    for file in tests/tests/*.rs; do
+        [ ! -e "$file" ] || suites+=(--test "$(basename "$file" .rs)")
+    done
+    [ "${suites[*]}" = "$runner" ] || run "${suites[@]}"
     if [ -n "$runner" ]; then
         sudo chown -R --from=root "$(id -u):$(id -g)" "$target"
     fi

@@ -99,11 +99,6 @@ impl Daemon {
         &self.spec.name
     }
 
-    /// What was started.
-    pub fn spec(&self) -> &DaemonSpec {
-        &self.spec
-    }
-
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -4,7 +4,9 @@
 
 mod args;
 pub mod bench;
+mod collector_file;
 mod commands;
+mod component;
 mod daemon;
 mod deploy;
 pub mod demo;

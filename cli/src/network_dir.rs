@@ -4,6 +4,7 @@ use crate::error::{CliError, CliResult};
 use e2l_ledger::{GenesisFile, Role};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// `network.toml`: what a directory has to say about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub struct NetworkFile {
 #[derive(Debug, Clone)]
 pub struct NetworkDir {
     path: PathBuf,
-    genesis: GenesisFile,
+    genesis: Arc<GenesisFile>,
     actors: Vec<String>,
 }
 
@@ -54,7 +55,7 @@ impl NetworkDir {
         let actors = Self::read_order(path, &genesis)?;
         Ok(Self {
             path: path.to_owned(),
-            genesis,
+            genesis: Arc::new(genesis),
             actors,
         })
     }
@@ -94,7 +95,7 @@ impl NetworkDir {
     }
 
     /// Its genesis, checked.
-    pub fn genesis(&self) -> &GenesisFile {
+    pub fn genesis(&self) -> &Arc<GenesisFile> {
         &self.genesis
     }
 

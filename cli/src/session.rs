@@ -48,7 +48,7 @@ impl Session {
         Ok(Self {
             client: LedgerClient::new(peers, &tls, options)?,
             network: material.genesis.genesis.digest(),
-            genesis: Arc::new(material.genesis),
+            genesis: material.genesis,
             identity: Arc::new(identity),
             format: settings.format,
         })
@@ -107,7 +107,7 @@ impl Session {
 }
 
 struct Material {
-    genesis: GenesisFile,
+    genesis: Arc<GenesisFile>,
     certificate: PathBuf,
     key: PathBuf,
     prefer: Vec<String>,
@@ -120,14 +120,14 @@ impl Material {
                 let actor = network.actor(settings.actor.as_deref())?;
                 let (certificate, key) = network.identity_files(actor, role);
                 Self {
-                    genesis: network.genesis().clone(),
+                    genesis: Arc::clone(network.genesis()),
                     certificate,
                     key,
                     prefer: vec![actor.to_owned()],
                 }
             }
             Place::Profile(profile) => Self {
-                genesis: read_genesis(&profile.genesis)?,
+                genesis: Arc::new(read_genesis(&profile.genesis)?),
                 certificate: profile.certificate.clone(),
                 key: profile.key.clone(),
                 prefer: settings.actor.clone().into_iter().chain(profile.peers.clone()).collect(),

@@ -146,7 +146,9 @@ impl SenderHead {
         }
         let continues = header.incarnation == self.incarnation && header.sequence == self.sequence + 1;
         let begins = header.incarnation == self.incarnation + 1 && header.sequence == 1;
-        if !(continues || begins) || (self.incarnation == 0 && !begins) {
+        // Before the first batch there is no incarnation to continue.
+        let follows = begins || (continues && self.incarnation > 0);
+        if !follows {
             return Err(Refused::new(
                 ValidationCode::SequenceGap,
                 format!(

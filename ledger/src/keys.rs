@@ -25,6 +25,16 @@ impl StateKey {
         Self::scoped(KeyPrefix::Value, chaincode, key)
     }
 
+    /// The first key after all of a chaincode's key-value state.
+    pub fn values_end(chaincode: &str) -> Self {
+        let mut end = Self::value(chaincode, &[]);
+        // A validated name ends in a letter, digit or hyphen, so its last byte can be counted up.
+        if let Some(last) = end.0.last_mut() {
+            *last += 1;
+        }
+        end
+    }
+
     /// Head of log `log` of a chaincode.
     pub fn log(chaincode: &str, log: &[u8]) -> Self {
         Self::scoped(KeyPrefix::Log, chaincode, log)

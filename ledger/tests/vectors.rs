@@ -4,7 +4,12 @@
 //! `E2L_BLESS=1 cargo test -p e2l-ledger --test vectors` writes the file anew. A changed vector is a changed
 //! format: it needs a new version byte or context, not a blessing.
 // It reads a file: the crate itself must not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use e2l_ledger::event::{Event, EventKind, Facts, Observation};
 use e2l_ledger::*;

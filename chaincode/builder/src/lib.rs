@@ -1,1 +1,10 @@
-//! .
+//! Builds a contract's source into a WebAssembly component. The same source gives the same bytes in any
+//! directory, so that an actor can rebuild what it is asked to approve and compare digests.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod build;
+mod error;
+
+pub use build::{Built, build};
+pub use error::BuildError;

@@ -76,15 +76,13 @@ impl EventsArgs {
     }
 
     fn check(&self) -> CliResult<()> {
-        if let (Some(since), Some(until)) = (self.since, self.until) {
-            if since > until {
-                return Err(CliError::usage(
-                    format!("--since {} is after --until {}", stamp(since), stamp(until)),
-                    "swap them",
-                ));
-            }
+        match (self.since, self.until) {
+            (Some(since), Some(until)) if since > until => Err(CliError::usage(
+                format!("--since {} is after --until {}", stamp(since), stamp(until)),
+                "swap them",
+            )),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::event_view::{Oddities, action_style, particulars};
 use crate::output::{Cell, Column, Listing, Style, Table, short_id, stamp};
 use crate::session::Session;
 use e2l_client::{EventRecord, wire};
+use e2l_ledger::ValidationCode;
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -165,7 +166,28 @@ fn choose(text: &str, found: BTreeMap<String, (i64, String)>) -> CliResult<Strin
     ))
 }
 
-const FIELDS: [&str; 21] = crate::event_view::EVENT_FIELDS;
+/// Fields of an entry, as the contract gives them.
+const FIELDS: [&str; 19] = [
+    "tx_id",
+    "height",
+    "index",
+    "position",
+    "type",
+    "action",
+    "actor_id",
+    "attributes",
+    "scope",
+    "time",
+    "time_nano",
+    "received_nano",
+    "block_time_nano",
+    "sequence",
+    "observed",
+    "facts",
+    "sender",
+    "actor",
+    "role",
+];
 
 fn print(session: &Session, id: &str, history: &History) -> CliResult<()> {
     let mut table = Table::new([
@@ -197,11 +219,18 @@ fn print(session: &Session, id: &str, history: &History) -> CliResult<()> {
 fn row(event: &Value) -> Vec<Cell> {
     let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
     let number = |key: &str| event.get(key).and_then(Value::as_i64).unwrap_or_default();
-    let attribute = |key: &str| event.get("attributes").and_then(|all| all.get(key)).and_then(Value::as_str);
+    // A label can forge the attribute; what inspection said comes first.
+    let inspected = event.get("facts").and_then(|facts| facts.get("exit_code")).and_then(Value::as_i64);
+    let inspected = inspected.map(|code| code.to_string());
+    let attribute = |key: &str| match (key, &inspected) {
+        ("exitCode", Some(code)) => Some(code.as_str()),
+        _ => event.get("attributes").and_then(|all| all.get(key)).and_then(Value::as_str),
+    };
+    // Only valid calls have an entry in the contract's log.
     let oddities = Oddities {
-        code: event.get("validation_code").and_then(Value::as_str).unwrap_or("VALID"),
+        code: ValidationCode::Valid.as_str(),
         observed: event.get("observed").and_then(Value::as_str).unwrap_or("observed"),
-        late_ms: event.get("late").and_then(Value::as_bool).filter(|late| *late).map(|_| number("delay_ms")),
+        late_ms: None,
     };
     let action = text("action");
     vec![

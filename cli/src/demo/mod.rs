@@ -8,7 +8,9 @@ mod source;
 mod start;
 mod watch;
 
+pub use live::StopSignal;
 pub use source::DemoSource;
+pub use watch::{Sight, look};
 
 use crate::error::{CliError, CliResult};
 use crate::output::Terminal;

@@ -1,1 +1,32 @@
-//! .
+//! Ordering. The only crate that names openraft.
+//!
+//! Raft is crash-fault tolerant and trusts its leader; [`RaftNode::handle`] therefore judges every message
+//! before Raft sees it. The ledger behind it is an [`Application`], the network a [`Transport`]. A Raft snapshot
+//! is only a pointer to a final height (DESIGN section 3).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod application;
+mod flusher;
+mod guard;
+mod log_store;
+mod network;
+mod node;
+mod options;
+mod state_machine;
+mod transport;
+mod types;
+
+pub use application::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
+pub use guard::HandleError;
+pub use node::{ConsensusError, Leadership, ProposeError, RaftNode, RaftRole};
+pub use options::RaftOptions;
+pub use transport::{MessageKind, Transport, TransportError, UnknownMessage};
+
+#[doc(hidden)]
+pub mod conformance {
+    //! The adapters, for openraft's own test suite.
+    pub use crate::log_store::LogStore;
+    pub use crate::state_machine::StateMachine;
+    pub use crate::types::TypeConfig;
+}

@@ -28,7 +28,9 @@ pub enum ExecutionError {
         digest: Digest,
     },
     /// The file's bytes are not what the actors signed.
-    #[error("the component file of chaincode `{name}` has digest {found}, the actors signed {digest}: replace the file")]
+    #[error(
+        "the component file of chaincode `{name}` has digest {found}, the actors signed {digest}: replace the file"
+    )]
     WrongComponent {
         /// Chaincode.
         name: String,

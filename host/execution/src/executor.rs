@@ -40,7 +40,11 @@ pub(crate) struct Chaincodes {
 
 impl Chaincodes {
     pub(crate) fn new(runtime: Arc<Runtime>, components: Arc<dyn Components>) -> Self {
-        Self { runtime, components, admitted: HashMap::new() }
+        Self {
+            runtime,
+            components,
+            admitted: HashMap::new(),
+        }
     }
 
     /// The active chaincode of that name; `None` if there is none.
@@ -49,12 +53,17 @@ impl Chaincodes {
         name: &str,
         config: &NetworkConfig,
     ) -> Result<Option<Arc<Admitted>>, ExecutionError> {
-        let Some(definition) = config.chaincode(name) else { return Ok(None) };
+        let Some(definition) = config.chaincode(name) else {
+            return Ok(None);
+        };
         let digest = definition.digest;
         if let Some(admitted) = self.admitted.get(&digest) {
             return Ok(Some(admitted.clone()));
         }
-        let missing = || ExecutionError::MissingComponent { name: name.to_owned(), digest };
+        let missing = || ExecutionError::MissingComponent {
+            name: name.to_owned(),
+            digest,
+        };
         let bytes = self.components.component(&digest).map_err(|error| {
             tracing::error!(%digest, %error, "cannot read a chaincode component");
             missing()
@@ -62,12 +71,19 @@ impl Chaincodes {
         let bytes = bytes.ok_or_else(missing)?;
         let found = Domain::Chaincode.hash(&bytes);
         if found != digest {
-            return Err(ExecutionError::WrongComponent { name: name.to_owned(), digest, found });
+            return Err(ExecutionError::WrongComponent {
+                name: name.to_owned(),
+                digest,
+                found,
+            });
         }
         let admitted = self
             .runtime
             .admit(&bytes, &crate::host::static_limits(&config.limits))
-            .map_err(|source| ExecutionError::Admission { name: name.to_owned(), source })?;
+            .map_err(|source| ExecutionError::Admission {
+                name: name.to_owned(),
+                source,
+            })?;
         let admitted = Arc::new(admitted);
         self.admitted.insert(digest, admitted.clone());
         Ok(Some(admitted))
@@ -105,7 +121,11 @@ impl Executor {
                 found,
             });
         }
-        Ok(Self { chaincodes: Chaincodes::new(runtime, components), signatures, map })
+        Ok(Self {
+            chaincodes: Chaincodes::new(runtime, components),
+            signatures,
+            map,
+        })
     }
 
     /// Compiles every active chaincode, so that a peer that lacks one says so when it starts.
@@ -161,7 +181,14 @@ impl Executor {
             config_root: config.root(),
             time_nano: proposal.header.time_nano,
         };
-        Ok(Execution { block: Block { header, proposal, results }, writes })
+        Ok(Execution {
+            block: Block {
+                header,
+                proposal,
+                results,
+            },
+            writes,
+        })
     }
 }
 
@@ -182,14 +209,17 @@ struct BlockRun<'a> {
 
 impl BlockRun<'_> {
     fn overlay(&mut self) -> &mut Overlay {
-        self.overlay.get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"))
+        self.overlay
+            .get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"))
     }
 
     /// Puts certificates on the ledger that are not there yet. One that the configuration does not trust is
     /// left out: whatever it signed is refused for want of it.
     fn register_certificates(&mut self, certificates: &[Vec<u8>]) -> Result<(), ExecutionError> {
         for der in certificates {
-            let Ok(certificate) = Certificate::parse(der) else { continue };
+            let Ok(certificate) = Certificate::parse(der) else {
+                continue;
+            };
             let key = StateKey::certificate(&certificate.digest());
             let trusted = certificate.check(self.config, self.time_nano).is_ok();
             if trusted && self.overlay().get(&key)?.is_none() {
@@ -232,7 +262,9 @@ impl BlockRun<'_> {
         let Some(Ok(certificate)) = certificate else {
             return Ok(Err(Refused {
                 code: ValidationCode::BadCreatorSignature,
-                reason: format!("certificate {digest} is not on the ledger and did not come with the proposal"),
+                reason: format!(
+                    "certificate {digest} is not on the ledger and did not come with the proposal"
+                ),
             }));
         };
         let checked = check_envelope(envelope, &certificate, &self.network, self.config, self.time_nano)
@@ -257,7 +289,8 @@ impl BlockRun<'_> {
                 if let Err(refused) = head.check_next(&batch.header) {
                     return Ok(Err(refused));
                 }
-                self.overlay().put_system(key, SenderHead::after(&batch.header).encode());
+                self.overlay()
+                    .put_system(key, SenderHead::after(&batch.header).encode());
             }
             Envelope::Request(request) => {
                 let key = StateKey::request(&request.header.transaction_id());
@@ -265,7 +298,8 @@ impl BlockRun<'_> {
                 if let Err(refused) = self.judge_request(request.header.expires_at, known) {
                     return Ok(Err(refused));
                 }
-                self.overlay().put_system(key, self.height.to_be_bytes().to_vec());
+                let height = self.height.to_be_bytes().to_vec();
+                self.overlay().put_system(key, height);
             }
         }
         Ok(Ok(()))
@@ -274,13 +308,18 @@ impl BlockRun<'_> {
     fn judge_request(&self, expires_at: u64, known: bool) -> Result<(), Refused> {
         let refuse = |code, reason: String| Err(Refused { code, reason });
         if known {
-            return refuse(ValidationCode::DuplicateTxid, "the request is already on the ledger".to_owned());
+            return refuse(
+                ValidationCode::DuplicateTxid,
+                "the request is already on the ledger".to_owned(),
+            );
         }
         if expires_at < self.height {
             let reason = format!("its last height is {expires_at}, this is height {}", self.height);
             return refuse(ValidationCode::Expired, reason);
         }
-        let latest = self.height.saturating_add(self.config.limits.request_lifetime_blocks);
+        let latest = self
+            .height
+            .saturating_add(self.config.limits.request_lifetime_blocks);
         if expires_at > latest {
             let reason = format!("its last height {expires_at} is too far ahead: at most {latest}");
             return refuse(ValidationCode::BadPayload, reason);
@@ -311,14 +350,21 @@ impl BlockRun<'_> {
             }
         };
         self.overlay().reset_call();
-        self.results.push(TransactionResult { id, code, fuel, output });
+        self.results.push(TransactionResult {
+            id,
+            code,
+            fuel,
+            output,
+        });
         Ok(())
     }
 
     /// Runs a call; `None` if no such chaincode is active.
     fn run(&mut self, provenance: &Provenance, call: &Call) -> Result<Option<Outcome>, ExecutionError> {
         if !self.sessions.contains_key(&call.chaincode) {
-            let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config)? else { return Ok(None) };
+            let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config)? else {
+                return Ok(None);
+            };
             let limits = crate::host::call_limits(&self.config.limits);
             let session = self.chaincodes.runtime.session(&admitted, limits)?;
             self.sessions.insert(call.chaincode.clone(), session);
@@ -343,7 +389,10 @@ impl BlockRun<'_> {
 
     fn finish(self) -> (Writes, Vec<TransactionResult>) {
         let writes = self.overlay.map(Overlay::finish);
-        (writes.unwrap_or_else(|| unreachable!("a session gives the overlay back or the block fails")), self.results)
+        (
+            writes.unwrap_or_else(|| unreachable!("a session gives the overlay back or the block fails")),
+            self.results,
+        )
     }
 }
 

@@ -132,7 +132,12 @@ impl Overlay {
         digest: Digest,
     ) -> Result<u64, StoreError> {
         let position = self.length(&log)?;
-        self.call.appends.push(PendingAppend { log, value, stored, digest });
+        self.call.appends.push(PendingAppend {
+            log,
+            value,
+            stored,
+            digest,
+        });
         Ok(position)
     }
 
@@ -145,7 +150,13 @@ impl Overlay {
             Some(head) => head.length,
             None => self.base.log_head(log)?.length,
         };
-        Ok(committed + self.call.appends.iter().filter(|append| append.log == *log).count() as u64)
+        Ok(committed
+            + self
+                .call
+                .appends
+                .iter()
+                .filter(|append| append.log == *log)
+                .count() as u64)
     }
 
     /// Entries of a log from `start`, as the current call sees them. Entries of the call itself carry
@@ -172,7 +183,11 @@ impl Overlay {
                 break;
             }
             if position >= start {
-                let entry = LogEntry { position, provenance: provenance.clone(), value: value.to_vec() };
+                let entry = LogEntry {
+                    position,
+                    provenance: provenance.clone(),
+                    value: value.to_vec(),
+                };
                 found.push(entry);
             }
         }
@@ -198,7 +213,10 @@ impl Overlay {
             }
             let head = self.heads.entry(append.log.clone()).or_default();
             let position = head.append(LogEntry::digest(provenance, &append.digest));
-            let entry = Appended { provenance: provenance.clone(), value: append.value };
+            let entry = Appended {
+                provenance: provenance.clone(),
+                value: append.value,
+            };
             self.entries.entry(append.log.clone()).or_default().push(entry);
             self.appends.push(LogAppend {
                 log: append.log,
@@ -214,8 +232,15 @@ impl Overlay {
     pub fn finish(self) -> Writes {
         use e2l_ledger::Canonical;
         let mut state: Vec<_> = self.written.into_iter().collect();
-        state.extend(self.heads.into_iter().map(|(key, head)| (key, Some(head.encode()))));
-        Writes { state, logs: self.appends }
+        state.extend(
+            self.heads
+                .into_iter()
+                .map(|(key, head)| (key, Some(head.encode()))),
+        );
+        Writes {
+            state,
+            logs: self.appends,
+        }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use crate::signatures::SignatureCache;
 use e2l_ledger::{
-    Certificate, Digest, NetworkConfig, ProposalError, Role, SignatureError, SignedProposal,
-    CertificateError,
+    Certificate, CertificateError, Digest, NetworkConfig, ProposalError, Role, SignatureError, SignedProposal,
 };
 
 /// Where the chain of proposals stands.
@@ -76,9 +75,14 @@ pub fn check_proposal(
     let header = &proposal.header;
     let signer = certificate.member();
     let is_voter = signer.role == Role::Peer
-        && config.voters().any(|(actor, peer)| actor.name == signer.actor && peer.name == signer.name);
+        && config
+            .voters()
+            .any(|(actor, peer)| actor.name == signer.actor && peer.name == signer.name);
     if *signer != header.leader || !is_voter {
-        return Err(VoidProposal::NotLeader { named: header.leader.to_string(), signer: signer.to_string() });
+        return Err(VoidProposal::NotLeader {
+            named: header.leader.to_string(),
+            signer: signer.to_string(),
+        });
     }
     certificate.check(config, header.time_nano)?;
     proposal.check(network, &config.limits)?;
@@ -101,7 +105,10 @@ pub fn check_chain(proposal: &SignedProposal, tip: &ChainTip) -> Result<(), Void
         });
     }
     if header.time_nano < tip.time_nano {
-        return Err(VoidProposal::Time { found: header.time_nano, tip: tip.time_nano });
+        return Err(VoidProposal::Time {
+            found: header.time_nano,
+            tip: tip.time_nano,
+        });
     }
     Ok(())
 }

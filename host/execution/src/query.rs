@@ -36,7 +36,10 @@ pub struct QueryRunner {
 impl QueryRunner {
     /// A runner with its own table of admitted chaincodes.
     pub fn new(runtime: Arc<Runtime>, components: Arc<dyn Components>) -> Self {
-        Self { runtime: runtime.clone(), chaincodes: Mutex::new(Chaincodes::new(runtime, components)) }
+        Self {
+            runtime: runtime.clone(),
+            chaincodes: Mutex::new(Chaincodes::new(runtime, components)),
+        }
     }
 
     /// The active chaincode of that name.
@@ -79,8 +82,9 @@ impl QueryRunner {
             block_time_nano: header.time_nano,
         };
         let host = CallHost::new(Overlay::new(view), chaincode, provenance, argument);
-        let (outcome, _) =
-            session.query(host, &context, function, argument).map_err(ExecutionError::from)?;
+        let (outcome, _) = session
+            .query(host, &context, function, argument)
+            .map_err(ExecutionError::from)?;
         match outcome {
             Outcome::Accepted { output, .. } => Ok(output),
             Outcome::Rejected { message, .. } => Err(QueryError::Rejected(message)),

@@ -16,7 +16,9 @@ pub struct SignatureCache {
 
 impl Default for SignatureCache {
     fn default() -> Self {
-        Self { verified: Mutex::new(LruCache::new(REMEMBERED)) }
+        Self {
+            verified: Mutex::new(LruCache::new(REMEMBERED)),
+        }
     }
 }
 

@@ -14,13 +14,20 @@ use e2l_ledger::{Canonical, Certificate, Envelope, SignatureError, check_envelop
 /// # Errors
 /// Why it is refused.
 pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pooled, Refusal> {
-    let limit = node.config.limits.batch_max_bytes.max(node.config.limits.argument_max_bytes) + 4096;
+    let limit = node
+        .config
+        .limits
+        .batch_max_bytes
+        .max(node.config.limits.argument_max_bytes)
+        + 4096;
     if bytes.len() as u64 > limit {
-        let message = format!("the envelope has {} bytes, at most {limit} are accepted", bytes.len());
+        let message = format!(
+            "the envelope has {} bytes, at most {limit} are accepted",
+            bytes.len()
+        );
         return Err(refusal(Reason::Malformed, message));
     }
-    let envelope =
-        Envelope::decode(&bytes).map_err(|error| refusal(Reason::Malformed, error.to_string()))?;
+    let envelope = Envelope::decode(&bytes).map_err(|error| refusal(Reason::Malformed, error.to_string()))?;
     check_envelope(&envelope, &certificate, &node.network, &node.config, now_nano())
         .map_err(|refused| refusal(reason_of(refused.code), refused.reason))?;
     node.signatures
@@ -37,7 +44,11 @@ pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pool
             return Err(refusal(Reason::Malformed, message));
         }
     }
-    Ok(Pooled { envelope: envelope.into(), bytes, certificate })
+    Ok(Pooled {
+        envelope: envelope.into(),
+        bytes,
+        certificate,
+    })
 }
 
 /// Puts a checked envelope into the pool.
@@ -45,8 +56,13 @@ pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pool
 /// # Errors
 /// Why it is refused.
 pub fn take(node: &Node, pooled: Pooled) -> Result<Taken, Refusal> {
-    node.pool.take(pooled, |sender| node.ledger_head(sender)).unwrap_or_else(|error: HeadError| {
-        tracing::error!(%error, "a sender's head cannot be read");
-        Err(refusal(Reason::Unavailable, "this peer cannot read its ledger: try another peer"))
-    })
+    node.pool
+        .take(pooled, |sender| node.ledger_head(sender))
+        .unwrap_or_else(|error: HeadError| {
+            tracing::error!(%error, "a sender's head cannot be read");
+            Err(refusal(
+                Reason::Unavailable,
+                "this peer cannot read its ledger: try another peer",
+            ))
+        })
 }

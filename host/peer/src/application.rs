@@ -32,15 +32,24 @@ impl LedgerApplication {
         let proposal = SignedProposal::decode(entry.payload).map_err(|error| error.to_string())?;
         let header = &proposal.header;
         if header.term > entry.term {
-            return Err(format!("it is signed for term {}, its log entry has term {}", header.term, entry.term));
+            return Err(format!(
+                "it is signed for term {}, its log entry has term {}",
+                header.term, entry.term
+            ));
         }
         let certificate = leader_certificate(&self.node, &proposal).map_err(|error| error.to_string())?;
         // A peer that has still to execute the blocks below may not know the leader's certificate yet; the
         // chain checks it again, with the ledger's state, before the proposal becomes a block.
         if let Some(certificate) = certificate {
             let node = &self.node;
-            check_proposal(&proposal, &certificate, &node.network, &node.config, &node.signatures)
-                .map_err(|error| error.to_string())?;
+            check_proposal(
+                &proposal,
+                &certificate,
+                &node.network,
+                &node.config,
+                &node.signatures,
+            )
+            .map_err(|error| error.to_string())?;
         }
         let ahead_ms = (header.time_nano - now_nano()) / 1_000_000;
         let drift_ms = i64::try_from(self.node.config.limits.clock_drift_ms).unwrap_or(i64::MAX);
@@ -57,11 +66,17 @@ impl LedgerApplication {
     /// Checks the senders' signatures now, off the execution thread, so that execution finds them checked. A
     /// bad one does not make the proposal bad: its envelope gets its code when it is executed.
     fn verify_envelopes(&self, proposal: &SignedProposal) {
-        let brought: Vec<Certificate> =
-            proposal.certificates.iter().filter_map(|der| Certificate::parse(der).ok()).collect();
+        let brought: Vec<Certificate> = proposal
+            .certificates
+            .iter()
+            .filter_map(|der| Certificate::parse(der).ok())
+            .collect();
         for envelope in &proposal.envelopes {
             let digest = envelope.signature().certificate;
-            let certificate = brought.iter().find(|certificate| certificate.digest() == digest).cloned();
+            let certificate = brought
+                .iter()
+                .find(|certificate| certificate.digest() == digest)
+                .cloned();
             let certificate = certificate.or_else(|| self.node.certificate(&digest).ok().flatten());
             if let Some(certificate) = certificate {
                 let (signed, signature) = (envelope.signed_digest(), envelope.signature());
@@ -75,7 +90,12 @@ impl LedgerApplication {
 
 impl Application for LedgerApplication {
     fn applied(&self) -> Result<Option<Vec<u8>>, ApplicationError> {
-        let marker = self.node.store.tip().map_err(|error| ApplicationError::new(&error))?.raft_applied;
+        let marker = self
+            .node
+            .store
+            .tip()
+            .map_err(|error| ApplicationError::new(&error))?
+            .raft_applied;
         Ok(marker)
     }
 
@@ -88,7 +108,9 @@ impl Application for LedgerApplication {
     }
 
     fn snapshot_point(&self) -> Result<Option<SnapshotPoint>, ApplicationError> {
-        let Some(finalized) = self.node.finalized() else { return Ok(None) };
+        let Some(finalized) = self.node.finalized() else {
+            return Ok(None);
+        };
         let at = &finalized.at;
         if at.marker.is_empty() {
             return Ok(None);
@@ -117,7 +139,10 @@ impl Application for LedgerApplication {
 
     fn validate(&self, _leader: u64, entries: &[Incoming<'_>]) -> Result<(), Refusal> {
         for entry in entries {
-            self.judge(entry).map_err(|why| Refusal { index: entry.index, why })?;
+            self.judge(entry).map_err(|why| Refusal {
+                index: entry.index,
+                why,
+            })?;
         }
         Ok(())
     }
@@ -126,7 +151,13 @@ impl Application for LedgerApplication {
         let voters = self.node.config.voters();
         voters
             .map(|(actor, peer)| {
-                (peer.raft_id, NodeInfo { actor: actor.name.clone(), address: peer.address.clone() })
+                (
+                    peer.raft_id,
+                    NodeInfo {
+                        actor: actor.name.clone(),
+                        address: peer.address.clone(),
+                    },
+                )
             })
             .collect()
     }

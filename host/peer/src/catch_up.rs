@@ -61,7 +61,11 @@ pub async fn catch_up(
     if found == expected {
         return Ok(());
     }
-    Err(CatchUpError::OtherHeader { height, found, expected })
+    Err(CatchUpError::OtherHeader {
+        height,
+        found,
+        expected,
+    })
 }
 
 /// Executes what one peer has; the inner error is that peer's fault.
@@ -92,7 +96,9 @@ async fn fetch(
             any = true;
             match chain.run(move |chain| chain.import(block, None)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(ChainError::Foreign { height, why })) => return Ok(Err(format!("block {height}: {why}"))),
+                Ok(Err(ChainError::Foreign { height, why })) => {
+                    return Ok(Err(format!("block {height}: {why}")));
+                }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(ChainError::Stopped),
             }

@@ -3,14 +3,12 @@
 
 use crate::node::{Executed, Node};
 use e2l_consensus::Committed;
-use e2l_execution::{
-    ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal,
-};
+use e2l_execution::{ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal};
 use e2l_ledger::{
     Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Header, SignedProposal,
     SignedVote, Vote,
 };
-use e2l_store::{BlockWrite, SignOnceError, StoreError};
+use e2l_store::{ActorVote, BlockWrite, StoreError};
 use std::sync::Arc;
 
 /// Why the chain cannot go on. All but [`ChainError::Foreign`] stop the peer.
@@ -58,7 +56,12 @@ impl Chain {
     /// Goes on from the newest executed height.
     pub fn new(node: Arc<Node>, executor: Executor) -> Self {
         let newest = node.newest();
-        Self { node, executor, tip: newest.header, marker: newest.marker }
+        Self {
+            node,
+            executor,
+            tip: newest.header,
+            marker: newest.marker,
+        }
     }
 
     /// Executes committed entries in order.
@@ -73,7 +76,12 @@ impl Chain {
                     self.marker = marker;
                     saved = false;
                 }
-                Committed::Proposal { index, term, bytes, marker } => {
+                Committed::Proposal {
+                    index,
+                    term,
+                    bytes,
+                    marker,
+                } => {
                     self.marker = marker;
                     saved = match self.judge(&bytes, term) {
                         Ok(proposal) => {
@@ -100,7 +108,11 @@ impl Chain {
     fn judge(&self, bytes: &[u8], term: u64) -> Result<SignedProposal, Judged> {
         let proposal = SignedProposal::decode(bytes).map_err(Void::from)?;
         if proposal.header.term != term {
-            return Err(Void::Term { signed: proposal.header.term, appended: term }.into());
+            return Err(Void::Term {
+                signed: proposal.header.term,
+                appended: term,
+            }
+            .into());
         }
         self.check(&proposal)?;
         Ok(proposal)
@@ -117,9 +129,15 @@ impl Chain {
             proposal: self.tip.proposal,
             time_nano: self.tip.time_nano,
         };
-        check_proposal(proposal, &certificate, &node.network, &node.config, &node.signatures)
-            .and_then(|()| check_chain(proposal, &tip))
-            .map_err(|rule| Judged::Void(rule.into()))
+        check_proposal(
+            proposal,
+            &certificate,
+            &node.network,
+            &node.config,
+            &node.signatures,
+        )
+        .and_then(|()| check_chain(proposal, &tip))
+        .map_err(|rule| Judged::Void(rule.into()))
     }
 
     /// Says, before executing, which proposal was committed at this height.
@@ -128,20 +146,28 @@ impl Chain {
         match self.node.store.reserve_acknowledgement(height, &digest) {
             Ok(()) => {
                 let network = self.node.network;
-                self.node.cast(Vote::Acknowledgement(Acknowledgement { network, height, proposal: digest }));
+                self.node.cast(Vote::Acknowledgement(Acknowledgement {
+                    network,
+                    height,
+                    proposal: digest,
+                }));
                 Ok(())
             }
-            Err(SignOnceError::Store(error)) => Err(error.into()),
-            Err(conflict) => {
-                self.node.alarm(format!("this peer does not acknowledge height {height}: {conflict}"));
+            Err(StoreError::SignOnce(conflict)) => {
+                self.node.alarm(format!(
+                    "this peer does not acknowledge height {height}: {conflict}"
+                ));
                 Ok(())
             }
+            Err(error) => Err(error.into()),
         }
     }
 
     fn execute(&mut self, proposal: SignedProposal) -> Result<(), ChainError> {
         let base = self.node.newest().view;
-        let execution = self.executor.execute(proposal, &self.tip, &self.node.config, base)?;
+        let execution = self
+            .executor
+            .execute(proposal, &self.tip, &self.node.config, base)?;
         self.write(execution.block, execution.writes)
     }
 
@@ -149,26 +175,30 @@ impl Chain {
     fn write(&mut self, block: Block, writes: e2l_execution::Writes) -> Result<(), ChainError> {
         let (height, header) = (block.header.height, block.header.digest());
         let vote = self.endorse(height, header)?;
-        self.node.store.write_block(BlockWrite {
+        self.node.store.write_block(&BlockWrite {
             block: &block,
             state: writes.state,
             logs: writes.logs,
             raft_applied: &self.marker,
             endorsement: vote.as_ref(),
         })?;
-        if let Some(vote) = &vote {
+        if let Some((_, vote)) = &vote {
             self.node.offer(vote);
         }
         self.tip = block.header.clone();
-        let view = Arc::new(self.node.store.view());
-        let executed = Executed { header: block.header.clone(), view, marker: self.marker.clone() };
+        let executed = Executed {
+            header: block.header.clone(),
+            view: Arc::new(self.node.store.view()),
+            marker: self.marker.clone(),
+            transactions: self.node.newest().transactions + u64::from(block.header.transactions),
+        };
         self.node.on_executed(&block, executed);
         Ok(())
     }
 
     /// Signs the header, unless this peer has signed another one at this height or above.
-    fn endorse(&self, height: u64, header: Digest) -> Result<Option<SignedVote>, ChainError> {
-        let signed = self.node.store.signed()?.endorsement;
+    fn endorse(&self, height: u64, header: Digest) -> Result<Option<ActorVote>, ChainError> {
+        let signed = self.node.store.signed().endorsement;
         if signed.is_some_and(|(last, digest)| last > height || (last == height && digest != header)) {
             self.node.alarm(format!(
                 "this peer does not endorse height {height}: it has endorsed {signed:?}, as after a rolled-back \
@@ -176,8 +206,13 @@ impl Chain {
             ));
             return Ok(None);
         }
-        let vote = Vote::Endorsement(Endorsement { network: self.node.network, height, header });
-        Ok(Some(SignedVote::sign(vote, &*self.node.signer)))
+        let vote = Vote::Endorsement(Endorsement {
+            network: self.node.network,
+            height,
+            header,
+        });
+        let vote = SignedVote::sign(vote, &*self.node.signer);
+        Ok(Some((self.node.me().actor.clone(), vote)))
     }
 
     /// Executes a block that another peer sent and that this peer's own log no longer holds. `marker` is
@@ -200,7 +235,9 @@ impl Chain {
             self.marker = marker;
         }
         let base = self.node.newest().view;
-        let execution = self.executor.execute(block.proposal, &self.tip, &self.node.config, base)?;
+        let execution = self
+            .executor
+            .execute(block.proposal, &self.tip, &self.node.config, base)?;
         if execution.block.header != block.header {
             let why = format!(
                 "executing it here gives header {}, the sender's is {}",
@@ -246,8 +283,14 @@ impl From<StoreError> for Judged {
 /// The store cannot be read.
 pub fn leader_certificate(node: &Node, proposal: &SignedProposal) -> Result<Option<Certificate>, StoreError> {
     let digest = proposal.signature.certificate;
-    let brought = proposal.certificates.iter().filter_map(|der| Certificate::parse(der).ok());
-    match brought.into_iter().find(|certificate| certificate.digest() == digest) {
+    let brought = proposal
+        .certificates
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok());
+    match brought
+        .into_iter()
+        .find(|certificate| certificate.digest() == digest)
+    {
         Some(certificate) => Ok(Some(certificate)),
         None => node.certificate(&digest),
     }

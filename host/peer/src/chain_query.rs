@@ -23,7 +23,11 @@ pub struct QueryThreads {
 impl QueryThreads {
     /// Queries run by `runner`.
     pub fn new(runner: Arc<QueryRunner>, config: Arc<NetworkConfig>) -> Self {
-        Self { runner, config, permits: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self {
+            runner,
+            config,
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 
     /// Calls a query function at a height.
@@ -40,7 +44,10 @@ impl QueryThreads {
     ) -> Result<Vec<u8>, Status> {
         let limit = self.config.limits.argument_max_bytes;
         if argument.len() as u64 > limit {
-            let message = format!("the argument has {} bytes, at most {limit} are accepted", argument.len());
+            let message = format!(
+                "the argument has {} bytes, at most {limit} are accepted",
+                argument.len()
+            );
             return Err(refusal_status(&refusal(Reason::Malformed, message)));
         }
         let config = self.config.clone();
@@ -59,7 +66,9 @@ impl QueryThreads {
         let (name, config) = (name.to_owned(), self.config.clone());
         self.on_thread(move |runner| {
             let admitted = runner.admitted(&name, &config)?;
-            admitted.describe().map_err(|error| QueryError::Failed(error.to_string()))
+            admitted
+                .describe()
+                .map_err(|error| QueryError::Failed(error.to_string()))
         })
         .await
     }
@@ -69,7 +78,12 @@ impl QueryThreads {
         work: impl FnOnce(&QueryRunner) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, Status> {
         let stopping = |_| Status::unavailable("this peer is stopping: ask another");
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| stopping(()))?;
+        let permit = self
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| stopping(()))?;
         let (sender, receiver) = oneshot::channel();
         let runner = self.runner.clone();
         std::thread::Builder::new()
@@ -80,7 +94,9 @@ impl QueryThreads {
                 let _ = sender.send(work(&runner));
                 drop(permit);
             })
-            .map_err(|error| Status::unavailable(format!("this peer has no thread for the query: {error}")))?;
+            .map_err(|error| {
+                Status::unavailable(format!("this peer has no thread for the query: {error}"))
+            })?;
         let answer = receiver.await.map_err(|_| stopping(()))?;
         answer.map_err(|error| match error {
             QueryError::UnknownChaincode(_) => Status::not_found(error.to_string()),

@@ -67,7 +67,10 @@ pub struct Finality {
 impl Finality {
     /// Starts at a height that was final before.
     pub fn new(policy: Policy, me: &str, voters: impl Iterator<Item = String>, final_height: u64) -> Self {
-        let witnesses = voters.filter(|actor| actor != me).map(|actor| (actor, Witness::default())).collect();
+        let witnesses = voters
+            .filter(|actor| actor != me)
+            .map(|actor| (actor, Witness::default()))
+            .collect();
         Self {
             policy,
             me: me.to_owned(),
@@ -91,7 +94,9 @@ impl Finality {
 
     /// Another actor's peer voted. The signature was checked by the caller.
     pub fn voted(&mut self, actor: &str, vote: &Vote) {
-        let Some(witness) = self.witnesses.get_mut(actor) else { return };
+        let Some(witness) = self.witnesses.get_mut(actor) else {
+            return;
+        };
         let (ahead, height, digest) = match vote {
             Vote::Acknowledgement(vote) => (&mut witness.acknowledged_ahead, vote.height, vote.proposal),
             Vote::Endorsement(vote) => (&mut witness.endorsed_ahead, vote.height, vote.header),
@@ -104,7 +109,9 @@ impl Finality {
     }
 
     fn match_votes(&mut self, actor: &str) {
-        let Some(witness) = self.witnesses.get_mut(actor) else { return };
+        let Some(witness) = self.witnesses.get_mut(actor) else {
+            return;
+        };
         let own = &self.own;
         let mut diverged = Vec::new();
         let mut settle = |ahead: &mut BTreeMap<u64, Digest>,
@@ -112,7 +119,9 @@ impl Finality {
                           what: &'static str,
                           pick: fn(&Own) -> Digest| {
             ahead.retain(|height, digest| {
-                let Some(mine) = own.get(height).map(pick) else { return *height > *reached };
+                let Some(mine) = own.get(height).map(pick) else {
+                    return *height > *reached;
+                };
                 if mine == *digest {
                     *reached = (*reached).max(*height);
                 } else {
@@ -127,8 +136,18 @@ impl Finality {
                 false
             });
         };
-        settle(&mut witness.acknowledged_ahead, &mut witness.acknowledged, "acknowledgement", |own| own.proposal);
-        settle(&mut witness.endorsed_ahead, &mut witness.endorsed, "endorsement", |own| own.header);
+        settle(
+            &mut witness.acknowledged_ahead,
+            &mut witness.acknowledged,
+            "acknowledgement",
+            |own| own.proposal,
+        );
+        settle(
+            &mut witness.endorsed_ahead,
+            &mut witness.endorsed,
+            "endorsement",
+            |own| own.header,
+        );
         for divergence in diverged {
             if !self.divergences.contains(&divergence) {
                 self.divergences.push(divergence);
@@ -210,7 +229,11 @@ impl Finality {
     /// Height up to which every voting actor has endorsed.
     pub fn sealed_height(&self) -> u64 {
         let others = self.witnesses.values().map(|witness| witness.endorsed);
-        others.min().unwrap_or(u64::MAX).min(self.applied).min(self.final_height)
+        others
+            .min()
+            .unwrap_or(u64::MAX)
+            .min(self.applied)
+            .min(self.final_height)
     }
 
     /// Actors whose endorsement covers a height, sorted.

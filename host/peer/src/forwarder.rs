@@ -53,7 +53,12 @@ async fn forward_some(
         envelope: pooled.bytes.clone(),
         certificate: pooled.certificate.der().to_vec().into(),
     });
-    let reply = match link.forward(ForwardRequest { envelopes: envelopes.collect() }).await {
+    let reply = match link
+        .forward(ForwardRequest {
+            envelopes: envelopes.collect(),
+        })
+        .await
+    {
         Ok(reply) => reply,
         Err(status) => {
             tracing::debug!(leader = %link.actor, status = %status.message(), "cannot forward");
@@ -68,7 +73,9 @@ async fn forward_some(
                 node.pool.forwarded(&source, term);
             }
             Reason::Busy | Reason::Unavailable => return false,
-            Reason::SequenceGap if gap_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE => return false,
+            Reason::SequenceGap if gap_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE => {
+                return false;
+            }
             _ => {
                 *gap_since = None;
                 refuse(node, pooled, &outcome);

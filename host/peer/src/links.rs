@@ -4,7 +4,8 @@ use crate::node::Node;
 use bytes::Bytes;
 use e2l_client::wire::peering_client::PeeringClient;
 use e2l_client::wire::{
-    AnnounceReply, AnnounceRequest, FetchBlocksRequest, ForwardReply, ForwardRequest, GetBlockReply, RaftRequest,
+    AnnounceReply, AnnounceRequest, FetchBlocksRequest, ForwardReply, ForwardRequest, GetBlockReply,
+    RaftRequest,
 };
 use e2l_client::{ClientError, MAX_MESSAGE_BYTES, Target, connect_lazy};
 use e2l_consensus::{MessageKind, Transport, TransportError};
@@ -58,8 +59,17 @@ impl Link {
     ///
     /// # Errors
     /// No link, or the other side refuses.
-    pub async fn fetch_blocks(&self, from_height: u64, limit: u32) -> Result<Streaming<GetBlockReply>, Status> {
-        within(CALL_TIMEOUT, self.client().fetch_blocks(FetchBlocksRequest { from_height, limit })).await
+    pub async fn fetch_blocks(
+        &self,
+        from_height: u64,
+        limit: u32,
+    ) -> Result<Streaming<GetBlockReply>, Status> {
+        within(
+            CALL_TIMEOUT,
+            self.client()
+                .fetch_blocks(FetchBlocksRequest { from_height, limit }),
+        )
+        .await
     }
 }
 
@@ -87,12 +97,21 @@ impl Links {
     pub fn new(node: &Node, my_raft_id: u64, tls: &Arc<ClientConfig>) -> Result<Arc<Self>, ClientError> {
         let mut links = BTreeMap::new();
         for actor in &node.config.actors {
-            let Some(peer) = actor.peer.as_ref().filter(|peer| peer.raft_id != my_raft_id) else { continue };
-            let member =
-                Member { actor: actor.name.clone(), role: Role::Peer, name: peer.name.clone() };
+            let Some(peer) = actor.peer.as_ref().filter(|peer| peer.raft_id != my_raft_id) else {
+                continue;
+            };
+            let member = Member {
+                actor: actor.name.clone(),
+                role: Role::Peer,
+                name: peer.name.clone(),
+            };
             let target = Target::new(&peer.address, tls.clone())?.expecting(member);
             let channel = connect_lazy(&target)?;
-            let link = Link { actor: actor.name.clone(), address: peer.address.clone(), channel };
+            let link = Link {
+                actor: actor.name.clone(),
+                address: peer.address.clone(),
+                channel,
+            };
             links.insert(peer.raft_id, link);
         }
         Ok(Arc::new(Self { my_raft_id, links }))
@@ -117,17 +136,28 @@ impl Transport for Links {
         body: Bytes,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
-        let request = RaftRequest { sender: self.my_raft_id, target, kind: kind.into(), body };
+        let request = RaftRequest {
+            sender: self.my_raft_id,
+            target,
+            kind: kind.into(),
+            body,
+        };
         async move {
             let Some(link) = self.links.get(&target) else {
-                return Err(TransportError::Unreachable(format!("no peer has Raft id {target}")));
+                return Err(TransportError::Unreachable(format!(
+                    "no peer has Raft id {target}"
+                )));
             };
             match within(timeout, link.client().raft(request)).await {
                 Ok(reply) => Ok(reply.body),
                 Err(status) if status.code() == tonic::Code::FailedPrecondition => {
                     Err(TransportError::Refused(status.message().to_owned()))
                 }
-                Err(status) => Err(TransportError::Unreachable(format!("{}: {}", link.address, status.message()))),
+                Err(status) => Err(TransportError::Unreachable(format!(
+                    "{}: {}",
+                    link.address,
+                    status.message()
+                ))),
             }
         }
         .boxed()

@@ -25,7 +25,11 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let options = PeerOptions::load(&arguments.config)?;
     let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&options.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(run(&options, arguments.exit_with_parent));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));

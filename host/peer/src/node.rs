@@ -11,7 +11,7 @@ use e2l_ledger::{
     Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer, StateKey,
     Vote,
 };
-use e2l_store::{LedgerStore, View};
+use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct Executed {
     pub view: Arc<View>,
     /// Where Raft stood: opaque to all but the consensus crate.
     pub marker: Vec<u8>,
+    /// Transactions of all blocks up to here.
+    pub transactions: u64,
 }
 
 /// The shared parts of a peer.
@@ -87,23 +89,25 @@ impl Node {
         signer: Arc<dyn Signer>,
         store: LedgerStore,
         pool: Pool,
-    ) -> Result<Arc<Self>, e2l_store::StoreError> {
+    ) -> Result<Arc<Self>, StoreError> {
         let config = Arc::new(genesis.config.clone());
         let tip = store.tip()?;
         let actor = signer.certificate().member().actor.clone();
         let voters = config.voters().map(|(actor, _)| actor.name.clone());
-        let final_height = store.final_height()?.min(tip.height);
+        let final_height = store.final_height().min(tip.height);
         let mut finality = Finality::new(config.finality, &actor, voters, final_height);
+        let view = Arc::new(store.view());
         let newest = Executed {
             header: tip.header,
-            view: Arc::new(store.view()),
+            transactions: count_transactions(&view, tip.height)?,
+            view,
             marker: tip.raft_applied.unwrap_or_default(),
         };
         for height in final_height..=tip.height {
-            let header = newest.view.header(height)?.ok_or_else(|| e2l_store::StoreError::missing_header(height))?;
+            let header = newest.view.header(height)?.ok_or_else(|| missing(height))?;
             finality.executed(height, header.proposal, header.digest());
         }
-        for (actor, vote) in store.newest_votes()? {
+        for (actor, vote) in store.newest_votes() {
             finality.voted(&actor, &vote.vote);
         }
         let node = Self {
@@ -129,9 +133,9 @@ impl Node {
     }
 
     /// Says again what was signed last, so that the others hear it after a restart.
-    fn repeat_votes(&self) -> Result<(), e2l_store::StoreError> {
-        let signed = self.store.signed()?;
-        if let Some((height, proposal)) = signed.acknowledgement {
+    fn repeat_votes(&self) -> Result<(), StoreError> {
+        let signed = self.store.signed();
+        if let Some((height, proposal)) = signed.ack {
             self.cast(Vote::Acknowledgement(e2l_ledger::Acknowledgement {
                 network: self.network,
                 height,
@@ -139,7 +143,11 @@ impl Node {
             }));
         }
         if let Some((height, header)) = signed.endorsement {
-            self.cast(Vote::Endorsement(e2l_ledger::Endorsement { network: self.network, height, header }));
+            self.cast(Vote::Endorsement(e2l_ledger::Endorsement {
+                network: self.network,
+                height,
+                header,
+            }));
         }
         Ok(())
     }
@@ -179,7 +187,9 @@ impl Node {
             }
         }
         self.waiters.executed(block);
-        self.finality.lock().executed(height, block.header.proposal, block.header.digest());
+        self.finality
+            .lock()
+            .executed(height, block.header.proposal, block.header.digest());
         self.advance();
     }
 
@@ -191,7 +201,9 @@ impl Node {
     /// The link to another actor's peer came up or went down.
     pub fn on_link(&self, actor: &str, linked: bool) {
         let mut heard = self.heard.lock();
-        let entry = heard.entry(actor.to_owned()).or_insert(Heard { linked, at_nano: 0 });
+        let entry = heard
+            .entry(actor.to_owned())
+            .or_insert(Heard { linked, at_nano: 0 });
         entry.linked = linked;
         if linked {
             entry.at_nano = now_nano();
@@ -212,19 +224,27 @@ impl Node {
             ));
         }
         drop(finality);
-        let known = self.finalized.borrow().as_ref().map(|known| known.at.header.height);
+        let known = self
+            .finalized
+            .borrow()
+            .as_ref()
+            .map(|known| known.at.header.height);
         if known.is_some_and(|known| known >= height) {
             return;
         }
         let mut executed = self.executed.lock();
-        let Some(at) = executed.get(&height).cloned() else { return };
+        let Some(at) = executed.get(&height).cloned() else {
+            return;
+        };
         *executed = executed.split_off(&height);
         drop(executed);
         if let Err(error) = self.store.save_final_height(height) {
             self.alarm(format!("the final height cannot be written: {error}"));
         }
         self.finalized.send_modify(|finalized| {
-            let newer = finalized.as_ref().is_none_or(|known| known.at.header.height < height);
+            let newer = finalized
+                .as_ref()
+                .is_none_or(|known| known.at.header.height < height);
             if newer {
                 *finalized = Some(Finalized { at: Arc::new(at) });
             }
@@ -235,7 +255,11 @@ impl Node {
     /// Answers everyone whose block is final.
     pub fn settle(&self) {
         let (height, voters) = self.with_finality(|finality| (finality.final_height(), finality.voters()));
-        self.waiters.finalized(height, |height| self.with_finality(|f| f.endorsed_by(height)), voters);
+        self.waiters.finalized(
+            height,
+            |height| self.with_finality(|f| f.endorsed_by(height)),
+            voters,
+        );
     }
 
     /// The newest final height; `None` until one is known after a start.
@@ -283,10 +307,24 @@ impl Node {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn certificate(&self, digest: &Digest) -> Result<Option<Certificate>, e2l_store::StoreError> {
+    pub fn certificate(&self, digest: &Digest) -> Result<Option<Certificate>, StoreError> {
         let der = self.newest().view.get(&StateKey::certificate(digest))?;
         Ok(der.and_then(|der| Certificate::parse(&der).ok()))
     }
+}
+
+fn count_transactions(view: &View, tip: u64) -> Result<u64, StoreError> {
+    let mut count = 0;
+    for height in 1..=tip {
+        let header = view.header(height)?.ok_or_else(|| missing(height))?;
+        count += u64::from(header.transactions);
+    }
+    Ok(count)
+}
+
+/// A block below the newest one is not in the store.
+pub fn missing(height: u64) -> StoreError {
+    StoreError::missing_block(height)
 }
 
 /// Why a sender's head cannot be read.
@@ -294,7 +332,7 @@ impl Node {
 pub enum HeadError {
     /// The store.
     #[error(transparent)]
-    Store(#[from] e2l_store::StoreError),
+    Store(#[from] StoreError),
     /// The record.
     #[error(transparent)]
     Record(#[from] e2l_ledger::DecodeError),

@@ -49,7 +49,11 @@ pub struct RaftTimings {
 
 impl Default for RaftTimings {
     fn default() -> Self {
-        Self { heartbeat_ms: 150, election_min_ms: 600, election_max_ms: 1200 }
+        Self {
+            heartbeat_ms: 150,
+            election_min_ms: 600,
+            election_max_ms: 1200,
+        }
     }
 }
 
@@ -80,10 +84,14 @@ impl PeerOptions {
     /// # Errors
     /// It cannot be read, is not TOML, or holds a field that is not known.
     pub fn load(path: &Path) -> Result<Self, OptionsError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| OptionsError::Read { path: path.to_owned(), source })?;
-        let mut options: Self = toml::from_str(&text)
-            .map_err(|error| OptionsError::Parse { path: path.to_owned(), message: error.to_string() })?;
+        let text = std::fs::read_to_string(path).map_err(|source| OptionsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut options: Self = toml::from_str(&text).map_err(|error| OptionsError::Parse {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
         let base = path.parent().unwrap_or(Path::new("."));
         for field in [
             &mut options.genesis,

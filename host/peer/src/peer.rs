@@ -19,7 +19,7 @@ use e2l_consensus::{RaftNode, RaftOptions};
 use e2l_execution::{Components, ExecutionError, Executor, QueryRunner};
 use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
 use e2l_ledger::{EngineProfile, Genesis, GenesisFile, Role, Signer};
-use e2l_runtime::{Runtime, RuntimeOptions, engine_profile};
+use e2l_runtime::{Runtime, engine_profile};
 use e2l_store::{LedgerStore, StoreOptions};
 use std::future::Future;
 use std::sync::Arc;
@@ -60,15 +60,21 @@ impl Peer {
         let pool = Pool::new(options.pool.clone());
         let node = Node::new(&genesis, identity.clone(), store, pool)?;
 
-        let runtime = Arc::new(Runtime::new(RuntimeOptions {
-            cache_dir: Some(options.data_dir.join("compiled")),
-        })?);
-        let components: Arc<dyn Components> = Arc::new(ComponentDirectory::new(options.chaincode_dir.clone()));
-        let mut executor =
-            Executor::new(&node.store, runtime.clone(), components.clone(), node.signatures.clone())?;
+        let runtime = Arc::new(Runtime::new()?);
+        let components: Arc<dyn Components> =
+            Arc::new(ComponentDirectory::new(options.chaincode_dir.clone()));
+        let mut executor = Executor::new(
+            &node.store,
+            runtime.clone(),
+            components.clone(),
+            node.signatures.clone(),
+        )?;
         executor.prepare(&node.config)?;
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
-        let queries = QueryThreads::new(Arc::new(QueryRunner::new(runtime, components)), node.config.clone());
+        let queries = QueryThreads::new(
+            Arc::new(QueryRunner::new(runtime, components)),
+            node.config.clone(),
+        );
 
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;
@@ -88,14 +94,29 @@ impl Peer {
         let raft = Arc::new(raft);
 
         let listener = TcpListener::bind(&options.listen).await.with_context(|| {
-            format!("cannot listen on {}: is another peer running, or the address not this machine's?", options.listen)
+            format!(
+                "cannot listen on {}: is another peer running, or the address not this machine's?",
+                options.listen
+            )
         })?;
         let address = listener.local_addr()?.to_string();
-        let incoming = TlsIncoming::new(listener, server_config(&identity, trust)?, IncomingLimits::default())?;
-        let routes = Routes::new(ledger_server(LedgerApi::new(node.clone(), raft.clone(), queries)))
-            .add_service(peering_server(PeeringApi::new(node.clone(), raft.clone(), my_raft_id)));
+        let incoming = TlsIncoming::new(
+            listener,
+            server_config(&identity, trust)?,
+            IncomingLimits::default(),
+        )?;
+        let routes =
+            Routes::new(ledger_server(LedgerApi::new(node.clone(), raft.clone(), queries))).add_service(
+                peering_server(PeeringApi::new(node.clone(), raft.clone(), my_raft_id)),
+            );
         spawn_work(&node, &raft, &links);
-        Ok(Self { node, raft, routes, incoming, address })
+        Ok(Self {
+            node,
+            raft,
+            routes,
+            incoming,
+            address,
+        })
     }
 
     /// Where it listens.
@@ -108,7 +129,13 @@ impl Peer {
     /// # Errors
     /// The log or the ledger cannot be written or read: the peer must not go on.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
-        let Self { node, raft, routes, incoming, .. } = self;
+        let Self {
+            node,
+            raft,
+            routes,
+            incoming,
+            ..
+        } = self;
         // The others must hear this peer before its members can be told whom to follow.
         raft.initialize().await?;
         let mut fatal = raft.fatal();
@@ -159,18 +186,27 @@ fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let file: GenesisFile =
         serde_json::from_str(&text).with_context(|| format!("{} is not a genesis file", path.display()))?;
-    file.check().with_context(|| format!("{} cannot be trusted", path.display()))?;
+    file.check()
+        .with_context(|| format!("{} cannot be trusted", path.display()))?;
     Ok(file.genesis)
 }
 
 /// This peer must be the one that the genesis names for its actor.
 fn my_raft_id(genesis: &Genesis, identity: &FileIdentity) -> Result<u64> {
     let member = identity.certificate().member();
-    identity.certificate().check(&genesis.config, crate::votes_in::now_nano())?;
-    let configured = genesis.config.actor(&member.actor).and_then(|actor| actor.peer.as_ref());
+    identity
+        .certificate()
+        .check(&genesis.config, crate::votes_in::now_nano())?;
+    let configured = genesis
+        .config
+        .actor(&member.actor)
+        .and_then(|actor| actor.peer.as_ref());
     match configured.filter(|peer| peer.name == member.name && member.role == Role::Peer) {
         Some(peer) => Ok(peer.raft_id),
-        None => bail!("{member} is not a peer of network `{}`: use the peer certificate", genesis.config.network),
+        None => bail!(
+            "{member} is not a peer of network `{}`: use the peer certificate",
+            genesis.config.network
+        ),
     }
 }
 
@@ -180,9 +216,17 @@ fn check_engine(genesis: &Genesis) -> Result<(), ExecutionError> {
         return Ok(());
     }
     let show = |profile: &EngineProfile| {
-        format!("{} on {} ({})", profile.engine, profile.architecture, profile.configuration.short())
+        format!(
+            "{} on {} ({})",
+            profile.engine,
+            profile.architecture,
+            profile.configuration.short()
+        )
     };
-    Err(ExecutionError::EngineProfile { expected: show(&genesis.config.engine), found: show(&mine) })
+    Err(ExecutionError::EngineProfile {
+        expected: show(&genesis.config.engine),
+        found: show(&mine),
+    })
 }
 
 /// The engine profile of this binary.

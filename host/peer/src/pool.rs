@@ -26,7 +26,11 @@ pub struct PoolOptions {
 
 impl Default for PoolOptions {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_batches_per_sender: 256, max_requests: 1024 }
+        Self {
+            max_bytes: 64 << 20,
+            max_batches_per_sender: 256,
+            max_requests: 1024,
+        }
     }
 }
 
@@ -68,7 +72,12 @@ struct Sender {
 impl Sender {
     /// Where the sender will stand once everything pending is on the ledger.
     fn expected(&self) -> SenderHead {
-        match self.pending.values().next_back().map(|entry| &*entry.pooled.envelope) {
+        match self
+            .pending
+            .values()
+            .next_back()
+            .map(|entry| &*entry.pooled.envelope)
+        {
             Some(Envelope::Batch(batch)) => SenderHead::after(&batch.header),
             _ => self.head.clone(),
         }
@@ -92,7 +101,11 @@ pub struct Pool {
 impl Pool {
     /// An empty pool.
     pub fn new(options: PoolOptions) -> Self {
-        Self { options, inner: Mutex::default(), changed: watch::Sender::new(0) }
+        Self {
+            options,
+            inner: Mutex::default(),
+            changed: watch::Sender::new(0),
+        }
     }
 
     /// Changes when an envelope comes in or may be proposed again.
@@ -116,7 +129,13 @@ impl Pool {
                 let sender = &batch.header.sender;
                 if !inner.senders.contains_key(sender) {
                     let head = ledger_head(sender)?;
-                    inner.senders.insert(sender.clone(), Sender { head, pending: BTreeMap::new() });
+                    inner.senders.insert(
+                        sender.clone(),
+                        Sender {
+                            head,
+                            pending: BTreeMap::new(),
+                        },
+                    );
                 }
                 self.take_batch(&mut inner, batch, pooled)
             }
@@ -136,7 +155,10 @@ impl Pool {
         let full = inner.bytes + pooled.bytes.len() > self.options.max_bytes;
         let header = &batch.header;
         let Some(sender) = inner.senders.get_mut(&header.sender) else {
-            return Err(refusal(Reason::Unavailable, "the sender is not known yet: send it again"));
+            return Err(refusal(
+                Reason::Unavailable,
+                "the sender is not known yet: send it again",
+            ));
         };
         if sender.head.covers(header) {
             return Ok(Taken::OnLedger);
@@ -159,13 +181,24 @@ impl Pool {
         let expected = sender.expected();
         if let Err(refused) = expected.check_next(header) {
             let expected_sequence = expected.sequence + 1;
-            return Err(Refusal { expected_sequence, ..refusal(Reason::SequenceGap, refused.reason) });
+            return Err(Refusal {
+                expected_sequence,
+                ..refusal(Reason::SequenceGap, refused.reason)
+            });
         }
         if full || sender.pending.len() >= self.options.max_batches_per_sender {
             return Err(self.busy());
         }
         inner.bytes += pooled.bytes.len();
-        sender.pending.insert(key, Entry { pooled, digest, proposed_in: None, forwarded_in: None });
+        sender.pending.insert(
+            key,
+            Entry {
+                pooled,
+                digest,
+                proposed_in: None,
+                forwarded_in: None,
+            },
+        );
         Ok(Taken::Waiting)
     }
 
@@ -179,14 +212,25 @@ impl Pool {
         }
         let digest = pooled.envelope.signed_digest();
         inner.bytes += pooled.bytes.len();
-        inner.requests.insert(id, Entry { pooled, digest, proposed_in: None, forwarded_in: None });
+        inner.requests.insert(
+            id,
+            Entry {
+                pooled,
+                digest,
+                proposed_in: None,
+                forwarded_in: None,
+            },
+        );
         Ok(Taken::Waiting)
     }
 
     fn busy(&self) -> Refusal {
         Refusal {
             retry_after_ms: 50,
-            ..refusal(Reason::Busy, "this peer's queue is full: send the same bytes again later")
+            ..refusal(
+                Reason::Busy,
+                "this peer's queue is full: send the same bytes again later",
+            )
         }
     }
 
@@ -195,8 +239,12 @@ impl Pool {
     pub fn cut(&self, term: u64, max_transactions: u64, max_bytes: u64) -> Vec<Pooled> {
         let mut inner = self.inner.lock();
         let (mut cut, mut transactions, mut bytes) = (Vec::new(), 0u64, 0u64);
-        let Inner { senders, requests, .. } = &mut *inner;
-        let batches = senders.values_mut().flat_map(|sender| sender.pending.values_mut());
+        let Inner {
+            senders, requests, ..
+        } = &mut *inner;
+        let batches = senders
+            .values_mut()
+            .flat_map(|sender| sender.pending.values_mut());
         let mut skip_sender: Option<Member> = None;
         for entry in requests.values_mut().chain(batches) {
             let envelope = &entry.pooled.envelope;
@@ -221,18 +269,31 @@ impl Pool {
     /// Number of transactions, of bytes, that could be proposed in `term`.
     pub fn unproposed(&self, term: u64) -> (u64, u64) {
         let inner = self.inner.lock();
-        let entries = inner.requests.values().chain(inner.senders.values().flat_map(|s| s.pending.values()));
-        entries.filter(|entry| entry.proposed_in != Some(term)).fold((0, 0), |(count, bytes), entry| {
-            let envelope = &entry.pooled.envelope;
-            (count + envelope.transactions() as u64, bytes + envelope.size() as u64)
-        })
+        let entries = inner
+            .requests
+            .values()
+            .chain(inner.senders.values().flat_map(|s| s.pending.values()));
+        entries
+            .filter(|entry| entry.proposed_in != Some(term))
+            .fold((0, 0), |(count, bytes), entry| {
+                let envelope = &entry.pooled.envelope;
+                (
+                    count + envelope.transactions() as u64,
+                    bytes + envelope.size() as u64,
+                )
+            })
     }
 
     /// What was proposed did not become a block: it may be proposed again.
     pub fn unpropose(&self) {
         let mut inner = self.inner.lock();
-        let Inner { senders, requests, .. } = &mut *inner;
-        for entry in requests.values_mut().chain(senders.values_mut().flat_map(|s| s.pending.values_mut())) {
+        let Inner {
+            senders, requests, ..
+        } = &mut *inner;
+        for entry in requests
+            .values_mut()
+            .chain(senders.values_mut().flat_map(|s| s.pending.values_mut()))
+        {
             entry.proposed_in = None;
         }
         drop(inner);
@@ -243,7 +304,10 @@ impl Pool {
     pub fn to_forward(&self, term: u64, max_bytes: usize) -> Vec<Pooled> {
         let inner = self.inner.lock();
         let mut bytes = 0;
-        let entries = inner.requests.values().chain(inner.senders.values().flat_map(|s| s.pending.values()));
+        let entries = inner
+            .requests
+            .values()
+            .chain(inner.senders.values().flat_map(|s| s.pending.values()));
         entries
             .filter(|entry| entry.forwarded_in != Some(term))
             .take_while(|entry| {
@@ -282,8 +346,14 @@ impl Pool {
             }
             EnvelopeSource::Request(id) => inner.requests.remove(id).into_iter().collect(),
         };
-        inner.bytes -= dropped.iter().map(|entry| entry.pooled.bytes.len()).sum::<usize>();
-        dropped.iter().map(|entry| entry.pooled.envelope.source()).collect()
+        inner.bytes -= dropped
+            .iter()
+            .map(|entry| entry.pooled.bytes.len())
+            .sum::<usize>();
+        dropped
+            .iter()
+            .map(|entry| entry.pooled.envelope.source())
+            .collect()
     }
 
     /// A block was executed: what it holds leaves the pool, and senders' heads advance.
@@ -307,10 +377,6 @@ impl Pool {
         inner.bytes -= freed;
     }
 
-    /// Where a sender stands, as far as this pool knows: on the ledger.
-    pub fn head(&self, sender: &Member) -> Option<SenderHead> {
-        self.inner.lock().senders.get(sender).map(|sender| sender.head.clone())
-    }
 
     /// Envelopes and bytes held.
     pub fn load(&self) -> (u64, u64) {

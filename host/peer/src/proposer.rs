@@ -63,19 +63,29 @@ async fn lead(
     tracing::info!(term, "this peer leads");
     let tip = node.newest().header;
     if signed.term == term && signed.height > tip.height {
-        node.alarm(format!("a proposal of term {term} became no block: this peer proposes no more in that term"));
+        node.alarm(format!(
+            "a proposal of term {term} became no block: this peer proposes no more in that term"
+        ));
         // Only the next term can tell this one's proposals from new ones.
         let _ = leadership.changed().await;
         return;
     }
-    let mut head = Head { height: tip.height, proposal: tip.proposal, time_nano: tip.time_nano };
+    let mut head = Head {
+        height: tip.height,
+        proposal: tip.proposal,
+        time_nano: tip.time_nano,
+    };
     let mut in_flight = FuturesUnordered::new();
     let mut changes = node.pool.changes();
     let mut oldest: Option<Instant> = None;
     node.pool.unpropose();
     loop {
         changes.mark_unchanged();
-        let cut = if in_flight.len() < IN_FLIGHT { cut(node, term, in_flight.len(), &head, &mut oldest) } else { Cut::Wait };
+        let cut = if in_flight.len() < IN_FLIGHT {
+            cut(node, term, in_flight.len(), &head, &mut oldest)
+        } else {
+            Cut::Wait
+        };
         if let Cut::Now(envelopes) = cut {
             let proposal = build(node, term, &head, envelopes);
             head = Head {
@@ -83,7 +93,10 @@ async fn lead(
                 proposal: proposal.header.digest(),
                 time_nano: proposal.header.time_nano,
             };
-            *signed = Signed { term, height: head.height };
+            *signed = Signed {
+                term,
+                height: head.height,
+            };
             in_flight.push(raft.propose(proposal.encode().into()));
             continue;
         }
@@ -147,7 +160,10 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
         return Cut::Wait;
     }
     *oldest = None;
-    Cut::Now(node.pool.cut(term, limits.block_max_transactions, limits.block_max_bytes))
+    Cut::Now(
+        node.pool
+            .cut(term, limits.block_max_transactions, limits.block_max_bytes),
+    )
 }
 
 fn build(node: &Node, term: u64, head: &Head, envelopes: Vec<Pooled>) -> SignedProposal {
@@ -172,6 +188,14 @@ fn build(node: &Node, term: u64, head: &Head, envelopes: Vec<Pooled>) -> SignedP
             certificates.insert(certificate.digest(), certificate.der().to_vec());
         }
     }
-    let envelopes = envelopes.into_iter().map(|pooled| Arc::unwrap_or_clone(pooled.envelope)).collect();
-    SignedProposal::sign(header, certificates.into_values().collect(), envelopes, &*node.signer)
+    let envelopes = envelopes
+        .into_iter()
+        .map(|pooled| Arc::unwrap_or_clone(pooled.envelope))
+        .collect();
+    SignedProposal::sign(
+        header,
+        certificates.into_values().collect(),
+        envelopes,
+        &*node.signer,
+    )
 }

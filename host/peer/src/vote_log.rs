@@ -17,7 +17,10 @@ pub struct VoteLog {
 
 impl Default for VoteLog {
     fn default() -> Self {
-        Self { votes: Mutex::default(), newest: watch::Sender::new(0) }
+        Self {
+            votes: Mutex::default(),
+            newest: watch::Sender::new(0),
+        }
     }
 }
 
@@ -44,7 +47,13 @@ impl VoteLog {
 
     /// The newest few votes.
     pub fn newest(&self) -> Vec<Bytes> {
-        self.votes.lock().iter().rev().take(2).map(|(_, vote)| vote.clone()).collect()
+        self.votes
+            .lock()
+            .iter()
+            .rev()
+            .take(2)
+            .map(|(_, vote)| vote.clone())
+            .collect()
     }
 
     /// Follows the number of the newest vote.

@@ -2,7 +2,9 @@
 
 use crate::node::Node;
 use bytes::Bytes;
-use e2l_ledger::{Canonical, Certificate, CertificateError, DecodeError, Digest, Role, SignatureError, SignedVote};
+use e2l_ledger::{
+    Canonical, Certificate, CertificateError, DecodeError, Digest, Role, SignatureError, SignedVote,
+};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Most votes in one message.
@@ -63,9 +65,15 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
     }
     let certificate = Certificate::parse(certificate)?;
     let signer = certificate.member();
-    let is_peer = node.config.voters().any(|(voter, peer)| voter.name == actor && peer.name == signer.name);
+    let is_peer = node
+        .config
+        .voters()
+        .any(|(voter, peer)| voter.name == actor && peer.name == signer.name);
     if signer.actor != actor || signer.role != Role::Peer || !is_peer {
-        return Err(VotesError::OtherSigner { found: signer.to_string(), expected: actor.to_owned() });
+        return Err(VotesError::OtherSigner {
+            found: signer.to_string(),
+            expected: actor.to_owned(),
+        });
     }
     certificate.check(&node.config, now_nano())?;
     let mut kept = Vec::with_capacity(votes.len());
@@ -76,7 +84,10 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         }
         node.signatures
             .verify(&vote.vote.digest(), &vote.signature, &certificate)
-            .map_err(|source| VotesError::Signature { height: vote.vote.height(), source })?;
+            .map_err(|source| VotesError::Signature {
+                height: vote.vote.height(),
+                source,
+            })?;
         node.on_vote(actor, &vote);
         kept.push((actor.to_owned(), vote));
     }

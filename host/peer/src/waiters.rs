@@ -1,7 +1,7 @@
 //! Callers that wait for their envelope to be final.
 
-use e2l_client::wire::{Final, Refusal, refusal::Reason};
 use e2l_client::refusal;
+use e2l_client::wire::{Final, Refusal, refusal::Reason};
 use e2l_ledger::{Block, Envelope, EnvelopeSource, ValidationCode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -38,7 +38,12 @@ impl Waiters {
     /// Waits for a block that is executed to become final.
     pub fn register_executed(&self, height: u64, answer: Answer) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
-        self.inner.lock().executed.entry(height).or_default().push((answer, sender));
+        self.inner
+            .lock()
+            .executed
+            .entry(height)
+            .or_default()
+            .push((answer, sender));
         receiver
     }
 
@@ -57,7 +62,9 @@ impl Waiters {
             return;
         }
         for (envelope, answer) in answers(block) {
-            let Some(waiting) = inner.pending.remove(&envelope.source()) else { continue };
+            let Some(waiting) = inner.pending.remove(&envelope.source()) else {
+                continue;
+            };
             let executed = inner.executed.entry(block.header.height).or_default();
             executed.extend(waiting.into_iter().map(|waiter| (answer.clone(), waiter)));
         }
@@ -81,7 +88,11 @@ impl Waiters {
 
 /// Adds what is known only once a block is final.
 pub fn complete(settled: Final, endorsed_by: &[String], voters: usize) -> Final {
-    Final { endorsed_by: endorsed_by.to_vec(), voters: u32::try_from(voters).unwrap_or(u32::MAX), ..settled }
+    Final {
+        endorsed_by: endorsed_by.to_vec(),
+        voters: u32::try_from(voters).unwrap_or(u32::MAX),
+        ..settled
+    }
 }
 
 /// What became of each envelope of a block, without the endorsers.
@@ -89,14 +100,20 @@ pub fn answers(block: &Block) -> Vec<(&Envelope, Answer)> {
     let mut index = 0usize;
     let mut answers = Vec::with_capacity(block.proposal.envelopes.len());
     for envelope in &block.proposal.envelopes {
-        let refused = block.results.get(index).filter(|result| result.id == envelope.digest());
+        let refused = block
+            .results
+            .get(index)
+            .filter(|result| result.id == envelope.digest());
         if let Some(result) = refused {
             index += 1;
             let message = String::from_utf8_lossy(&result.output).into_owned();
             answers.push((envelope, Err(refusal(reason_of(result.code), message))));
             continue;
         }
-        let results = block.results.get(index..index + envelope.transactions()).unwrap_or_default();
+        let results = block
+            .results
+            .get(index..index + envelope.transactions())
+            .unwrap_or_default();
         let is_request = matches!(envelope, Envelope::Request(_));
         let first_index = u32::try_from(index).unwrap_or(u32::MAX);
         index += envelope.transactions();
@@ -106,11 +123,18 @@ pub fn answers(block: &Block) -> Vec<(&Envelope, Answer)> {
             Ok(Final {
                 height: block.header.height,
                 first_index,
-                codes: results.iter().map(|result| result.code as u8).collect::<Vec<u8>>().into(),
+                codes: results
+                    .iter()
+                    .map(|result| result.code as u8)
+                    .collect::<Vec<u8>>()
+                    .into(),
                 block_time_nano: block.header.time_nano,
                 endorsed_by: Vec::new(),
                 voters: 0,
-                outputs: requested.clone().map(|result| result.output.clone().into()).collect(),
+                outputs: requested
+                    .clone()
+                    .map(|result| result.output.clone().into())
+                    .collect(),
                 transaction_ids: requested.map(|result| result.id.0.to_vec().into()).collect(),
             }),
         ));

@@ -1,1 +1,29 @@
-//! .
+//! Runs contracts. The only crate that names wasmtime.
+//!
+//! [`Runtime::admit`] checks a component before it is compiled; a [`Session`] runs its calls, one instance per
+//! block, each call with its own fuel and limits; every call ends in an [`Outcome`], the same on every peer
+//! that has the same [`engine_profile`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod admission;
+mod admitted;
+mod bindings;
+mod error;
+mod host;
+mod host_state;
+mod limits;
+mod outcome;
+mod profile;
+mod runtime;
+mod session;
+
+pub use admission::AdmissionError;
+pub use admitted::{Admitted, ArgumentEncoding, Description, FunctionDescription, FunctionKind};
+pub use error::RuntimeError;
+pub use host_state::{CallContext, HostError, HostState, LogRecord};
+pub use limits::{CallLimits, StaticLimits};
+pub use outcome::{Failure, Outcome};
+pub use profile::{EngineDescription, REQUIRED_STACK_BYTES, engine_profile};
+pub use runtime::Runtime;
+pub use session::Session;

@@ -45,7 +45,7 @@ fn bytes_on_disk(dir: &Path, suffix: &str) -> u64 {
 
 fn main() {
     let blocks: u64 = std::env::args().nth(1).map_or(300, |text| text.parse().unwrap());
-    let dir = tempfile::tempdir_in(".").unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let store = LedgerStore::open(dir.path(), &StoreOptions::default()).unwrap();
     let genesis = genesis("throughput");
     store.initialize(&genesis).unwrap();

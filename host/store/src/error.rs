@@ -99,3 +99,16 @@ pub enum StoreError {
     #[error(transparent)]
     SignOnce(#[from] SignOnceError),
 }
+
+impl StoreError {
+    /// A block that must be here, because one above it is, cannot be found.
+    pub fn missing_block(height: u64) -> Self {
+        Self::Corrupt {
+            dir: PathBuf::new(),
+            column: "blocks",
+            record: height.to_string(),
+            why: "it is missing, and blocks above it are here".to_owned(),
+            remedy: "remove this peer's data directory and let it fetch the ledger from the other peers",
+        }
+    }
+}

@@ -15,6 +15,18 @@ pub(crate) struct LogReference {
     pub value: LogValue,
 }
 
+impl LogReference {
+    /// Same bytes as its derived encoding, from a borrowed value.
+    pub(crate) fn write(
+        height: u64,
+        index: u32,
+        value: &LogValue,
+        buffer: &mut Vec<u8>,
+    ) -> borsh::io::Result<()> {
+        (height, index, value).serialize(buffer)
+    }
+}
+
 impl View {
     /// Entries of a log from position `from` on, at most `limit`, with provenance: id and sender are read
     /// from the signed envelope, whose header's hash is checked.

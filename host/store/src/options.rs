@@ -149,9 +149,6 @@ impl Shape {
         options.set_block_based_table_factory(&table);
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_bottommost_compression_type(DBCompressionType::Zstd);
-        // Level 1 (default window and strategy, no dictionary) takes half the time of level 3 and
-        // leaves events as small within a few percent.
-        options.set_bottommost_compression_options(-14, 1, 0, 0, true);
         options.set_write_buffer_size((buffers / 100 * self.share).max(64 << 10));
         options.set_max_write_buffer_number(2);
         options

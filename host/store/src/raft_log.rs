@@ -196,18 +196,17 @@ impl RaftLog {
         let database = &self.0.database;
         let column = database.column(ENTRIES)?;
         let mut bounds = self.0.bounds.write();
-        let mut expected = bounds.next().unwrap_or(*first);
+        let next = bounds.next().unwrap_or(*first);
         let size = entries.iter().map(|(_, payload)| payload.len() + SEAL + 24).sum();
         let mut batch = WriteBatch::with_capacity_bytes(size);
         let mut record = Vec::new();
-        for (index, payload) in entries {
+        for (expected, (index, payload)) in (next..).zip(entries) {
             if *index != expected {
                 return Err(StoreError::NotContiguous {
                     expected,
                     given: *index,
                 });
             }
-            expected += 1;
             let key = index.to_be_bytes();
             seal_with(ENTRIES, &key, &mut record, |record| {
                 record.extend_from_slice(payload)

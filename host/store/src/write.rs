@@ -131,6 +131,7 @@ impl BlockWrite<'_> {
         let (transactions, ids) = (database.column(TRANSACTIONS)?, database.column(TX_INDEX)?);
         let mut record = Vec::with_capacity(1024);
         let mut refused = HashSet::new();
+        let mut places = Vec::with_capacity(skeleton.results());
         for (envelope, part) in self.block.proposal.envelopes.iter().zip(&skeleton.envelopes) {
             let calls = calls(envelope);
             for offset in 0..part.results {
@@ -149,9 +150,14 @@ impl BlockWrite<'_> {
                 batch.put_cf(transactions, key, &record);
                 // The same envelope can be refused again and again: the first one keeps its place.
                 if !part.refused || (refused.insert(result.id) && !is_known(database, &result.id)?) {
-                    batch.put_cf(ids, half(&result.id), key);
+                    places.push((half(&result.id), key));
                 }
             }
+        }
+        // Neighbours in the memtable are found in the processor's cache.
+        places.sort_unstable();
+        for (id, place) in places {
+            batch.put_cf(ids, id, place);
         }
         Ok(())
     }
@@ -203,7 +209,7 @@ impl BlockWrite<'_> {
         let column = database.column(LOGS)?;
         let height = self.block.header.height;
         let mut prefixes: HashMap<&StateKey, [u8; 16]> = HashMap::new();
-        let mut record = Vec::with_capacity(64);
+        let mut entries = Vec::with_capacity(self.logs.len());
         for append in &self.logs {
             if skeleton
                 .envelope(append.index)
@@ -220,11 +226,15 @@ impl BlockWrite<'_> {
             let prefix = prefixes
                 .entry(&append.log)
                 .or_insert_with(|| log_prefix(&append.log));
+            entries.push((log_key(prefix, append.position), append.index, &append.value));
+        }
+        entries.sort_unstable_by_key(|(key, ..)| *key);
+        let mut record = Vec::with_capacity(64);
+        for (key, index, value) in entries {
             record.clear();
-            let written = (height, append.index, &append.value).serialize(&mut record);
+            let written = LogReference::write(height, index, value, &mut record);
             debug_assert!(written.is_ok(), "memory accepts every byte");
-            debug_assert!(LogReference::try_from_slice(&record).is_ok());
-            batch.put_cf(column, log_key(prefix, append.position), &record);
+            batch.put_cf(column, key, &record);
         }
         Ok(())
     }

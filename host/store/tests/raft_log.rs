@@ -137,8 +137,52 @@ fn purging_keeps_the_rest_and_the_marker() {
     assert_eq!(open(dir.path()).entries(0..99).unwrap(), entries(21..23));
 }
 
+/// Bytes in files of the log's entries.
+fn bytes_in_files(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap());
+    let tables = files.filter(|file| file.file_name().to_string_lossy().ends_with(".sst"));
+    tables.map(|file| file.metadata().unwrap().len()).sum()
+}
+
 #[test]
-fn purging_large_logs_removes_files_and_no_live_entry() {
+fn purging_removes_whole_files_and_no_live_entry_of_theirs() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let large: Vec<(u64, Vec<u8>)> = (0..=10)
+        .map(|index| (index, vec![index as u8; 100_000]))
+        .collect();
+    log.append(&large).unwrap();
+    drop(log);
+    // One file with entries 0 to 10 in the lowest level, as compaction leaves it.
+    let db = raw(dir.path());
+    db.compact_range_cf(db.cf_handle("entries").unwrap(), None::<&[u8]>, None::<&[u8]>);
+    drop(db);
+    let log = open(dir.path());
+    assert!(bytes_in_files(dir.path()) > 1000, "there is a file");
+    log.append(&entries(11..12)).unwrap();
+    log.purge_to(9, b"marker").unwrap();
+    assert_eq!(
+        log.entries(0..11).unwrap(),
+        large[10..],
+        "the last entry of the file is alive"
+    );
+    drop(log);
+    let log = open(dir.path());
+    assert_eq!(log.entries(0..11).unwrap(), large[10..]);
+    let before = bytes_in_files(dir.path());
+    log.purge_to(10, b"marker").unwrap();
+    assert_eq!(log.entries(0..99).unwrap(), entries(11..12));
+    drop(log);
+    let log = open(dir.path());
+    assert_eq!(log.entries(0..99).unwrap(), entries(11..12));
+    assert!(
+        bytes_in_files(dir.path()) < before,
+        "the file is gone without a compaction"
+    );
+}
+
+#[test]
+fn large_entries_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
     let large = vec![0x5a; 2 << 20];

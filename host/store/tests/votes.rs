@@ -122,7 +122,7 @@ fn an_endorsement_is_recorded_with_its_block_or_not_at_all() {
     let own = endorse(peer, "provider", network, 1, header);
     write(&own).unwrap();
     assert_eq!(store.signed().endorsement, Some((1, header)));
-    assert_eq!(store.votes(1).unwrap(), [own.clone()]);
+    assert_eq!(store.votes(1).unwrap(), std::slice::from_ref(&own));
     drop(store);
     let store = open(dir.path());
     assert_eq!(store.signed().endorsement, Some((1, header)));

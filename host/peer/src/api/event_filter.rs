@@ -22,7 +22,8 @@ pub fn passes(filter: &EventFilter, event: &Event, sender: &Member) -> bool {
         })
         && unset_or(&filter.image, &|wanted| attribute("image") == Some(wanted))
         && unset_or(&filter.node, &|wanted| {
-            attribute("com.docker.swarm.node.id").is_some_and(|id| id.starts_with(wanted)) || sender.name == wanted
+            attribute("com.docker.swarm.node.id").is_some_and(|id| id.starts_with(wanted))
+                || sender.name == wanted
         })
         && unset_or(&filter.collector, &|wanted| {
             sender.name == wanted || wanted.split_once('/') == Some((&sender.actor, &sender.name))
@@ -33,7 +34,10 @@ pub fn passes(filter: &EventFilter, event: &Event, sender: &Member) -> bool {
 
 /// `exec_create` matches `exec_create: ...`, `health_status` matches `health_status: healthy`.
 fn action_matches(action: &str, wanted: &str) -> bool {
-    action == wanted || action.strip_prefix(wanted).is_some_and(|rest| rest.starts_with(':'))
+    action == wanted
+        || action
+            .strip_prefix(wanted)
+            .is_some_and(|rest| rest.starts_with(':'))
 }
 
 /// Ids match by prefix, names in full.

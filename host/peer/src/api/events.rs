@@ -33,9 +33,15 @@ async fn run(node: &Arc<Node>, request: EventsRequest, replies: &Replies) -> Res
     let filter = request.filter.unwrap_or_default();
     let mut finalized = node.watch_finalized();
     let mut next = request.from_height.max(1);
-    let mut left = if request.limit == 0 { u64::MAX } else { request.limit };
+    let mut left = if request.limit == 0 {
+        u64::MAX
+    } else {
+        request.limit
+    };
     if request.newest {
-        let Some(now) = finalized.borrow_and_update().clone() else { return Ok(()) };
+        let Some(now) = finalized.borrow_and_update().clone() else {
+            return Ok(());
+        };
         let events = newest(node.clone(), now.at.clone(), filter.clone(), left).await?;
         let reply = reply(events, &now.at, now.at.header.height, true);
         if replies.send(Ok(reply)).await.is_err() || !request.follow {
@@ -45,15 +51,20 @@ async fn run(node: &Arc<Node>, request: EventsRequest, replies: &Replies) -> Res
         left = u64::MAX;
     }
     loop {
-        let Some(now) = finalized.borrow_and_update().clone() else { return Ok(()) };
+        let Some(now) = finalized.borrow_and_update().clone() else {
+            return Ok(());
+        };
         let height = now.at.header.height;
         while next <= height && left > 0 {
             let last = height.min(next + STRIDE - 1);
             let mut events = range(node.clone(), now.at.clone(), filter.clone(), next, last).await?;
+            let complete = next - 1;
+            let cut = events.len() as u64 > left;
             events.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             left -= events.len() as u64;
             next = last + 1;
-            for reply in pages(events, &now.at, last, last == height) {
+            let looked_at = if cut { complete } else { last };
+            for reply in pages(events, &now.at, (complete, looked_at), last == height) {
                 if replies.send(Ok(reply)).await.is_err() {
                     return Ok(());
                 }
@@ -72,21 +83,27 @@ async fn run(node: &Arc<Node>, request: EventsRequest, replies: &Replies) -> Res
 fn pages(
     events: Vec<LedgerEvent>,
     at: &Executed,
-    looked_at: u64,
+    (complete, looked_at): (u64, u64),
     caught_up: bool,
 ) -> impl Iterator<Item = EventsReply> {
     let mut rest = events;
     let mut pages = Vec::new();
     while rest.len() > PAGE {
         let tail = rest.split_off(PAGE);
-        pages.push(reply(std::mem::replace(&mut rest, tail), at, looked_at, false));
+        // Only the last page says how far the caller may resume from: the block it ends in is then complete.
+        pages.push(reply(std::mem::replace(&mut rest, tail), at, complete, false));
     }
     pages.push(reply(rest, at, looked_at, caught_up));
     pages.into_iter()
 }
 
 fn reply(events: Vec<LedgerEvent>, at: &Executed, as_of_height: u64, caught_up: bool) -> EventsReply {
-    EventsReply { events, as_of_height, as_of_time_nano: at.header.time_nano, caught_up }
+    EventsReply {
+        events,
+        as_of_height,
+        as_of_time_nano: at.header.time_nano,
+        caught_up,
+    }
 }
 
 /// Reads blocks on a thread that may wait for the disk.
@@ -97,7 +114,9 @@ async fn blocking<T: Send + 'static>(
     let done = done.map_err(|_| Status::unavailable("this peer is stopping: ask another"))?;
     done.map_err(|error| {
         tracing::error!(%error, "reading blocks failed");
-        Status::internal(format!("this peer cannot read its ledger: {error}; ask another peer"))
+        Status::internal(format!(
+            "this peer cannot read its ledger: {error}; ask another peer"
+        ))
     })
 }
 
@@ -137,7 +156,9 @@ async fn newest(
             }
         }
         let mut events: Vec<LedgerEvent> = blocks.into_iter().rev().flatten().collect();
-        let surplus = events.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        let surplus = events
+            .len()
+            .saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
         events.drain(..surplus);
         Ok(events)
     })
@@ -152,15 +173,17 @@ fn of_block(
     found: &mut Vec<LedgerEvent>,
 ) -> Result<(), e2l_store::StoreError> {
     let Some(block) = at.view.block(height)? else {
-        return Err(e2l_store::StoreError::missing_header(height));
+        return Err(crate::node::missing(height));
     };
-    let (endorsed_by, sealed) = node
-        .with_finality(|finality| (finality.endorsed_by(height), finality.sealed_height() >= height));
+    let (endorsed_by, sealed) =
+        node.with_finality(|finality| (finality.endorsed_by(height), finality.sealed_height() >= height));
     for (index, sender, call, result) in calls(&block) {
         if result.code != ValidationCode::Valid || call.function != "createEvent" {
             continue;
         }
-        let Ok(event) = Event::decode(&call.argument) else { continue };
+        let Ok(event) = Event::decode(&call.argument) else {
+            continue;
+        };
         if !passes(filter, &event, sender) {
             continue;
         }
@@ -189,7 +212,11 @@ fn calls(block: &Block) -> impl Iterator<Item = (u32, &Member, &Call, &Transacti
     let mut listed = Vec::with_capacity(block.results.len());
     let mut index = 0;
     for envelope in &block.proposal.envelopes {
-        if block.results.get(index).is_some_and(|result| result.id == envelope.digest()) {
+        if block
+            .results
+            .get(index)
+            .is_some_and(|result| result.id == envelope.digest())
+        {
             index += 1;
             continue;
         }

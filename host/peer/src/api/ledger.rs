@@ -11,9 +11,9 @@ use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::submit_reply::Outcome;
 use e2l_client::wire::{
-    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest, GetBlockReply,
-    GetBlockRequest, QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest, StatusReply,
-    StatusRequest, SubmitReply, SubmitRequest,
+    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest,
+    GetBlockReply, GetBlockRequest, QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest,
+    StatusReply, StatusRequest, SubmitReply, SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
@@ -53,7 +53,9 @@ impl LedgerApi {
 
 fn internal(error: &dyn std::fmt::Display) -> Status {
     tracing::error!(%error, "a read failed");
-    Status::internal(format!("this peer cannot read its ledger: {error}; ask another peer"))
+    Status::internal(format!(
+        "this peer cannot read its ledger: {error}; ask another peer"
+    ))
 }
 
 #[tonic::async_trait]
@@ -67,7 +69,12 @@ impl Ledger for LedgerApi {
     ) -> Result<Response<Self::SubmitStream>, Status> {
         let certificate = authorize(&self.node, &request, Action::Submit)?;
         let (replies, receiver) = mpsc::channel(64);
-        tokio::spawn(submit(self.node.clone(), certificate, request.into_inner(), replies));
+        tokio::spawn(submit(
+            self.node.clone(),
+            certificate,
+            request.into_inner(),
+            replies,
+        ));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -77,7 +84,11 @@ impl Ledger for LedgerApi {
     ) -> Result<Response<SenderHeadReply>, Status> {
         let certificate = authorize(&self.node, &request, Action::Ask)?;
         let named = request.into_inner().sender;
-        let sender = if named.is_empty() { certificate.member().clone() } else { parse_member(&named)? };
+        let sender = if named.is_empty() {
+            certificate.member().clone()
+        } else {
+            parse_member(&named)?
+        };
         let head = self.node.ledger_head(&sender).map_err(|error| internal(&error))?;
         Ok(Response::new(SenderHeadReply {
             incarnation: head.incarnation,
@@ -90,17 +101,30 @@ impl Ledger for LedgerApi {
     async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
         authorize(&self.node, &request, Action::Read)?;
         self.finalized()?;
-        Ok(Response::new(events::stream(self.node.clone(), request.into_inner()).boxed()))
+        Ok(Response::new(
+            events::stream(self.node.clone(), request.into_inner()).boxed(),
+        ))
     }
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryReply>, Status> {
         let certificate = authorize(&self.node, &request, Action::Read)?;
         let at = self.finalized()?.at;
-        let QueryRequest { chaincode, function, argument } = request.into_inner();
+        let QueryRequest {
+            chaincode,
+            function,
+            argument,
+        } = request.into_inner();
         let (height, time_nano) = (at.header.height, at.header.time_nano);
         let member = certificate.member().clone();
-        let output = self.queries.run(at, member, chaincode, function, argument.to_vec()).await?;
-        Ok(Response::new(QueryReply { output: output.into(), height, time_nano }))
+        let output = self
+            .queries
+            .run(at, member, chaincode, function, argument.to_vec())
+            .await?;
+        Ok(Response::new(QueryReply {
+            output: output.into(),
+            height,
+            time_nano,
+        }))
     }
 
     async fn get_block(&self, request: Request<GetBlockRequest>) -> Result<Response<GetBlockReply>, Status> {
@@ -108,11 +132,16 @@ impl Ledger for LedgerApi {
         let at = self.finalized()?.at;
         let height = request.into_inner().height;
         if height == 0 || height > at.header.height {
-            let message = format!("there is no block {height}: final heights are 1 to {}", at.header.height);
+            let message = format!(
+                "there is no block {height}: final heights are 1 to {}",
+                at.header.height
+            );
             return Err(Status::not_found(message));
         }
         let reply = block_reply(&self.node, height).map_err(|error| internal(&error))?;
-        reply.map(Response::new).ok_or_else(|| Status::not_found(format!("block {height} is not here")))
+        reply
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found(format!("block {height} is not here")))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
@@ -154,20 +183,34 @@ impl Ledger for LedgerApi {
 /// # Errors
 /// The store cannot be read.
 pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockReply>, e2l_store::StoreError> {
-    let Some(block) = node.newest().view.block(height)? else { return Ok(None) };
+    let Some(block) = node.newest().view.block(height)? else {
+        return Ok(None);
+    };
     let votes = node.store.votes(height)?;
     let endorsements = votes.into_iter().map(|(_, vote)| vote.encode().into()).collect();
-    Ok(Some(GetBlockReply { block: block.encode().into(), endorsements }))
+    Ok(Some(GetBlockReply {
+        block: block.encode().into(),
+        endorsements,
+    }))
 }
 
 fn parse_member(text: &str) -> Result<Member, Status> {
     let mut parts = text.split('/');
-    let (Some(actor), Some(role), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(actor), Some(role), Some(name), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(Status::invalid_argument(format!("`{text}` is not of the form actor/role/name")));
+        return Err(Status::invalid_argument(format!(
+            "`{text}` is not of the form actor/role/name"
+        )));
     };
-    let role: Role = role.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
-    Ok(Member { actor: actor.to_owned(), role, name: name.to_owned() })
+    let role: Role = role
+        .parse()
+        .map_err(|error| Status::invalid_argument(format!("{error}")))?;
+    Ok(Member {
+        actor: actor.to_owned(),
+        role,
+        name: name.to_owned(),
+    })
 }
 
 /// Reads envelopes in order, and answers each when it is settled.
@@ -217,7 +260,10 @@ impl Settled {
         match self {
             Self::Now(answer) => *answer,
             Self::Later(receiver) => receiver.await.unwrap_or_else(|_| {
-                Err(refusal(Reason::Unavailable, "this peer is stopping: send the same bytes to another peer"))
+                Err(refusal(
+                    Reason::Unavailable,
+                    "this peer is stopping: send the same bytes to another peer",
+                ))
             }),
         }
     }
@@ -236,7 +282,10 @@ fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settle
     if let EnvelopeSource::Request(id) = &source
         && let Ok(Some(_)) = node.newest().view.get(&e2l_ledger::StateKey::request(id))
     {
-        return refuse(refusal(Reason::Duplicate, "this request is already on the ledger"));
+        return refuse(refusal(
+            Reason::Duplicate,
+            "this request is already on the ledger",
+        ));
     }
     // Registered before it can be ordered, or its block could pass unseen.
     let receiver = node.waiters.register(source);
@@ -244,7 +293,10 @@ fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settle
         Ok(Taken::Waiting) => Settled::Later(receiver),
         Ok(Taken::OnLedger) => on_ledger(node, &pooled).unwrap_or_else(|error| {
             tracing::error!(%error, "a batch that is on the ledger cannot be found");
-            refuse(refusal(Reason::Unavailable, "this peer cannot read its ledger: try another peer"))
+            refuse(refusal(
+                Reason::Unavailable,
+                "this peer cannot read its ledger: try another peer",
+            ))
         }),
         Err(refused) => refuse(refused),
     }
@@ -253,11 +305,16 @@ fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settle
 /// The original answer to a batch that is on the ledger already.
 fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, e2l_store::StoreError> {
     let Envelope::Batch(batch) = &*pooled.envelope else {
-        return Ok(refuse(refusal(Reason::Duplicate, "this request is already on the ledger")));
+        return Ok(refuse(refusal(
+            Reason::Duplicate,
+            "this request is already on the ledger",
+        )));
     };
     let header = &batch.header;
     let newest = node.newest();
-    let place = newest.view.batch(&header.sender, header.incarnation, header.sequence)?;
+    let place = newest
+        .view
+        .batch(&header.sender, header.incarnation, header.sequence)?;
     let Some(place) = place else {
         let message = format!(
             "batch {} of incarnation {} lies below the sender's last one and is not on the ledger: continue after \
@@ -275,12 +332,19 @@ fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, e2l_store::StoreEr
         return Ok(refuse(refusal(Reason::Conflict, message)));
     }
     let Some(block) = newest.view.block(place.height)? else {
-        return Err(e2l_store::StoreError::missing_header(place.height));
+        return Err(crate::node::missing(place.height));
     };
     let source = pooled.envelope.source();
-    let answer = answers(&block).into_iter().find(|(envelope, _)| envelope.source() == source);
+    let answer = answers(&block)
+        .into_iter()
+        .find(|(envelope, _)| envelope.source() == source);
     let answer = answer.map_or_else(
-        || Err(refusal(Reason::Unavailable, "the block does not hold this batch: try another peer")),
+        || {
+            Err(refusal(
+                Reason::Unavailable,
+                "the block does not hold this batch: try another peer",
+            ))
+        },
         |(_, answer)| answer,
     );
     if node.with_finality(|finality| finality.final_height()) < place.height {
@@ -291,5 +355,7 @@ fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, e2l_store::StoreEr
     }
     let (endorsed_by, voters) =
         node.with_finality(|finality| (finality.endorsed_by(place.height), finality.voters()));
-    Ok(Settled::Now(Box::new(answer.map(|settled| complete(settled, &endorsed_by, voters)))))
+    Ok(Settled::Now(Box::new(
+        answer.map(|settled| complete(settled, &endorsed_by, voters)),
+    )))
 }

@@ -35,14 +35,22 @@ pub struct PeeringApi {
 impl PeeringApi {
     /// Serves a node.
     pub fn new(node: Arc<Node>, raft: Arc<RaftNode>, my_raft_id: u64) -> Self {
-        Self { node, raft, my_raft_id }
+        Self {
+            node,
+            raft,
+            my_raft_id,
+        }
     }
 
     /// The calling peer, which must be the one its actor has in the configuration; its Raft id.
     fn caller<T>(&self, request: &Request<T>) -> Result<(String, u64), Status> {
         let certificate = authorize(&self.node, request, Action::Peer)?;
         let member = certificate.member();
-        let configured = self.node.config.actor(&member.actor).and_then(|actor| actor.peer.as_ref());
+        let configured = self
+            .node
+            .config
+            .actor(&member.actor)
+            .and_then(|actor| actor.peer.as_ref());
         match configured.filter(|peer| peer.name == member.name) {
             Some(peer) => Ok((member.actor.clone(), peer.raft_id)),
             None => {
@@ -72,31 +80,52 @@ impl Peering for PeeringApi {
 
     async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
         let (_, authenticated) = self.caller(&request)?;
-        let RaftRequest { sender, target, kind, body } = request.into_inner();
+        let RaftRequest {
+            sender,
+            target,
+            kind,
+            body,
+        } = request.into_inner();
         if target != self.my_raft_id {
-            let message = format!("this peer has Raft id {}, the message is for {target}", self.my_raft_id);
+            let message = format!(
+                "this peer has Raft id {}, the message is for {target}",
+                self.my_raft_id
+            );
             return Err(Status::failed_precondition(message));
         }
         let kind = MessageKind::try_from(kind)
             .map_err(|error| Status::invalid_argument(format!("unknown Raft message: {error}")))?;
-        let body = self.raft.handle(authenticated, sender, kind, body).await.map_err(|error| {
-            tracing::warn!(from = authenticated, %error, "a Raft message was refused");
-            Status::failed_precondition(error.to_string())
-        })?;
+        let body = self
+            .raft
+            .handle(authenticated, sender, kind, body)
+            .await
+            .map_err(|error| {
+                tracing::warn!(from = authenticated, %error, "a Raft message was refused");
+                Status::failed_precondition(error.to_string())
+            })?;
         Ok(Response::new(RaftReply { body }))
     }
 
     async fn forward(&self, request: Request<ForwardRequest>) -> Result<Response<ForwardReply>, Status> {
         self.caller(&request)?;
         if !self.raft.leadership().borrow().is_leader() {
-            return Err(refusal_status(&refusal(Reason::Unavailable, "this peer does not lead")));
+            return Err(refusal_status(&refusal(
+                Reason::Unavailable,
+                "this peer does not lead",
+            )));
         }
         let envelopes = request.into_inner().envelopes;
         if envelopes.len() > MAX_FORWARDED {
-            let message = format!("{} envelopes in one message, at most {MAX_FORWARDED}", envelopes.len());
+            let message = format!(
+                "{} envelopes in one message, at most {MAX_FORWARDED}",
+                envelopes.len()
+            );
             return Err(refusal_status(&refusal(Reason::Malformed, message)));
         }
-        let outcomes = envelopes.into_iter().map(|forwarded| self.take(forwarded)).collect();
+        let outcomes = envelopes
+            .into_iter()
+            .map(|forwarded| self.take(forwarded))
+            .collect();
         Ok(Response::new(ForwardReply { outcomes }))
     }
 
@@ -123,7 +152,11 @@ impl Peering for PeeringApi {
         let FetchBlocksRequest { from_height, limit } = request.into_inner();
         let first = from_height.max(1);
         let newest = self.node.with_finality(|finality| finality.final_height());
-        let last = newest.min(first.saturating_add(u64::from(limit.min(MAX_BLOCKS))).saturating_sub(1));
+        let last = newest.min(
+            first
+                .saturating_add(u64::from(limit.min(MAX_BLOCKS)))
+                .saturating_sub(1),
+        );
         let (replies, receiver) = mpsc::channel(4);
         let node = self.node.clone();
         tokio::task::spawn_blocking(move || {

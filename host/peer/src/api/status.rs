@@ -43,6 +43,6 @@ pub fn status(node: &Node, raft: &RaftNode) -> StatusReply {
         pool_envelopes,
         pool_bytes,
         alarms: node.alarms(),
-        transactions: node.transactions(),
+        transactions: node.finalized().map_or(0, |finalized| finalized.at.transactions),
     }
 }

@@ -1,0 +1,130 @@
+//! The build.
+
+use crate::error::BuildError;
+use e2l_ledger::{Digest, Domain};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wit_component::ComponentEncoder;
+
+/// The only target: nothing of it imports a system interface.
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Lines of compiler output that an error shows.
+const SHOWN_LINES: usize = 60;
+
+/// A component.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// Its bytes.
+    pub component: Vec<u8>,
+    /// Digest that names it on the ledger.
+    pub digest: Digest,
+}
+
+/// Builds the contract in `source`. Compiles in a directory of its own, which is removed afterwards.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build(source: &Path) -> Result<Built, BuildError> {
+    if !source.join("Cargo.toml").is_file() {
+        return Err(BuildError::NoCrate(source.to_owned()));
+    }
+    let fail = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BuildError::File { path, source }
+    };
+    let source = source.canonicalize().map_err(fail(source))?;
+    let target = tempfile::Builder::new()
+        .prefix("e2l-chaincode-")
+        .tempdir()
+        .map_err(fail(&std::env::temp_dir()))?;
+    compile(&source, target.path())?;
+    let module = find_module(&target.path().join(TARGET).join("release"), &source)?;
+    let module = std::fs::read(&module).map_err(fail(&module))?;
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| BuildError::NotAContract(format!("{error:#}")))?;
+    let digest = Domain::Chaincode.hash(&component);
+    Ok(Built { component, digest })
+}
+
+fn compile(source: &Path, target: &Path) -> Result<(), BuildError> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(source)
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--target",
+            TARGET,
+            "--target-dir",
+        ])
+        .arg(target);
+    // Whatever the caller's environment says about compiling must not reach the bytes.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let steers = [
+            "CARGO_PROFILE_",
+            "CARGO_BUILD_",
+            "CARGO_TARGET_",
+            "CARGO_ENCODED_",
+            "RUSTC",
+            "RUSTFLAGS",
+        ];
+        if steers.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_ENCODED_RUSTFLAGS", remap_flags(source));
+    let output = command.output().map_err(BuildError::NoCargo)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    if text.contains("can't find crate for `core`") || text.contains("can't find crate for `std`") {
+        return Err(BuildError::NoTarget);
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
+    Err(BuildError::Compile {
+        path: source.to_owned(),
+        output: shown,
+    })
+}
+
+/// Paths in panic messages must not name this machine's directories.
+fn remap_flags(source: &Path) -> OsString {
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
+    // Path dependencies lie at most two directories above a contract of this repository, as `ledger/event`.
+    let root = source.ancestors().nth(2).unwrap_or(source);
+    let mut flags = OsString::new();
+    for (from, to) in [(cargo_home.as_path(), "/cargo"), (root, "/source")] {
+        if !flags.is_empty() {
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push("=");
+        flags.push(to);
+    }
+    flags
+}
+
+fn find_module(directory: &Path, source: &Path) -> Result<PathBuf, BuildError> {
+    let entries = std::fs::read_dir(directory).map_err(|error| BuildError::File {
+        path: directory.to_owned(),
+        source: error,
+    })?;
+    entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .ok_or_else(|| BuildError::NoModule(source.to_owned()))
+}

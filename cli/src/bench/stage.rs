@@ -1,0 +1,200 @@
+//! The private network that is measured.
+
+use crate::bench::args::BenchArgs;
+use crate::collector_file::{CollectorFile, SyntheticFile};
+use crate::daemon::{Daemon, DaemonSpec};
+use crate::deploy::{NetworkOptions, create, find_chaincode, free_addresses};
+use crate::error::{CliError, CliResult};
+use crate::network_dir::{NetworkDir, write_toml};
+use crate::output::Format;
+use crate::session::Session;
+use crate::settings::{Place, Settings};
+use e2l_ledger::{Policy, Role};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The actors.
+const ACTORS: [&str; 3] = ["provider", "developer", "user"];
+/// File that a collector writes its measurements to.
+const STATS_FILE: &str = "stats.json";
+
+/// One process of the benchmark.
+pub struct Process {
+    /// `provider's peer`, `collector 2`.
+    pub name: String,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// It, once it runs.
+    pub daemon: Daemon,
+}
+
+/// Network and processes.
+pub struct Stage {
+    /// The network.
+    pub network: NetworkDir,
+    /// A client of all peers.
+    pub session: Session,
+    /// The peers.
+    pub peers: Vec<Process>,
+    /// The collectors.
+    pub collectors: Vec<Process>,
+    /// What lies below the directory, for the report.
+    pub filesystem: &'static str,
+    /// Removed at the end.
+    _temporary: Option<TempDir>,
+}
+
+impl Stage {
+    /// Makes the network; starts nothing.
+    ///
+    /// # Errors
+    /// No component, no ports, or the directory cannot be used.
+    pub fn build(args: &BenchArgs) -> CliResult<Self> {
+        let (temporary, directory) = place(args.dir.as_deref())?;
+        let mut collectors = BTreeMap::new();
+        for index in 0..args.collectors {
+            *collectors.entry(actor_of(index).to_owned()).or_insert(0) += 1;
+        }
+        let options = NetworkOptions {
+            name: "bench".to_owned(),
+            actors: ACTORS.map(str::to_owned).into(),
+            addresses: free_addresses(ACTORS.len())?,
+            collectors,
+            finality: Policy::Majority,
+            chaincode: find_chaincode(None)?,
+            synthetic_rate: None,
+        };
+        let network = create(&directory, &options)?;
+        for index in 0..args.collectors {
+            configure(&network, args, index)?;
+        }
+        let settings = Settings {
+            place: Place::Network(network.clone()),
+            actor: None,
+            format: Format::Table,
+            timeout: Duration::from_secs(5),
+        };
+        Ok(Self {
+            session: Session::open(settings, Role::Client)?,
+            filesystem: filesystem(&directory),
+            network,
+            peers: Vec::new(),
+            collectors: Vec::new(),
+            _temporary: temporary,
+        })
+    }
+
+    /// Starts the peers and waits until they are ready.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub async fn start_peers(&mut self, patience: Duration) -> CliResult<()> {
+        for actor in self.network.actors() {
+            let directory = self.network.actor_dir(actor).join("peer");
+            let daemon = Daemon::start(DaemonSpec {
+                name: format!("{actor}'s peer"),
+                program: "e2l-peer",
+                config: directory.join("peer.toml"),
+                arguments: Vec::new(),
+                log: self.network.path().join("logs").join(format!("{actor}-peer.log")),
+            })?;
+            self.peers.push(Process {
+                name: daemon.name().to_owned(),
+                directory,
+                daemon,
+            });
+        }
+        for peer in &mut self.peers {
+            peer.daemon.ready(patience).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the collectors.
+    ///
+    /// # Errors
+    /// One does not start.
+    pub fn start_collectors(&mut self, count: u32) -> CliResult<()> {
+        for index in 0..count {
+            let directory = collector_dir(&self.network, index);
+            let daemon = Daemon::start(DaemonSpec {
+                name: format!("collector {}", index + 1),
+                program: "e2l-collector",
+                config: directory.join("collector.toml"),
+                arguments: Vec::new(),
+                log: self.network.path().join("logs").join(format!("collector-{}.log", index + 1)),
+            })?;
+            self.collectors.push(Process {
+                name: daemon.name().to_owned(),
+                directory,
+                daemon,
+            });
+        }
+        Ok(())
+    }
+
+    /// Stops everything; returns the names of what had to be killed.
+    pub async fn stop(self) -> Vec<String> {
+        let mut bad = Vec::new();
+        for group in [self.collectors, self.peers] {
+            let stopping = group.into_iter().map(|process| async move {
+                (!process.daemon.stop().await).then_some(process.name)
+            });
+            bad.extend(futures::future::join_all(stopping).await.into_iter().flatten());
+        }
+        bad
+    }
+}
+
+impl Process {
+    /// The file with a collector's measurements.
+    pub fn stats_file(&self) -> PathBuf {
+        self.directory.join(STATS_FILE)
+    }
+}
+
+fn actor_of(index: u32) -> &'static str {
+    ACTORS[index as usize % ACTORS.len()]
+}
+
+fn collector_dir(network: &NetworkDir, index: u32) -> PathBuf {
+    let number = index as usize / ACTORS.len() + 1;
+    network.actor_dir(actor_of(index)).join(format!("collector-{number}"))
+}
+
+fn configure(network: &NetworkDir, args: &BenchArgs, index: u32) -> CliResult<()> {
+    let synthetic = SyntheticFile {
+        rate: args.rate.map(|rate| rate / f64::from(args.collectors)),
+        containers: (args.containers / args.collectors).max(1),
+        events: args.share(index),
+        duration: args.time(),
+    };
+    let file = CollectorFile::synthetic(actor_of(index), &synthetic, STATS_FILE);
+    let path = collector_dir(network, index).join("collector.toml");
+    write_toml(&path, "A collector of the benchmark.", &file)
+}
+
+/// Where the ledgers lie. In memory fsync costs nothing and measures nothing: then the current directory is
+/// used.
+fn place(named: Option<&Path>) -> CliResult<(Option<TempDir>, PathBuf)> {
+    if let Some(directory) = named {
+        return Ok((None, directory.to_owned()));
+    }
+    let usual = std::env::temp_dir();
+    let parent = if filesystem(&usual) == "memory" { PathBuf::from(".") } else { usual };
+    let made = tempfile::Builder::new().prefix("e2l-bench-").tempdir_in(&parent);
+    let temporary = made.map_err(|error| CliError::file("create a directory in", &parent, &error))?;
+    let directory = temporary.path().join("network");
+    Ok((Some(temporary), directory))
+}
+
+fn filesystem(path: &Path) -> &'static str {
+    match statfs(path) {
+        Ok(found) if found.filesystem_type() == TMPFS_MAGIC => "memory",
+        Ok(_) => "disk",
+        Err(_) => "unknown",
+    }
+}

@@ -1,0 +1,277 @@
+//! Judges a message before Raft sees it. openraft trusts its leader: it compares log ids only, takes membership
+//! from entries and truncates without asking (DESIGN section 3).
+
+use crate::application::{Application, Incoming, NodeInfo, Refusal};
+use crate::network::SnapshotMessage;
+use crate::types::{Marker, TypeConfig, decode};
+use e2l_store::{RaftLog, StoreError};
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
+use openraft::{Entry, EntryPayload, Membership, Vote};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How far a term may lie ahead of the highest one known: a huge one would end all elections.
+const MAX_TERM_STEP: u64 = 1_000_000;
+/// Largest message, bytes.
+pub const MAX_BODY: usize = 64 << 20;
+
+/// Why a message is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// The certificate is another node's.
+    #[error("the message claims to be from node {claimed}, the certificate is that of node {authenticated}")]
+    OtherSender {
+        /// Id in the message.
+        claimed: u64,
+        /// Id of the certificate.
+        authenticated: u64,
+    },
+    /// The content speaks for another node.
+    #[error("node {sender} speaks for node {named}: a node leads and stands for election only for itself")]
+    OtherCandidate {
+        /// Who sent it.
+        sender: u64,
+        /// Whom it names.
+        named: u64,
+    },
+    /// Not a message.
+    #[error("the message cannot be decoded: {0}")]
+    Malformed(String),
+    /// Too long.
+    #[error("the message has {0} bytes, at most {MAX_BODY} are accepted")]
+    TooLarge(usize),
+    /// A term far ahead.
+    #[error("term {found} is too far ahead of term {known}")]
+    Term {
+        /// Term in the message.
+        found: u64,
+        /// Highest term known here.
+        known: u64,
+    },
+    /// Entries with gaps or out of order.
+    #[error("entry {index} of term {term} does not follow: {why}")]
+    Order {
+        /// Its index.
+        index: u64,
+        /// Its term.
+        term: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// An entry would replace one that is applied here.
+    #[error("entry {index} would replace one that is applied here (up to {applied})")]
+    Applied {
+        /// Its index.
+        index: u64,
+        /// Last index applied.
+        applied: u64,
+    },
+    /// Two contents for one place in the log.
+    #[error("entry {index} of term {term} is held here with another content: its leader tells two stories")]
+    TwoStories {
+        /// Its index.
+        index: u64,
+        /// Its term.
+        term: u64,
+    },
+    /// A membership that governance has not decided on.
+    #[error("entry {0} names a membership that is not the configured one")]
+    Membership(u64),
+    /// A proposal that must not be appended.
+    #[error("a proposal is not acceptable: {0}")]
+    Proposal(#[from] Refusal),
+    /// Earlier entries of the same leader were refused.
+    #[error("node {leader} sent entries in term {term} that were refused: it is heard no more in that term")]
+    RefusedLeader {
+        /// The leader.
+        leader: u64,
+        /// Its term.
+        term: u64,
+    },
+    /// The log cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Raft has stopped.
+    #[error("ordering has stopped on this peer: {0}")]
+    Stopped(String),
+}
+
+/// The guard.
+pub struct Guard {
+    application: Arc<dyn Application>,
+    log: RaftLog,
+    applied: Arc<AtomicU64>,
+    known_term: AtomicU64,
+    /// Term in which each leader was refused.
+    refused: Mutex<BTreeMap<u64, u64>>,
+}
+
+impl Guard {
+    /// Over the node's log and application.
+    pub fn new(application: Arc<dyn Application>, log: RaftLog, applied: Arc<AtomicU64>) -> Self {
+        Self {
+            application,
+            log,
+            applied,
+            known_term: AtomicU64::new(0),
+            refused: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// Tells the guard the term that Raft is in.
+    pub fn saw_term(&self, term: u64) {
+        self.known_term.fetch_max(term, Ordering::AcqRel);
+    }
+
+    fn check_vote(&self, sender: u64, vote: &Vote<u64>) -> Result<(), HandleError> {
+        let named = vote.leader_id.node_id;
+        if named != sender {
+            return Err(HandleError::OtherCandidate { sender, named });
+        }
+        let (found, known) = (vote.leader_id.term, self.known_term.load(Ordering::Acquire));
+        if found > known.saturating_add(MAX_TERM_STEP) {
+            return Err(HandleError::Term { found, known });
+        }
+        Ok(())
+    }
+
+    /// A request for a vote.
+    pub fn vote(&self, sender: u64, body: &[u8]) -> Result<VoteRequest<u64>, HandleError> {
+        let request: VoteRequest<u64> = parse(body)?;
+        self.check_vote(sender, &request.vote)?;
+        Ok(request)
+    }
+
+    /// A pointer.
+    pub fn snapshot(&self, sender: u64, body: &[u8]) -> Result<SnapshotMessage, HandleError> {
+        let message: SnapshotMessage = parse(body)?;
+        self.check_vote(sender, &message.vote)?;
+        self.check_heard(sender, message.vote.leader_id.term)?;
+        let marker: Marker = parse(&message.pointer.marker)?;
+        let same =
+            marker.last == message.meta.last_log_id && marker.membership == message.meta.last_membership;
+        let index = marker.last.map_or(0, |last| last.index);
+        if !same || !self.is_configured(marker.membership.membership()) {
+            return Err(HandleError::Membership(index));
+        }
+        Ok(message)
+    }
+
+    /// Entries or a heartbeat. May block: it reads the log and asks the application.
+    pub fn append(&self, sender: u64, body: &[u8]) -> Result<AppendEntriesRequest<TypeConfig>, HandleError> {
+        let request: AppendEntriesRequest<TypeConfig> = parse(body)?;
+        self.check_vote(sender, &request.vote)?;
+        let term = request.vote.leader_id.term;
+        self.check_heard(sender, term)?;
+        match self.check_entries(sender, &request) {
+            Err(error) if !matches!(error, HandleError::Store(_)) => {
+                self.refused.lock().insert(sender, term);
+                Err(error)
+            }
+            checked => checked.map(|()| request),
+        }
+    }
+
+    fn check_heard(&self, leader: u64, term: u64) -> Result<(), HandleError> {
+        if self.refused.lock().get(&leader) == Some(&term) {
+            return Err(HandleError::RefusedLeader { leader, term });
+        }
+        Ok(())
+    }
+
+    fn check_entries(
+        &self,
+        sender: u64,
+        request: &AppendEntriesRequest<TypeConfig>,
+    ) -> Result<(), HandleError> {
+        let mut index = request.prev_log_id.map_or(0, |previous| previous.index + 1);
+        let mut term = request.prev_log_id.map_or(0, |previous| previous.leader_id.term);
+        let mut fresh = Vec::new();
+        for entry in &request.entries {
+            let (found, found_term) = (entry.log_id.index, entry.log_id.leader_id.term);
+            let order = |why| {
+                Err(HandleError::Order {
+                    index: found,
+                    term: found_term,
+                    why,
+                })
+            };
+            if found != index {
+                return order("the index before it is missing");
+            }
+            if found_term < term || found_term > request.vote.leader_id.term {
+                return order("its term lies before that of the entry below, or after the leader's");
+            }
+            (index, term) = (index + 1, found_term);
+            if self.is_new(entry)? {
+                fresh.push(entry);
+            }
+        }
+        self.check_fresh(sender, &fresh)
+    }
+
+    /// Whether this node does not hold the entry yet.
+    fn is_new(&self, entry: &Entry<TypeConfig>) -> Result<bool, HandleError> {
+        let index = entry.log_id.index;
+        let applied = self.applied.load(Ordering::Acquire);
+        if self.log.last_index().is_none_or(|last| index > last) {
+            return Ok(true);
+        }
+        let held = self.log.entries(index..index + 1)?;
+        let Some((_, bytes)) = held.first() else {
+            // Purged: it was applied, and Raft ignores it.
+            return Ok(false);
+        };
+        let held: Entry<TypeConfig> = parse(bytes)?;
+        if held.log_id == entry.log_id {
+            if held.payload == entry.payload {
+                return Ok(false);
+            }
+            return Err(HandleError::TwoStories {
+                index,
+                term: entry.log_id.leader_id.term,
+            });
+        }
+        if index <= applied {
+            return Err(HandleError::Applied { index, applied });
+        }
+        Ok(true)
+    }
+
+    fn check_fresh(&self, sender: u64, fresh: &[&Entry<TypeConfig>]) -> Result<(), HandleError> {
+        let mut proposals = Vec::new();
+        for entry in fresh {
+            match &entry.payload {
+                EntryPayload::Blank => {}
+                EntryPayload::Normal(payload) => proposals.push(Incoming {
+                    term: entry.log_id.leader_id.term,
+                    index: entry.log_id.index,
+                    payload: &payload.0,
+                }),
+                EntryPayload::Membership(membership) => {
+                    if !self.is_configured(membership) {
+                        return Err(HandleError::Membership(entry.log_id.index));
+                    }
+                }
+            }
+        }
+        if proposals.is_empty() {
+            return Ok(());
+        }
+        Ok(self.application.validate(sender, &proposals)?)
+    }
+
+    fn is_configured(&self, membership: &Membership<u64, NodeInfo>) -> bool {
+        let configured = self.application.voters();
+        let voters: Vec<u64> = membership.voter_ids().collect();
+        let nodes: BTreeMap<u64, NodeInfo> =
+            membership.nodes().map(|(id, node)| (*id, node.clone())).collect();
+        nodes == configured && voters.len() == configured.len()
+    }
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, HandleError> {
+    decode(body).map_err(|error| HandleError::Malformed(error.to_string()))
+}

@@ -1,0 +1,344 @@
+//! A Raft node.
+
+use crate::application::{Application, ApplicationError};
+use crate::guard::{Guard, HandleError, MAX_BODY};
+use crate::log_store::LogStore;
+use crate::network::Network;
+use crate::options::RaftOptions;
+use crate::state_machine::StateMachine;
+use crate::transport::{MessageKind, Transport};
+use crate::types::{Payload, TypeConfig, encode};
+use bytes::Bytes;
+use e2l_store::{RaftLog, StoreError};
+use openraft::{Config, Raft, ServerState, Snapshot, SnapshotPolicy};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long a leader may take to learn whether it still leads.
+const LINEARIZABLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Proposals that wait to be handed to Raft.
+const QUEUE: usize = 64;
+
+/// Why ordering cannot be started or used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsensusError {
+    /// The log.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The application.
+    #[error("the ledger cannot say where it stands: {0}")]
+    Application(#[from] ApplicationError),
+    /// The settings.
+    #[error("the Raft settings are not usable: {0}")]
+    Settings(String),
+    /// The system.
+    #[error("the system gives no thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// Raft does not start.
+    #[error("ordering does not start: {0}")]
+    Start(String),
+    /// Leadership is not confirmed.
+    #[error("leadership is not confirmed: {0}")]
+    NotConfirmed(String),
+}
+
+/// Why a proposal did not get through.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// Another node leads; the proposal may or may not be in the log.
+    #[error("another node leads: {0}")]
+    NotLeader(String),
+    /// Ordering has stopped.
+    #[error("ordering has stopped on this peer")]
+    Stopped,
+}
+
+/// What a node is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RaftRole {
+    /// It orders.
+    Leader,
+    /// It follows.
+    Follower,
+    /// It stands for election.
+    Candidate,
+    /// It follows and does not vote.
+    Learner,
+}
+
+impl fmt::Display for RaftRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Learner => "learner",
+        })
+    }
+}
+
+/// Who leads, as this node knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leadership {
+    /// The term.
+    pub term: u64,
+    /// This node's role in it.
+    pub role: RaftRole,
+    /// The leader's id, if known.
+    pub leader: Option<u64>,
+}
+
+impl Leadership {
+    /// Whether this node leads.
+    pub fn is_leader(&self) -> bool {
+        self.role == RaftRole::Leader
+    }
+}
+
+struct Proposed {
+    payload: Payload,
+    done: oneshot::Sender<Result<(), ProposeError>>,
+}
+
+/// A Raft node.
+pub struct RaftNode {
+    raft: Raft<TypeConfig>,
+    guard: Arc<Guard>,
+    application: Arc<dyn Application>,
+    node_id: u64,
+    proposals: mpsc::Sender<Proposed>,
+    leadership: watch::Receiver<Leadership>,
+    fatal: watch::Receiver<Option<String>>,
+}
+
+impl RaftNode {
+    /// Opens the log and starts as a follower.
+    ///
+    /// # Errors
+    /// A corrupt log, an application that cannot say where it stands, unusable settings.
+    pub async fn start(
+        options: RaftOptions,
+        application: Arc<dyn Application>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, ConsensusError> {
+        let config = Config {
+            cluster_name: "event2ledger".to_owned(),
+            heartbeat_interval: options.heartbeat_ms,
+            election_timeout_min: options.election_timeout_min_ms,
+            election_timeout_max: options.election_timeout_max_ms,
+            max_payload_entries: options.max_payload_entries,
+            install_snapshot_timeout: 10_000,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(options.purge_after),
+            max_in_snapshot_log_to_keep: options.keep,
+            ..Config::default()
+        };
+        let config = config
+            .validate()
+            .map_err(|error| ConsensusError::Settings(error.to_string()))?;
+        let log = RaftLog::open(&options.dir)?;
+        let machine = StateMachine::new(application.clone())?;
+        let guard = Arc::new(Guard::new(
+            application.clone(),
+            log.clone(),
+            machine.applied_index(),
+        ));
+        let network = Network(transport);
+        let store = LogStore::new(log)?;
+        let raft = Raft::new(options.node_id, Arc::new(config), network, store, machine)
+            .await
+            .map_err(|error| ConsensusError::Start(error.to_string()))?;
+        let (proposals, queue) = mpsc::channel(QUEUE);
+        tokio::spawn(hand_over(raft.clone(), queue));
+        let (leadership, fatal) = follow(&raft, guard.clone());
+        Ok(Self {
+            raft,
+            guard,
+            application,
+            node_id: options.node_id,
+            proposals,
+            leadership,
+            fatal,
+        })
+    }
+
+    /// Founds the group, if nobody has: the voter with the lowest id does.
+    ///
+    /// # Errors
+    /// Ordering has stopped.
+    pub async fn initialize(&self) -> Result<(), ConsensusError> {
+        let start = |error: &dyn fmt::Display| ConsensusError::Start(error.to_string());
+        let voters = self.application.voters();
+        let founder = voters.keys().next() == Some(&self.node_id);
+        if !founder || self.raft.is_initialized().await.map_err(|error| start(&error))? {
+            return Ok(());
+        }
+        self.raft.initialize(voters).await.map_err(|error| start(&error))
+    }
+
+    /// Judges a message, and gives it to Raft.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn handle(
+        &self,
+        authenticated: u64,
+        claimed: u64,
+        kind: MessageKind,
+        body: Bytes,
+    ) -> Result<Bytes, HandleError> {
+        if claimed != authenticated {
+            return Err(HandleError::OtherSender {
+                claimed,
+                authenticated,
+            });
+        }
+        if body.len() > MAX_BODY {
+            return Err(HandleError::TooLarge(body.len()));
+        }
+        let stopped = |error: &dyn fmt::Display| HandleError::Stopped(error.to_string());
+        let answer = match kind {
+            MessageKind::AppendEntries => {
+                let guard = self.guard.clone();
+                let judged = tokio::task::spawn_blocking(move || guard.append(authenticated, &body)).await;
+                let request = judged.map_err(|error| stopped(&error))??;
+                let answer = self
+                    .raft
+                    .append_entries(request)
+                    .await
+                    .map_err(|error| stopped(&error))?;
+                encode(&answer)
+            }
+            MessageKind::Vote => {
+                let request = self.guard.vote(authenticated, &body)?;
+                encode(&self.raft.vote(request).await.map_err(|error| stopped(&error))?)
+            }
+            MessageKind::Snapshot => {
+                let message = self.guard.snapshot(authenticated, &body)?;
+                let snapshot = Snapshot {
+                    meta: message.meta,
+                    snapshot: Box::new(message.pointer),
+                };
+                let installed = self.raft.install_full_snapshot(message.vote, snapshot).await;
+                encode(&installed.map_err(|error| stopped(&error))?)
+            }
+        };
+        answer.map(Bytes::from).map_err(|error| stopped(&error))
+    }
+
+    /// Hands a proposal to Raft; they get there in the order of the calls. The future resolves when the
+    /// proposal is applied here, or cannot be.
+    pub fn propose(&self, payload: Bytes) -> impl Future<Output = Result<(), ProposeError>> + Send + 'static {
+        let (done, waiting) = oneshot::channel();
+        let queued = self.proposals.try_send(Proposed {
+            payload: Payload(payload),
+            done,
+        });
+        async move {
+            queued.map_err(|_| ProposeError::Stopped)?;
+            waiting.await.unwrap_or(Err(ProposeError::Stopped))
+        }
+    }
+
+    /// Waits until this node has confirmed that it leads and has applied all that was committed before.
+    ///
+    /// # Errors
+    /// It does not lead, or cannot reach a majority.
+    pub async fn linearizable(&self) -> Result<(), ConsensusError> {
+        let confirmed = tokio::time::timeout(LINEARIZABLE_TIMEOUT, self.raft.ensure_linearizable()).await;
+        match confirmed {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(ConsensusError::NotConfirmed(error.to_string())),
+            Err(_) => Err(ConsensusError::NotConfirmed(
+                "a majority does not answer".to_owned(),
+            )),
+        }
+    }
+
+    /// Follows who leads.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.leadership.clone()
+    }
+
+    /// Becomes a reason when ordering has stopped for good: the peer must stop.
+    pub fn fatal(&self) -> watch::Receiver<Option<String>> {
+        self.fatal.clone()
+    }
+
+    /// Stops.
+    pub async fn shutdown(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "ordering did not stop cleanly");
+        }
+    }
+}
+
+/// Gives proposals to Raft one after the other.
+async fn hand_over(raft: Raft<TypeConfig>, mut queue: mpsc::Receiver<Proposed>) {
+    while let Some(Proposed { payload, done }) = queue.recv().await {
+        let Ok(waiting) = raft.client_write_ff(payload).await else {
+            // Whoever proposed may have gone.
+            let _ = done.send(Err(ProposeError::Stopped));
+            continue;
+        };
+        tokio::spawn(async move {
+            let result = match waiting.await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(ProposeError::NotLeader(error.to_string())),
+                Err(_) => Err(ProposeError::Stopped),
+            };
+            let _ = done.send(result);
+        });
+    }
+}
+
+/// Turns Raft's metrics, which change with every entry, into what others wait for.
+fn follow(
+    raft: &Raft<TypeConfig>,
+    guard: Arc<Guard>,
+) -> (watch::Receiver<Leadership>, watch::Receiver<Option<String>>) {
+    let mut metrics = raft.metrics();
+    let first = Leadership {
+        term: 0,
+        role: RaftRole::Follower,
+        leader: None,
+    };
+    let (leadership, leadership_watch) = watch::channel(first);
+    let (fatal, fatal_watch) = watch::channel(None);
+    tokio::spawn(async move {
+        loop {
+            let (now, failed) = {
+                let metrics = metrics.borrow_and_update();
+                let role = match metrics.state {
+                    ServerState::Leader => RaftRole::Leader,
+                    ServerState::Follower => RaftRole::Follower,
+                    ServerState::Candidate => RaftRole::Candidate,
+                    _ => RaftRole::Learner,
+                };
+                let now = Leadership {
+                    term: metrics.current_term,
+                    role,
+                    leader: metrics.current_leader,
+                };
+                (now, metrics.running_state.as_ref().err().map(ToString::to_string))
+            };
+            guard.saw_term(now.term);
+            leadership.send_if_modified(|known| {
+                let changed = *known != now;
+                *known = now;
+                changed
+            });
+            if failed.is_some() {
+                fatal.send_replace(failed);
+                return;
+            }
+            if metrics.changed().await.is_err() {
+                fatal.send_replace(Some("Raft's task has ended".to_owned()));
+                return;
+            }
+        }
+    });
+    (leadership_watch, fatal_watch)
+}

@@ -1,0 +1,172 @@
+//! A call's view of the state: the chaincode's own key space, over the block's overlay.
+
+use crate::overlay::{Overlay, SharedBytes};
+use e2l_ledger::{Digest, Domain, Limits, Provenance, StateKey};
+use e2l_runtime::{CallLimits, HostError, HostState, LogRecord, StaticLimits};
+use e2l_store::{LogValue, StoreError};
+use std::sync::Arc;
+
+/// Fuel of a query, as a multiple of a transaction's: it runs on one peer, for one caller.
+const QUERY_FUEL: u64 = 20;
+
+/// The static limits that the configuration sets.
+pub(crate) fn static_limits(limits: &Limits) -> StaticLimits {
+    StaticLimits {
+        component_bytes: limits.component_max_bytes,
+        ..StaticLimits::default()
+    }
+}
+
+/// The limits of a transaction's call.
+pub(crate) fn call_limits(limits: &Limits) -> CallLimits {
+    CallLimits {
+        fuel: limits.fuel_per_call,
+        memory_bytes: size(limits.contract_memory_bytes),
+        output_bytes: size(limits.output_max_bytes),
+        writes: u32::try_from(limits.writes_per_call).unwrap_or(u32::MAX),
+        write_bytes: size(limits.write_bytes_per_call),
+    }
+}
+
+/// The limits of a query.
+pub(crate) fn query_limits(limits: &Limits) -> CallLimits {
+    CallLimits {
+        fuel: limits.fuel_per_call.saturating_mul(QUERY_FUEL),
+        output_bytes: size(limits.query_output_max_bytes),
+        writes: 0,
+        write_bytes: 0,
+        ..call_limits(limits)
+    }
+}
+
+fn size(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// The state of one call.
+pub(crate) struct CallHost {
+    overlay: Overlay,
+    chaincode: String,
+    provenance: Provenance,
+    argument: Arc<[u8]>,
+    /// Digest of the whole argument, once it was needed: it often goes to several logs.
+    argument_digest: Option<Digest>,
+}
+
+impl CallHost {
+    pub(crate) fn new(overlay: Overlay, chaincode: &str, provenance: Provenance, argument: &[u8]) -> Self {
+        Self {
+            overlay,
+            chaincode: chaincode.to_owned(),
+            provenance,
+            argument: argument.into(),
+            argument_digest: None,
+        }
+    }
+
+    pub(crate) fn into_overlay(self) -> Overlay {
+        self.overlay
+    }
+
+    fn key(&self, key: &[u8]) -> StateKey {
+        StateKey::value(&self.chaincode, key)
+    }
+
+    fn log(&self, log: &[u8]) -> StateKey {
+        StateKey::log(&self.chaincode, log)
+    }
+}
+
+fn failed(error: StoreError) -> HostError {
+    HostError(Box::new(error))
+}
+
+impl HostState for CallHost {
+    fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
+        self.overlay.get(&self.key(key)).map_err(failed)
+    }
+
+    fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), HostError> {
+        self.overlay.set(self.key(key), Some(value));
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), HostError> {
+        self.overlay.set(self.key(key), None);
+        Ok(())
+    }
+
+    fn scan(&mut self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HostError> {
+        let start = self.key(start);
+        let end = if end.is_empty() {
+            StateKey::values_end(&self.chaincode)
+        } else {
+            self.key(end)
+        };
+        if start >= end {
+            return Ok(Vec::new());
+        }
+        let found = self.overlay.scan(&start, &end, limit).map_err(failed)?;
+        Ok(found
+            .into_iter()
+            .map(|(key, value)| (key.local().to_vec(), value))
+            .collect())
+    }
+
+    fn append(&mut self, log: &[u8], value: Vec<u8>) -> Result<u64, HostError> {
+        let digest = Domain::Value.hash(&value);
+        let shared = SharedBytes {
+            range: 0..value.len(),
+            buffer: value.as_slice().into(),
+        };
+        self.overlay
+            .append(self.log(log), shared, LogValue::Inline(value), digest)
+            .map_err(failed)
+    }
+
+    fn append_argument(&mut self, log: &[u8], offset: u32, length: u32) -> Result<u64, HostError> {
+        let range = offset as usize..offset as usize + length as usize;
+        let digest = if range == (0..self.argument.len()) {
+            *self
+                .argument_digest
+                .get_or_insert_with(|| Domain::Value.hash(&self.argument))
+        } else {
+            Domain::Value.hash(self.argument.get(range.clone()).unwrap_or_default())
+        };
+        let shared = SharedBytes {
+            buffer: self.argument.clone(),
+            range,
+        };
+        let stored = LogValue::Argument { offset, length };
+        self.overlay
+            .append(self.log(log), shared, stored, digest)
+            .map_err(failed)
+    }
+
+    fn log_length(&mut self, log: &[u8]) -> Result<u64, HostError> {
+        self.overlay.length(&self.log(log)).map_err(failed)
+    }
+
+    fn log_read(&mut self, log: &[u8], start: u64, limit: usize) -> Result<Vec<LogRecord>, HostError> {
+        let found = self
+            .overlay
+            .read(&self.log(log), start, limit, &self.provenance)
+            .map_err(failed)?;
+        let records = found.into_iter().map(|entry| LogRecord {
+            position: entry.position,
+            transaction_id: entry.provenance.transaction.0.to_vec(),
+            sender: entry.provenance.sender.name,
+            actor: entry.provenance.sender.actor,
+            role: entry.provenance.sender.role.as_str().to_owned(),
+            height: entry.provenance.height,
+            index: entry.provenance.index,
+            block_time_nano: entry.provenance.block_time_nano,
+            value: entry.value,
+        });
+        Ok(records.collect())
+    }
+
+    fn reset(&mut self) {
+        self.overlay.reset_call();
+    }
+}

@@ -1,0 +1,277 @@
+//! A block's calls to one chaincode.
+//!
+//! All run in one instance, for an instance costs more than a call. After a failure the instance is dead and
+//! the next call gets a fresh one. A call that fails in an instance that has served another one before is
+//! repeated once in a fresh instance, and that outcome counts: what a neighbour left in memory must not reject
+//! a transaction. What a contract keeps in memory between calls is its own affair, the same on every peer.
+
+use crate::admitted::Admitted;
+use crate::bindings::{Contract, event2ledger::ledger::types};
+use crate::error::RuntimeError;
+use crate::host::{Broken, HostData, Stop};
+use crate::host_state::{CallContext, HostState};
+use crate::limits::CallLimits;
+use crate::outcome::{Failure, Outcome};
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Engine, Error, Store, Trap};
+
+/// One instance and what belongs to it.
+struct Live<S: HostState> {
+    store: Store<HostData<S>>,
+    contract: Contract,
+    used: bool,
+}
+
+/// Runs calls, one after the other.
+pub struct Session<S: HostState> {
+    engine: Engine,
+    linked: crate::bindings::ContractPre<HostData<S>>,
+    limits: CallLimits,
+    live: Option<Live<S>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Invoke,
+    Query,
+}
+
+/// What a call came to, inside.
+enum Ended {
+    Done(Result<Vec<u8>, types::Rejection>),
+    Stopped(Failure, String),
+}
+
+impl<S: HostState> Session<S> {
+    pub(crate) fn linked(admitted: &Admitted) -> Result<crate::bindings::ContractPre<HostData<S>>, String> {
+        let mut linker = Linker::new(&admitted.engine);
+        Contract::add_to_linker::<_, HasSelf<HostData<S>>>(&mut linker, |data| data)
+            .and_then(|()| linker.instantiate_pre(&admitted.component))
+            .and_then(crate::bindings::ContractPre::new)
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    pub(crate) fn new(admitted: &Admitted, limits: CallLimits) -> Result<Self, RuntimeError> {
+        let linked = Self::linked(admitted).map_err(RuntimeError::Instantiate)?;
+        Ok(Self {
+            engine: admitted.engine.clone(),
+            linked,
+            limits,
+            live: None,
+        })
+    }
+
+    /// Executes a transaction's call. Gives the state back, with the call's writes only if it was accepted.
+    ///
+    /// # Errors
+    /// The engine or the state failed; the session must not be used after that.
+    pub fn invoke(
+        &mut self,
+        state: S,
+        context: &CallContext,
+        function: &str,
+        argument: &[u8],
+    ) -> Result<(Outcome, S), RuntimeError> {
+        self.call(Kind::Invoke, state, context, function, argument)
+    }
+
+    /// Calls a query function. Writes end it.
+    ///
+    /// # Errors
+    /// As for [`Session::invoke`].
+    pub fn query(
+        &mut self,
+        state: S,
+        context: &CallContext,
+        function: &str,
+        argument: &[u8],
+    ) -> Result<(Outcome, S), RuntimeError> {
+        self.call(Kind::Query, state, context, function, argument)
+    }
+
+    pub(crate) fn describe(&mut self) -> Result<types::Description, RuntimeError> {
+        let mut live = self
+            .instantiate()?
+            .map_err(|(_, detail)| RuntimeError::Describe(detail))?;
+        let fuel = live.store.set_fuel(self.limits.fuel);
+        fuel.and_then(|()| live.contract.call_describe(&mut live.store))
+            .map_err(|error| match failure(&error) {
+                Some((_, detail)) => RuntimeError::Describe(detail),
+                None => RuntimeError::Describe(error.to_string()),
+            })
+    }
+
+    fn call(
+        &mut self,
+        kind: Kind,
+        state: S,
+        context: &CallContext,
+        function: &str,
+        argument: &[u8],
+    ) -> Result<(Outcome, S), RuntimeError> {
+        let had_neighbour = self.live.as_ref().is_some_and(|live| live.used);
+        let (outcome, mut state) = self.attempt(kind, state, context, function, argument)?;
+        if !matches!(outcome, Outcome::Accepted { .. }) {
+            state.reset();
+        }
+        if had_neighbour && matches!(outcome, Outcome::Failed { .. }) {
+            let (outcome, mut state) = self.attempt(kind, state, context, function, argument)?;
+            if !matches!(outcome, Outcome::Accepted { .. }) {
+                state.reset();
+            }
+            return Ok((outcome, state));
+        }
+        Ok((outcome, state))
+    }
+
+    /// One attempt in the living instance, or in a fresh one where there is none.
+    fn attempt(
+        &mut self,
+        kind: Kind,
+        state: S,
+        context: &CallContext,
+        function: &str,
+        argument: &[u8],
+    ) -> Result<(Outcome, S), RuntimeError> {
+        let mut live = match self.live.take() {
+            Some(live) => live,
+            None => match self.instantiate()? {
+                Ok(live) => live,
+                Err((kind, detail)) => {
+                    return Ok((
+                        Outcome::Failed {
+                            kind,
+                            fuel: 0,
+                            detail,
+                        },
+                        state,
+                    ));
+                }
+            },
+        };
+        let engine = |error: Error| RuntimeError::Engine(error.to_string());
+        // Set after instantiation, so that how memory is set up costs nothing.
+        live.store.set_fuel(self.limits.fuel).map_err(engine)?;
+        live.store
+            .data_mut()
+            .begin(state, argument.len(), kind == Kind::Invoke);
+        let ended = run(&mut live, kind, context, function, argument)?;
+        live.used = true;
+        let left = live.store.get_fuel().map_err(engine)?;
+        let data = live.store.data_mut();
+        let fuel = self
+            .limits
+            .fuel
+            .saturating_sub(left)
+            .saturating_add(data.host_fuel);
+        let Some(state) = data.state.take() else {
+            return Err(RuntimeError::Engine("the call's state is gone".to_owned()));
+        };
+        let outcome = match ended {
+            Ended::Done(Ok(output)) if output.len() > self.limits.output_bytes => {
+                let detail = format!(
+                    "{} bytes returned, at most {} are allowed",
+                    output.len(),
+                    self.limits.output_bytes
+                );
+                Outcome::Failed {
+                    kind: Failure::OutputTooLarge,
+                    fuel,
+                    detail,
+                }
+            }
+            Ended::Done(Ok(output)) => Outcome::Accepted { output, fuel },
+            Ended::Done(Err(rejection)) => {
+                let mut message = rejection.message;
+                truncate(&mut message, self.limits.output_bytes);
+                Outcome::Rejected { message, fuel }
+            }
+            Ended::Stopped(kind, detail) => Outcome::Failed { kind, fuel, detail },
+        };
+        if !matches!(outcome, Outcome::Failed { .. }) {
+            self.live = Some(live);
+        }
+        Ok((outcome, state))
+    }
+
+    /// A fresh instance; the inner error is the contract's own fault.
+    fn instantiate(&self) -> Result<Result<Live<S>, (Failure, String)>, RuntimeError> {
+        let mut store = Store::new(&self.engine, HostData::new(self.limits));
+        store.limiter(|data| data);
+        let started = store
+            .set_fuel(self.limits.fuel)
+            .and_then(|()| self.linked.instantiate(&mut store));
+        match started {
+            Ok(contract) => Ok(Ok(Live {
+                store,
+                contract,
+                used: false,
+            })),
+            Err(error) => match failure(&error) {
+                Some(failed) => Ok(Err(failed)),
+                None => Err(RuntimeError::Instantiate(format!("{error:#}"))),
+            },
+        }
+    }
+}
+
+fn run<S: HostState>(
+    live: &mut Live<S>,
+    kind: Kind,
+    context: &CallContext,
+    function: &str,
+    argument: &[u8],
+) -> Result<Ended, RuntimeError> {
+    let context = types::CallContext {
+        transaction_id: context.transaction_id.clone(),
+        sender: context.sender.clone(),
+        actor: context.actor.clone(),
+        role: context.role.clone(),
+        height: context.height,
+        block_time_nano: context.block_time_nano,
+    };
+    let (store, contract) = (&mut live.store, &live.contract);
+    let called = match kind {
+        Kind::Invoke => contract.call_invoke(store, &context, function, argument),
+        Kind::Query => contract.call_query(store, &context, function, argument),
+    };
+    match called {
+        Ok(result) => Ok(Ended::Done(result)),
+        Err(error) => match error.downcast::<Broken>() {
+            Ok(Broken(error)) => Err(RuntimeError::Host(error)),
+            Err(error) => match failure(&error) {
+                Some((kind, detail)) => Ok(Ended::Stopped(kind, detail)),
+                // Anything else the canonical ABI refuses, such as a string that is not UTF-8.
+                None => Ok(Ended::Stopped(
+                    Failure::Trapped,
+                    "the contract broke the rules of its interface".to_owned(),
+                )),
+            },
+        },
+    }
+}
+
+/// How the contract failed; `None` if the error is of another kind.
+fn failure(error: &Error) -> Option<(Failure, String)> {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return Some((stop.kind, stop.detail.clone()));
+    }
+    let trap = error.downcast_ref::<Trap>()?;
+    let kind = match trap {
+        Trap::OutOfFuel => Failure::OutOfFuel,
+        Trap::StackOverflow => Failure::StackOverflow,
+        _ => Failure::Trapped,
+    };
+    Some((kind, trap.to_string()))
+}
+
+/// Cuts a text to at most `limit` bytes, between characters.
+fn truncate(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let end = (0..=limit)
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or(0);
+        text.truncate(end);
+    }
+}
