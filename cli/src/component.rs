@@ -21,8 +21,8 @@ impl Component {
     /// # Errors
     /// It cannot be read, or peers would refuse it.
     pub fn load(path: &Path) -> CliResult<Self> {
-        let bytes =
-            std::fs::read(path).map_err(|error| CliError::file("read the chaincode component", path, &error))?;
+        let bytes = std::fs::read(path)
+            .map_err(|error| CliError::file("read the chaincode component", path, &error))?;
         let runtime = Runtime::new()
             .map_err(|error| CliError::usage(error, "use a processor and system that wasmtime supports"))?;
         let description = describe(&runtime, &bytes).map_err(|why| {
@@ -42,13 +42,19 @@ impl Component {
 /// Runs the contract's own description, on a thread with the stack that contracts may use up.
 fn describe(runtime: &Runtime, bytes: &[u8]) -> Result<Description, String> {
     let run = || {
-        let admitted = runtime.admit(bytes, &StaticLimits::default()).map_err(|error| error.to_string())?;
+        let admitted = runtime
+            .admit(bytes, &StaticLimits::default())
+            .map_err(|error| error.to_string())?;
         admitted.describe().map_err(|error| error.to_string())
     };
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(REQUIRED_STACK_BYTES).spawn_scoped(scope, run);
+        let thread = std::thread::Builder::new()
+            .stack_size(REQUIRED_STACK_BYTES)
+            .spawn_scoped(scope, run);
         let thread = thread.map_err(|error| format!("cannot start a thread for it: {error}"))?;
-        thread.join().map_err(|_| "describing itself crashed".to_owned())?
+        thread
+            .join()
+            .map_err(|_| "describing itself crashed".to_owned())?
     })
 }
 

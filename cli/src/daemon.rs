@@ -14,8 +14,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 /// Environment variables that a daemon may see: none of them is a secret.
-const PASSED_ON: [&str; 8] =
-    ["PATH", "HOME", "TZ", "RUST_LOG", "RUST_BACKTRACE", "DOCKER_HOST", "XDG_RUNTIME_DIR", "TMPDIR"];
+const PASSED_ON: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "TZ",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "DOCKER_HOST",
+    "XDG_RUNTIME_DIR",
+    "TMPDIR",
+];
 /// After this long a daemon that was asked to stop is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// Lines of a log that are shown when its daemon dies at once.
@@ -52,14 +60,18 @@ pub struct Daemon {
 /// # Errors
 /// It is not there.
 pub fn sibling(program: &str) -> CliResult<PathBuf> {
-    let own = std::env::current_exe()
-        .map_err(|error| CliError::usage(format!("cannot tell where e2l itself is: {error}"), "check /proc"))?;
+    let own = std::env::current_exe().map_err(|error| {
+        CliError::usage(format!("cannot tell where e2l itself is: {error}"), "check /proc")
+    })?;
     let path = own.with_file_name(program);
     if path.is_file() {
         return Ok(path);
     }
     Err(CliError::usage(
-        format!("{program} is missing: it must lie beside e2l, at {}", path.display()),
+        format!(
+            "{program} is missing: it must lie beside e2l, at {}",
+            path.display()
+        ),
         "build all programs with `cargo build --workspace`, or install them in one directory",
     ))
 }
@@ -72,14 +84,26 @@ impl Daemon {
     pub fn start(spec: DaemonSpec) -> CliResult<Self> {
         let program = sibling(spec.program)?;
         let log = open_log(&spec.log)?;
-        let copy = log.try_clone().map_err(|error| CliError::file("write", &spec.log, &error))?;
+        let copy = log
+            .try_clone()
+            .map_err(|error| CliError::file("write", &spec.log, &error))?;
         let mut command = Command::new(&program);
-        command.arg("--config").arg(&spec.config).arg("--exit-with-parent").args(&spec.arguments);
-        command.env_clear().envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        command
+            .arg("--config")
+            .arg(&spec.config)
+            .arg("--exit-with-parent")
+            .args(&spec.arguments);
+        command.env_clear().envs(
+            PASSED_ON
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        );
         // A group of its own: Ctrl-C reaches us alone, and we stop them in order.
         command.process_group(0).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut child = command.spawn().map_err(|error| CliError::file("run", &program, &error))?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| CliError::file("run", &program, &error))?;
         let (sender, ready) = watch::channel(None);
         if let Some(output) = child.stdout.take() {
             tokio::spawn(read_output(output, copy, sender));
@@ -178,7 +202,8 @@ pub fn describe(status: ExitStatus) -> String {
         (Some(0), _) => "ended".to_owned(),
         (Some(code), _) => format!("failed with exit code {code}"),
         (None, Some(number)) => {
-            let name = Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |s| s.to_string());
+            let name =
+                Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |s| s.to_string());
             format!("was killed by {name}")
         }
         (None, None) => "ended".to_owned(),
@@ -212,6 +237,8 @@ fn log_tail(path: &Path) -> String {
     };
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(LOG_LINES);
-    let lines = lines[from..].iter().map(|line| format!("\n       | {}", crate::output::sanitise(line)));
+    let lines = lines[from..]
+        .iter()
+        .map(|line| format!("\n       | {}", crate::output::sanitise(line)));
     lines.collect()
 }

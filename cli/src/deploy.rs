@@ -57,11 +57,15 @@ struct PeerFile<'a> {
 /// Names or addresses make no sense, the component cannot be read, or files cannot be written.
 pub fn create(directory: &Path, options: &NetworkOptions) -> CliResult<NetworkDir> {
     let component = Component::load(&options.chaincode)?;
-    let actors = options.actors.iter().zip(&options.addresses).map(|(name, address)| ActorPlan {
-        name: name.clone(),
-        peer_address: address.clone(),
-        collectors: options.collectors.get(name).map_or(0, |count| *count as usize),
-    });
+    let actors = options
+        .actors
+        .iter()
+        .zip(&options.addresses)
+        .map(|(name, address)| ActorPlan {
+            name: name.clone(),
+            peer_address: address.clone(),
+            collectors: options.collectors.get(name).map_or(0, |count| *count as usize),
+        });
     let plan = NetworkPlan {
         network: options.name.clone(),
         actors: actors.collect(),
@@ -99,7 +103,12 @@ fn refuse(error: IdentityError) -> CliError {
     }
 }
 
-fn write_configurations(network: &NetworkDir, actor: &str, address: &str, options: &NetworkOptions) -> CliResult<()> {
+fn write_configurations(
+    network: &NetworkDir,
+    actor: &str,
+    address: &str,
+    options: &NetworkOptions,
+) -> CliResult<()> {
     let home = network.actor_dir(actor);
     let peer = PeerFile {
         genesis: "genesis.json",
@@ -156,8 +165,13 @@ pub fn write_profile(directory: &Path, actor: &str, role: Role) -> CliResult<Pro
 /// # Errors
 /// None of them is a file.
 pub fn find_chaincode(named: Option<&Path>) -> CliResult<PathBuf> {
-    let variable = std::env::var_os("E2L_CHAINCODE").filter(|value| !value.is_empty()).map(PathBuf::from);
-    for (path, source) in [(named.map(Path::to_owned), "--chaincode"), (variable, "E2L_CHAINCODE")] {
+    let variable = std::env::var_os("E2L_CHAINCODE")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    for (path, source) in [
+        (named.map(Path::to_owned), "--chaincode"),
+        (variable, "E2L_CHAINCODE"),
+    ] {
         let Some(path) = path else { continue };
         if path.is_file() {
             return Ok(path);
@@ -167,9 +181,13 @@ pub fn find_chaincode(named: Option<&Path>) -> CliResult<PathBuf> {
             "correct it, or leave it out",
         ));
     }
-    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("eventdb.wasm"));
-    let places: Vec<PathBuf> =
-        beside.into_iter().chain([PathBuf::from("target/chaincode/eventdb.wasm")]).collect();
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name("eventdb.wasm"));
+    let places: Vec<PathBuf> = beside
+        .into_iter()
+        .chain([PathBuf::from("target/chaincode/eventdb.wasm")])
+        .collect();
     places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
         let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
         CliError::usage(

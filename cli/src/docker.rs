@@ -26,7 +26,9 @@ pub fn find_engine() -> Result<Engine, String> {
     if let Ok(host) = std::env::var("DOCKER_HOST")
         && !host.is_empty()
     {
-        return ping_host(&host).map(|()| Engine::Default).map_err(|why| format!("DOCKER_HOST={host}: {why}"));
+        return ping_host(&host)
+            .map(|()| Engine::Default)
+            .map_err(|why| format!("DOCKER_HOST={host}: {why}"));
     }
     let system = Path::new("/var/run/docker.sock");
     let first = match ping_socket(system) {
@@ -44,7 +46,10 @@ fn ping_host(host: &str) -> Result<(), String> {
     if let Some(path) = host.strip_prefix("unix://") {
         return ping_socket(Path::new(path));
     }
-    let Some(address) = host.strip_prefix("tcp://").or_else(|| host.strip_prefix("http://")) else {
+    let Some(address) = host
+        .strip_prefix("tcp://")
+        .or_else(|| host.strip_prefix("http://"))
+    else {
         return Err("only unix:// and tcp:// are known: name a socket with --source docker:PATH".to_owned());
     };
     let connect = || {
@@ -68,7 +73,9 @@ pub fn ping_socket(path: &Path) -> Result<(), String> {
         Ok(stream)
     };
     ping(connect().map_err(|error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "no such socket: is a Docker Engine installed and running?".to_owned(),
+        std::io::ErrorKind::NotFound => {
+            "no such socket: is a Docker Engine installed and running?".to_owned()
+        }
         std::io::ErrorKind::PermissionDenied => {
             "permission denied: run as root, or join the group `docker` and log in again".to_owned()
         }
@@ -86,5 +93,8 @@ fn ping(mut stream: impl Read + Write) -> Result<(), String> {
     if answer.starts_with(b"HTTP/1.") && answer.ends_with(b" 200") {
         return Ok(());
     }
-    Err(format!("it answers {:?}, not as a Docker Engine does", String::from_utf8_lossy(&answer)))
+    Err(format!(
+        "it answers {:?}, not as a Docker Engine does",
+        String::from_utf8_lossy(&answer)
+    ))
 }

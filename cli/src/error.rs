@@ -129,9 +129,10 @@ impl From<ClientError> for CliError {
                 "use an identity whose role may do it: `e2l cert issue` makes one, --profile names it",
             ),
             ClientError::NotFound { .. } => (Exit::Refused, "check the name or height that you asked for"),
-            ClientError::Protocol { .. } => {
-                (Exit::Usage, "run the same release on both sides, and see the peer's log")
-            }
+            ClientError::Protocol { .. } => (
+                Exit::Usage,
+                "run the same release on both sides, and see the peer's log",
+            ),
         };
         Self::new(exit, error, next)
     }

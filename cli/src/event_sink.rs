@@ -24,7 +24,11 @@ impl<W: Write> EventSink<W> {
     /// A sink that has written nothing yet. With `endless`, JSON is written one object a line: a list that
     /// never ends is not JSON.
     pub fn new(out: W, format: Format, view: EventView, terminal: Terminal, endless: bool) -> Self {
-        let format = if endless && format == Format::Json { Format::Jsonl } else { format };
+        let format = if endless && format == Format::Json {
+            Format::Jsonl
+        } else {
+            format
+        };
         Self {
             out,
             format,
@@ -117,5 +121,8 @@ fn json(event: &EventRecord) -> CliResult<String> {
 }
 
 fn unwritable(error: serde_json::Error) -> CliError {
-    CliError::usage(format!("cannot write an event as JSON: {error}"), "report this as a defect")
+    CliError::usage(
+        format!("cannot write an event as JSON: {error}"),
+        "report this as a defect",
+    )
 }

@@ -72,7 +72,9 @@ impl EventView {
             Column::new("DETAILS").shrink(10).reserve(room(24)),
             Column::new("COLLECTOR").shrink(10).optional(1).reserve(room(20)),
             Column::new("HEIGHT").right(),
-            Column::new("ENDORSED").shrink(8).reserve(room(if live { 30 } else { 6 })),
+            Column::new("ENDORSED")
+                .shrink(8)
+                .reserve(room(if live { 30 } else { 6 })),
         ]
     }
 

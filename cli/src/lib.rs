@@ -8,8 +8,8 @@ mod collector_file;
 mod commands;
 mod component;
 mod daemon;
-mod deploy;
 pub mod demo;
+mod deploy;
 mod docker;
 mod error;
 mod event_sink;
@@ -34,5 +34,8 @@ pub use settings::{Global, Place, Settings, Surroundings};
 #[must_use]
 pub fn unix_now_nano() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.ok().and_then(|age| i64::try_from(age.as_nanos()).ok()).unwrap_or_default()
+    since
+        .ok()
+        .and_then(|age| i64::try_from(age.as_nanos()).ok())
+        .unwrap_or_default()
 }

@@ -47,7 +47,11 @@ impl NetworkDir {
         }
         if !Self::exists(path) {
             return Err(CliError::usage(
-                format!("{} holds no network: {} is missing", path.display(), Self::GENESIS),
+                format!(
+                    "{} holds no network: {} is missing",
+                    path.display(),
+                    Self::GENESIS
+                ),
                 "name a directory that `e2l network init DIR` or `e2l demo --dir DIR` made",
             ));
         }
@@ -64,13 +68,22 @@ impl NetworkDir {
         let file = path.join(Self::NETWORK_FILE);
         let here = |actor: &String| path.join("actors").join(actor).is_dir();
         if !file.exists() {
-            let names = genesis.genesis.config.actors.iter().map(|actor| actor.name.clone());
+            let names = genesis
+                .genesis
+                .config
+                .actors
+                .iter()
+                .map(|actor| actor.name.clone());
             return Ok(names.filter(here).collect());
         }
         let text = std::fs::read_to_string(&file).map_err(|error| CliError::file("read", &file, &error))?;
         let order: NetworkFile = toml::from_str(&text).map_err(|error| {
             CliError::usage(
-                format!("{} cannot be read: {}", file.display(), error.to_string().trim_end()),
+                format!(
+                    "{} cannot be read: {}",
+                    file.display(),
+                    error.to_string().trim_end()
+                ),
                 "correct it, or remove it: then actors are in the order of their names",
             )
         })?;
@@ -139,7 +152,8 @@ impl NetworkDir {
     /// The actor's directory cannot be read.
     pub fn collector_dirs(&self, actor: &str) -> CliResult<Vec<PathBuf>> {
         let directory = self.actor_dir(actor);
-        let entries = std::fs::read_dir(&directory).map_err(|error| CliError::file("read", &directory, &error))?;
+        let entries =
+            std::fs::read_dir(&directory).map_err(|error| CliError::file("read", &directory, &error))?;
         let mut found: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.join("collector.pem").is_file())
@@ -154,7 +168,8 @@ impl NetworkDir {
 /// # Errors
 /// It cannot be read, is not a genesis, or is not approved by all.
 pub fn read_genesis(path: &Path) -> CliResult<GenesisFile> {
-    let text = std::fs::read_to_string(path).map_err(|error| CliError::file("read the genesis", path, &error))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| CliError::file("read the genesis", path, &error))?;
     let genesis: GenesisFile = serde_json::from_str(&text).map_err(|error| {
         CliError::usage(
             format!("{} is not a genesis: {error}", path.display()),

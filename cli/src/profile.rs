@@ -32,10 +32,15 @@ impl Profile {
     /// # Errors
     /// It cannot be read, is not TOML, or holds a field that is not known.
     pub fn load(path: &Path) -> CliResult<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| CliError::file("read the profile", path, &error))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| CliError::file("read the profile", path, &error))?;
         let mut profile: Self = toml::from_str(&text).map_err(|error| {
             CliError::usage(
-                format!("{} is not a profile: {}", path.display(), error.to_string().trim_end()),
+                format!(
+                    "{} is not a profile: {}",
+                    path.display(),
+                    error.to_string().trim_end()
+                ),
                 "correct the file; its fields are genesis, certificate, key, peers, output, timeout",
             )
         })?;

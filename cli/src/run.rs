@@ -31,7 +31,9 @@ pub fn main() -> ExitCode {
 fn start_log(verbose: u8) {
     let level = ["error", "info", "debug", "trace"][usize::from(verbose.min(3))];
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let logged = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logged = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // Fails only if a test set one before.
     let _ = logged.with_ansi(Terminal::stderr().colour).try_init();
 }
@@ -43,8 +45,12 @@ fn report(error: &CliError) {
 }
 
 fn dispatch(cli: &Cli) -> CliResult<()> {
-    let directory = std::env::current_dir()
-        .map_err(|error| CliError::usage(format!("no current directory: {error}"), "change to one that exists"))?;
+    let directory = std::env::current_dir().map_err(|error| {
+        CliError::usage(
+            format!("no current directory: {error}"),
+            "change to one that exists",
+        )
+    })?;
     let variable = |name: &str| std::env::var(name).ok();
     let around = Surroundings {
         variable: &variable,
@@ -56,12 +62,20 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Man { directory } => shell::man(directory),
         Command::Network(command) => network::run(command, cli.global.format(&around)?),
         Command::Cert(command) => cert::run(command, &settings()?),
-        Command::Chaincode(ChaincodeCommand::Build(build)) => chaincode::build(build, cli.global.format(&around)?),
+        Command::Chaincode(ChaincodeCommand::Build(build)) => {
+            chaincode::build(build, cli.global.format(&around)?)
+        }
         Command::Demo(args) => block_on(demo::run(args, &cli.global)),
         Command::Bench(args) => block_on(bench::run(args, cli.global.format(&around)?)),
-        Command::Events(args) => with_session(settings()?, Role::Client, async |s| events::run(s, args).await),
-        Command::History(args) => with_session(settings()?, Role::Client, async |s| history::run(s, args).await),
-        Command::Peer(command) => with_session(settings()?, Role::Client, async |s| peer::run(s, command).await),
+        Command::Events(args) => {
+            with_session(settings()?, Role::Client, async |s| events::run(s, args).await)
+        }
+        Command::History(args) => {
+            with_session(settings()?, Role::Client, async |s| history::run(s, args).await)
+        }
+        Command::Peer(command) => {
+            with_session(settings()?, Role::Client, async |s| peer::run(s, command).await)
+        }
         Command::Chaincode(command) => {
             let role = command.role();
             with_session(settings()?, role, async |s| chaincode::run(s, command).await)
@@ -69,7 +83,11 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
     }
 }
 
-fn with_session(settings: Settings, role: Role, run: impl AsyncFnOnce(&Session) -> CliResult<()>) -> CliResult<()> {
+fn with_session(
+    settings: Settings,
+    role: Role,
+    run: impl AsyncFnOnce(&Session) -> CliResult<()>,
+) -> CliResult<()> {
     block_on(async move {
         let session = Session::open(settings, role)?;
         run(&session).await

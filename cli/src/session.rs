@@ -29,7 +29,10 @@ impl Session {
     pub fn open(settings: Settings, role: Role) -> CliResult<Self> {
         let material = Material::of(&settings, role)?;
         let identity = FileIdentity::load(&material.certificate, &material.key).map_err(|error| {
-            CliError::usage(error, "name another actor or profile, or get a certificate with `e2l cert issue`")
+            CliError::usage(
+                error,
+                "name another actor or profile, or get a certificate with `e2l cert issue`",
+            )
         })?;
         check_role(&identity, role)?;
         let config = &material.genesis.genesis.config;
@@ -130,7 +133,12 @@ impl Material {
                 genesis: Arc::new(read_genesis(&profile.genesis)?),
                 certificate: profile.certificate.clone(),
                 key: profile.key.clone(),
-                prefer: settings.actor.clone().into_iter().chain(profile.peers.clone()).collect(),
+                prefer: settings
+                    .actor
+                    .clone()
+                    .into_iter()
+                    .chain(profile.peers.clone())
+                    .collect(),
             },
         };
         let config = &material.genesis.genesis.config;

@@ -111,7 +111,8 @@ impl Global {
             return Ok(Place::Profile(profile));
         }
         if let Some(directory) = set(around, "E2L_NETWORK") {
-            let network = NetworkDir::open(Path::new(&directory)).map_err(|error| error.within("E2L_NETWORK"))?;
+            let network =
+                NetworkDir::open(Path::new(&directory)).map_err(|error| error.within("E2L_NETWORK"))?;
             return Ok(Place::Network(network));
         }
         let demo = around.directory.join(DEMO_DIR);
@@ -121,7 +122,9 @@ impl Global {
                 "start one with `e2l demo`, or name yours with --network DIR or --profile FILE",
             ));
         }
-        Ok(Place::Network(NetworkDir::open(Path::new(DEMO_DIR)).or_else(|_| NetworkDir::open(&demo))?))
+        Ok(Place::Network(
+            NetworkDir::open(Path::new(DEMO_DIR)).or_else(|_| NetworkDir::open(&demo))?,
+        ))
     }
 
     fn timeout_or(&self, around: &Surroundings<'_>, profile: Option<&str>) -> CliResult<Duration> {

@@ -30,7 +30,11 @@ fn err(output: &Output) -> String {
 fn fails(output: &Output, code: i32, texts: &[&str]) {
     assert_eq!(output.status.code(), Some(code), "{}", err(output));
     for text in texts {
-        assert!(err(output).contains(text), "`{text}` is missing in: {}", err(output));
+        assert!(
+            err(output).contains(text),
+            "`{text}` is missing in: {}",
+            err(output)
+        );
     }
     assert_eq!(out(output), "", "data only on standard output");
 }
@@ -40,7 +44,14 @@ fn help_documents_exit_codes_and_precedence() {
     let help = here(&["--help"]);
     assert!(help.status.success());
     let text = out(&help);
-    for part in ["Exit codes:", "0  done", "1  refused", "2  wrong usage", "3  not proven", "E2L_NETWORK"] {
+    for part in [
+        "Exit codes:",
+        "0  done",
+        "1  refused",
+        "2  wrong usage",
+        "3  not proven",
+        "E2L_NETWORK",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in: {text}");
     }
 }
@@ -80,15 +91,27 @@ fn commands_of_later_issues_are_absent() {
 
 #[test]
 fn without_a_network_the_next_step_is_the_demo() {
-    fails(&here(&["events"]), 2, &["no network is named", "next:", "e2l demo"]);
+    fails(
+        &here(&["events"]),
+        2,
+        &["no network is named", "next:", "e2l demo"],
+    );
 }
 
 #[test]
 fn a_wrong_directory_is_told_from_a_missing_one() {
-    fails(&here(&["events", "--network", "nowhere"]), 2, &["nowhere is not a directory", "next:"]);
+    fails(
+        &here(&["events", "--network", "nowhere"]),
+        2,
+        &["nowhere is not a directory", "next:"],
+    );
     let empty = tempfile::tempdir().unwrap();
     let path = empty.path().to_str().unwrap();
-    fails(&here(&["events", "--network", path]), 2, &["holds no network", "genesis.json", "next:"]);
+    fails(
+        &here(&["events", "--network", path]),
+        2,
+        &["holds no network", "genesis.json", "next:"],
+    );
 }
 
 #[test]
@@ -96,25 +119,57 @@ fn a_genesis_that_is_none_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("genesis.json"), "{}").unwrap();
     let path = directory.path().to_str().unwrap();
-    fails(&here(&["peer", "status", "--network", path]), 2, &["is not a genesis", "next:"]);
+    fails(
+        &here(&["peer", "status", "--network", path]),
+        2,
+        &["is not a genesis", "next:"],
+    );
 }
 
 #[test]
 fn wrong_arguments_are_usage() {
-    fails(&here(&["events", "--since", "yesterday"]), 2, &["yesterday", "10m"]);
-    fails(&here(&["events", "--type", "volume"]), 2, &["volume", "container"]);
+    fails(
+        &here(&["events", "--since", "yesterday"]),
+        2,
+        &["yesterday", "10m"],
+    );
+    fails(
+        &here(&["events", "--type", "volume"]),
+        2,
+        &["volume", "container"],
+    );
     fails(&here(&["events", "-o", "xml"]), 2, &["xml", "jsonl"]);
-    fails(&here(&["demo", "--source", "podman"]), 2, &["podman", "replay:FILE"]);
-    fails(&here(&["network", "init", "n", "--actors", "A"]), 2, &["lower-case"]);
-    fails(&here(&["network", "init", "n", "--actors", "a,b", "--collectors", "c=1"]), 2, &["`c`", "a, b"]);
+    fails(
+        &here(&["demo", "--source", "podman"]),
+        2,
+        &["podman", "replay:FILE"],
+    );
+    fails(
+        &here(&["network", "init", "n", "--actors", "A"]),
+        2,
+        &["lower-case"],
+    );
+    fails(
+        &here(&["network", "init", "n", "--actors", "a,b", "--collectors", "c=1"]),
+        2,
+        &["`c`", "a, b"],
+    );
     fails(
         &here(&["network", "init", "n", "--actors", "a,b", "--addresses", "h:1"]),
         2,
         &["1 addresses for 2 actors"],
     );
     fails(&here(&["bench", "--rate", "0"]), 2, &["--rate"]);
-    fails(&here(&["bench", "--collectors", "4", "--events", "3"]), 2, &["--events"]);
-    fails(&here(&["events", "--network", "x", "--profile", "y"]), 2, &["cannot be used with"]);
+    fails(
+        &here(&["bench", "--collectors", "4", "--events", "3"]),
+        2,
+        &["--events"],
+    );
+    fails(
+        &here(&["events", "--network", "x", "--profile", "y"]),
+        2,
+        &["cannot be used with"],
+    );
 }
 
 #[test]
@@ -132,7 +187,10 @@ fn a_missing_component_says_how_to_build_it() {
 fn a_component_that_is_none_is_refused_before_anything_is_written() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("x.wasm"), b"not wasm").unwrap();
-    let output = run(directory.path(), &["network", "init", "n", "--actors", "a", "--chaincode", "x.wasm"]);
+    let output = run(
+        directory.path(),
+        &["network", "init", "n", "--actors", "a", "--chaincode", "x.wasm"],
+    );
     fails(&output, 1, &["x.wasm is not a contract", "next:"]);
     assert!(!directory.path().join("n").exists());
 }

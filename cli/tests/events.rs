@@ -8,7 +8,9 @@ use e2l_ledger::{Digest, ValidationCode};
 use serde_json::Value;
 
 fn event(action: &str, attributes: &[(&str, &str)]) -> EventRecord {
-    let attributes = attributes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let attributes = attributes
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     EventRecord {
         tx_id: Digest([7; 32]),
         height: 12,
@@ -46,7 +48,14 @@ fn written(format: Format, terminal: Terminal, endless: bool, events: &[EventRec
 }
 
 fn two() -> Vec<EventRecord> {
-    let mut late = event("die", &[("name", "web"), ("exitCode", "137"), ("image", "nginx:1@sha256:00")]);
+    let mut late = event(
+        "die",
+        &[
+            ("name", "web"),
+            ("exitCode", "137"),
+            ("image", "nginx:1@sha256:00"),
+        ],
+    );
     (late.late, late.delay_ms, late.observed) = (true, 90_000, "inferred");
     vec![event("start", &[("name", "web"), ("image", "nginx:1")]), late]
 }
@@ -56,11 +65,27 @@ fn a_line_says_what_happened_and_who_endorsed() {
     let text = written(Format::Table, Terminal::default(), false, &two());
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
-    assert!(lines[0].starts_with("TIME (UTC)") && lines[0].ends_with("ENDORSED"), "{text}");
-    for part in ["2023-11-14 22:13:20.123", "container", "start", "web", "0123456789ab ", "nginx:1", "12", "2 of 3"] {
+    assert!(
+        lines[0].starts_with("TIME (UTC)") && lines[0].ends_with("ENDORSED"),
+        "{text}"
+    );
+    for part in [
+        "2023-11-14 22:13:20.123",
+        "container",
+        "start",
+        "web",
+        "0123456789ab ",
+        "nginx:1",
+        "12",
+        "2 of 3",
+    ] {
         assert!(lines[1].contains(part), "`{part}` is missing in {}", lines[1]);
     }
-    assert!(lines[2].contains("inferred, late by 90 s, exit 137, nginx:1"), "{}", lines[2]);
+    assert!(
+        lines[2].contains("inferred, late by 90 s, exit 137, nginx:1"),
+        "{}",
+        lines[2]
+    );
     assert!(!lines[2].contains("sha256"), "{}", lines[2]);
 }
 
@@ -97,8 +122,10 @@ fn json_has_every_field_of_the_design() {
 fn an_endless_list_is_one_object_a_line() {
     for (format, endless) in [(Format::Json, true), (Format::Jsonl, false)] {
         let text = written(format, Terminal::default(), endless, &two());
-        let actions: Vec<Value> =
-            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["action"].clone()).collect();
+        let actions: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["action"].clone())
+            .collect();
         assert_eq!(actions, ["start", "die"]);
     }
 }
@@ -109,16 +136,32 @@ fn csv_has_a_header_even_without_events() {
     assert_eq!(written(Format::Csv, Terminal::default(), false, &[]), header);
     let text = written(Format::Csv, Terminal::default(), false, &two());
     assert!(text.starts_with(&header));
-    assert!(text.contains(r#""{""image"":""nginx:1"",""name"":""web""}""#), "{text}");
+    assert!(
+        text.contains(r#""{""image"":""nginx:1"",""name"":""web""}""#),
+        "{text}"
+    );
 }
 
 #[test]
 fn hostile_names_stay_on_their_line() {
     let hostile = event("start", &[("name", "x\n\x1b[2Jcleared\u{202e}")]);
-    let text = written(Format::Table, Terminal::default(), false, &[hostile.clone()]);
+    let text = written(
+        Format::Table,
+        Terminal::default(),
+        false,
+        std::slice::from_ref(&hostile),
+    );
     assert_eq!(text.lines().count(), 2);
     assert!(!text.contains('\x1b'));
-    let json = written(Format::Jsonl, Terminal::default(), false, std::slice::from_ref(&hostile));
+    let json = written(
+        Format::Jsonl,
+        Terminal::default(),
+        false,
+        std::slice::from_ref(&hostile),
+    );
     let read: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(read["attributes"]["name"], hostile.attributes["name"], "programs get it byte for byte");
+    assert_eq!(
+        read["attributes"]["name"], hostile.attributes["name"],
+        "programs get it byte for byte"
+    );
 }

@@ -34,7 +34,17 @@ fn moments_in_every_form() {
 
 #[test]
 fn what_is_no_moment_says_what_is() {
-    for text in ["", "yesterday", "10", "-5", "5 m", "10x", "2023-13-01", "1.0000000001", "99999999999999999999"] {
+    for text in [
+        "",
+        "yesterday",
+        "10",
+        "-5",
+        "5 m",
+        "10x",
+        "2023-13-01",
+        "1.0000000001",
+        "99999999999999999999",
+    ] {
         let read = parse_moment(text, NOW);
         if text == "10" {
             assert_eq!(read, Ok(10 * SECOND), "seconds since the epoch");
@@ -60,7 +70,11 @@ fn table() -> Table {
         Column::new("NOTE").shrink(6).optional(1),
     ]);
     table.push(vec!["a".into(), "7".into(), "short".into()]);
-    table.push(vec!["a-name-of-some-length".into(), "12345".into(), Cell::new("a note that is long", Style::Bad)]);
+    table.push(vec![
+        "a-name-of-some-length".into(),
+        "12345".into(),
+        Cell::new("a note that is long", Style::Bad),
+    ]);
     table
 }
 
@@ -98,7 +112,10 @@ fn a_narrow_terminal_loses_what_is_optional_first() {
     };
     let text = table().render(terminal);
     assert!(!text.contains("NOTE"), "{text}");
-    assert!(text.contains("a-name-of-…"), "and the others get its room back: {text}");
+    assert!(
+        text.contains("a-name-of-…"),
+        "and the others get its room back: {text}"
+    );
 }
 
 #[test]
@@ -109,7 +126,10 @@ fn colours_do_not_disturb_the_alignment() {
     };
     let text = table().render(terminal);
     assert!(text.contains("\x1b[31ma note that is long\x1b[0m"), "{text:?}");
-    let plain = text.replace("\x1b[31m", "").replace("\x1b[1m", "").replace("\x1b[0m", "");
+    let plain = text
+        .replace("\x1b[31m", "")
+        .replace("\x1b[1m", "")
+        .replace("\x1b[0m", "");
     assert_eq!(plain, table().render(Terminal::default()));
 }
 
@@ -142,5 +162,8 @@ fn csv_quotes_what_must_be_quoted() {
     let columns = ["a", "b", "c", "d", "e"];
     assert_eq!(csv_header(&columns), "a,b,c,d,e\r\n");
     let object = json!({ "a": "x,\"y\"", "b": 7, "c": null, "d": ["p", "q"], "e": "two\nlines" });
-    assert_eq!(csv_row(&columns, &object), "\"x,\"\"y\"\"\",7,,\"[\"\"p\"\",\"\"q\"\"]\",\"two\nlines\"\r\n");
+    assert_eq!(
+        csv_row(&columns, &object),
+        "\"x,\"\"y\"\"\",7,,\"[\"\"p\"\",\"\"q\"\"]\",\"two\nlines\"\r\n"
+    );
 }

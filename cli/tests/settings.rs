@@ -41,8 +41,14 @@ fn the_profile_counts_where_nothing_else_is_said() {
     let settings = resolve(directory.path(), &["--profile", path.to_str().unwrap()], &[]).unwrap();
     assert_eq!(settings.format, Format::Csv);
     assert_eq!(settings.timeout, Duration::from_secs(3));
-    let Place::Profile(profile) = settings.place else { panic!("a profile was named") };
-    assert_eq!(profile.genesis, directory.path().join("genesis.json"), "relative to the profile");
+    let Place::Profile(profile) = settings.place else {
+        panic!("a profile was named")
+    };
+    assert_eq!(
+        profile.genesis,
+        directory.path().join("genesis.json"),
+        "relative to the profile"
+    );
     assert_eq!(profile.key, Path::new("/keys/client.key"));
     assert_eq!(profile.peers, ["user"]);
 }
@@ -76,7 +82,10 @@ fn an_empty_variable_is_none() {
     let directory = tempfile::tempdir().unwrap();
     let path = profile(directory.path(), WHOLE);
     let variables = [("E2L_PROFILE", path.to_str().unwrap()), ("E2L_OUTPUT", "")];
-    assert_eq!(resolve(directory.path(), &[], &variables).unwrap().format, Format::Csv);
+    assert_eq!(
+        resolve(directory.path(), &[], &variables).unwrap().format,
+        Format::Csv
+    );
 }
 
 #[test]

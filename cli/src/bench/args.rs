@@ -37,16 +37,25 @@ impl BenchArgs {
     /// A rate that is none; fewer events than collectors.
     pub fn check(&self) -> CliResult<()> {
         if self.rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-            return Err(CliError::usage("--rate must be above 0", "leave it out for a closed loop"));
+            return Err(CliError::usage(
+                "--rate must be above 0",
+                "leave it out for a closed loop",
+            ));
         }
-        if self.events.is_some_and(|events| events < u64::from(self.collectors)) {
+        if self
+            .events
+            .is_some_and(|events| events < u64::from(self.collectors))
+        {
             return Err(CliError::usage(
                 "--events is less than --collectors",
                 "give every collector at least one event",
             ));
         }
         if self.duration == Some(0) {
-            return Err(CliError::usage("--duration 0 measures nothing", "give at least a second"));
+            return Err(CliError::usage(
+                "--duration 0 measures nothing",
+                "give at least a second",
+            ));
         }
         Ok(())
     }
@@ -54,7 +63,8 @@ impl BenchArgs {
     /// Events of collector `index`, where their number is set.
     pub fn share(&self, index: u32) -> Option<u64> {
         let collectors = u64::from(self.collectors);
-        self.events.map(|all| all / collectors + u64::from(u64::from(index) < all % collectors))
+        self.events
+            .map(|all| all / collectors + u64::from(u64::from(index) < all % collectors))
     }
 
     /// How long events are made, where their number is not set.

@@ -32,7 +32,9 @@ pub async fn measure(stage: &mut Stage, args: &BenchArgs) -> CliResult<Report> {
     let before = Baseline::take(stage);
     match (args.rate, args.events, args.time()) {
         (Some(rate), ..) => eprintln!("Measuring {} collectors at {rate} events/s...", args.collectors),
-        (None, Some(events), _) => eprintln!("Measuring {} collectors with {events} events...", args.collectors),
+        (None, Some(events), _) => {
+            eprintln!("Measuring {} collectors with {events} events...", args.collectors)
+        }
         (None, None, time) => {
             let seconds = time.unwrap_or_default().as_secs();
             eprintln!("Measuring {} collectors for {seconds} s...", args.collectors);
@@ -69,10 +71,17 @@ struct Baseline {
 
 impl Baseline {
     fn take(stage: &Stage) -> Self {
-        let cpu = stage.peers.iter().map(|peer| ProcSample::read(peer.daemon.pid()).unwrap_or_default().cpu);
+        let cpu = stage
+            .peers
+            .iter()
+            .map(|peer| ProcSample::read(peer.daemon.pid()).unwrap_or_default().cpu);
         Self {
             cpu: cpu.collect(),
-            disk: stage.peers.iter().map(|peer| disk_bytes(&peer.directory.join("data"))).collect(),
+            disk: stage
+                .peers
+                .iter()
+                .map(|peer| disk_bytes(&peer.directory.join("data")))
+                .collect(),
         }
     }
 }
@@ -115,7 +124,9 @@ impl Run {
     fn sample(&mut self, stage: &Stage) {
         for process in stage.peers.iter().chain(&stage.collectors) {
             let pid = process.daemon.pid();
-            let Some(sample) = ProcSample::read(pid) else { continue };
+            let Some(sample) = ProcSample::read(pid) else {
+                continue;
+            };
             let known = self.samples.entry(pid).or_default();
             let peak_rss = known.peak_rss.max(sample.peak_rss);
             *known = ProcSample { peak_rss, ..sample };
@@ -137,7 +148,10 @@ impl Run {
         loop {
             let sight = look(stage.session.client()).await;
             let everywhere = self.note(&sight, stage);
-            let quiet = sight.peers.values().all(|status| status.applied_height == status.final_height);
+            let quiet = sight
+                .peers
+                .values()
+                .all(|status| status.applied_height == status.final_height);
             let covered = everywhere >= events && quiet && level(&sight);
             if covered || Instant::now() > deadline {
                 self.sample(stage);
@@ -156,7 +170,10 @@ fn level(sight: &Sight) -> bool {
 }
 
 fn check_peers(stage: &Stage, samples: &BTreeMap<u32, ProcSample>) -> CliResult<()> {
-    let dead = stage.peers.iter().find(|peer| samples.get(&peer.daemon.pid()).is_none_or(|s| s.ended));
+    let dead = stage
+        .peers
+        .iter()
+        .find(|peer| samples.get(&peer.daemon.pid()).is_none_or(|s| s.ended));
     match dead {
         None => Ok(()),
         Some(peer) => Err(CliError::refused(
@@ -169,7 +186,9 @@ fn check_peers(stage: &Stage, samples: &BTreeMap<u32, ProcSample>) -> CliResult<
 fn collect(stage: &Stage) -> CliResult<CollectorStats> {
     let mut all = Vec::new();
     for collector in &stage.collectors {
-        all.push(CollectorStats::read(&collector.stats_file()).map_err(|error| error.within(&collector.name))?);
+        all.push(
+            CollectorStats::read(&collector.stats_file()).map_err(|error| error.within(&collector.name))?,
+        );
     }
     CollectorStats::merge(all)
 }
@@ -184,10 +203,23 @@ fn report(
     end_nano: i64,
 ) -> Report {
     let zero = std::iter::repeat(&Duration::ZERO);
-    let processes = stage.peers.iter().chain(&stage.collectors).zip(before.cpu.iter().chain(zero));
+    let processes = stage
+        .peers
+        .iter()
+        .chain(&stage.collectors)
+        .zip(before.cpu.iter().chain(zero));
     let processes = processes.map(|(process, before)| {
-        let sample = run.samples.get(&process.daemon.pid()).copied().unwrap_or_default();
-        ProcessReport::new(&process.name, sample.cpu.saturating_sub(*before), sample.peak_rss, stats.events)
+        let sample = run
+            .samples
+            .get(&process.daemon.pid())
+            .copied()
+            .unwrap_or_default();
+        ProcessReport::new(
+            &process.name,
+            sample.cpu.saturating_sub(*before),
+            sample.peak_rss,
+            stats.events,
+        )
     });
     let peers = stage.peers.iter().zip(stage.network.actors()).zip(&before.disk);
     let peers = peers.map(|((process, actor), before)| {
@@ -195,5 +227,12 @@ fn report(
         PeerReport::new(actor, sight.peers.get(actor), used, stats.events)
     });
     let seconds = (end_nano - stats.first_sent_nano).max(1) as f64 / 1e9;
-    Report::new(args, stage.filesystem, stats, seconds, processes.collect(), peers.collect())
+    Report::new(
+        args,
+        stage.filesystem,
+        stats,
+        seconds,
+        processes.collect(),
+        peers.collect(),
+    )
 }

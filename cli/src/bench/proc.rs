@@ -59,12 +59,14 @@ pub fn disk_bytes(directory: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return 0;
     };
-    let sizes = entries.filter_map(Result::ok).map(|entry| match entry.metadata() {
-        Ok(meta) if meta.is_dir() => disk_bytes(&entry.path()),
-        Ok(meta) => meta.blocks() * 512,
-        // Removed by its owner meanwhile, as a compaction does.
-        Err(_) => 0,
-    });
+    let sizes = entries
+        .filter_map(Result::ok)
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => disk_bytes(&entry.path()),
+            Ok(meta) => meta.blocks() * 512,
+            // Removed by its owner meanwhile, as a compaction does.
+            Err(_) => 0,
+        });
     sizes.sum()
 }
 
@@ -79,13 +81,20 @@ mod tests {
         let seconds = 300.0 / ticks_per_second() as f64;
         assert!((sample.cpu.as_secs_f64() - seconds).abs() < 1e-9);
         assert!(!sample.ended);
-        assert!(parse_stat("77 (x) Z 1 77 77 0 -1 4194560 5 0 0 0 1 1").unwrap().ended);
+        assert!(
+            parse_stat("77 (x) Z 1 77 77 0 -1 4194560 5 0 0 0 1 1")
+                .unwrap()
+                .ended
+        );
         assert_eq!(parse_stat("77 (x) Z 1"), None);
     }
 
     #[test]
     fn peak_memory_of_a_status() {
-        assert_eq!(peak_rss("Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t   1204 kB\n"), Some(1204 * 1024));
+        assert_eq!(
+            peak_rss("Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t   1204 kB\n"),
+            Some(1204 * 1024)
+        );
         assert_eq!(peak_rss("Name:\tx\n"), None);
     }
 

@@ -94,8 +94,17 @@ impl PeerReport {
 
     fn same_ledger(&self, other: &Self) -> bool {
         self.transactions.is_some()
-            && (self.transactions, self.final_height, &self.header, &self.state_root)
-                == (other.transactions, other.final_height, &other.header, &other.state_root)
+            && (
+                self.transactions,
+                self.final_height,
+                &self.header,
+                &self.state_root,
+            ) == (
+                other.transactions,
+                other.final_height,
+                &other.header,
+                &other.state_root,
+            )
     }
 }
 
@@ -117,11 +126,15 @@ impl Report {
         let cpu: f64 = processes.iter().map(|process| process.cpu_seconds).sum();
         let disk: f64 = peers.iter().map(|peer| peer.disk_bytes_per_event).sum();
         let agreed = peers.windows(2).all(|pair| pair[0].same_ledger(&pair[1]));
-        let complete = peers.iter().all(|peer| peer.transactions.is_some_and(|count| count >= stats.events));
+        let complete = peers
+            .iter()
+            .all(|peer| peer.transactions.is_some_and(|count| count >= stats.events));
         let mut notes = vec![
             format!("all processes share the {cpus} CPUs of this machine"),
+            "of several collectors each latency percentile is that of the slowest".to_owned(),
             "making, signing and spooling events is part of the collectors' CPU".to_owned(),
-            "every peer and collector syncs to disk before it answers; all connections are TLS 1.3".to_owned(),
+            "every peer and collector syncs to disk before it answers; all connections are TLS 1.3"
+                .to_owned(),
         ];
         if filesystem == "memory" {
             notes.push("the directory is in memory, where fsync costs nothing: use another --dir".to_owned());
@@ -130,7 +143,11 @@ impl Report {
             release: env!("CARGO_PKG_VERSION"),
             cpus,
             filesystem,
-            mode: if args.rate.is_some() { "fixed rate" } else { "closed loop" },
+            mode: if args.rate.is_some() {
+                "fixed rate"
+            } else {
+                "closed loop"
+            },
             offered_events_per_second: args.rate,
             collectors: args.collectors,
             containers: args.containers,
@@ -195,25 +212,49 @@ impl Report {
     }
 
     fn summary(&self) -> Table {
-        let mut table = Table::new([Column::new("MEASURED"), Column::new("VALUE").right(), Column::new("UNIT").shrink(10)]);
+        let mut table = Table::new([
+            Column::new("MEASURED"),
+            Column::new("VALUE").right(),
+            Column::new("UNIT").shrink(10),
+        ]);
         let load = match self.offered_events_per_second {
             Some(rate) => format!("events, offered at {rate}/s by {} collectors", self.collectors),
             None => format!("events, closed loop, {} collectors", self.collectors),
         };
         let latency = self.latency_ms;
         let mut row = |name: &str, value: String, unit: &str| {
-            table.push(vec![name.into(), Cell::new(value, Style::Bold), Cell::new(unit, Style::Dim)]);
+            table.push(vec![
+                name.into(),
+                Cell::new(value, Style::Bold),
+                Cell::new(unit, Style::Dim),
+            ]);
         };
         row("load", grouped(self.events), &load);
-        row("throughput", grouped(self.events_per_second.round() as u64), "events/s final on all peers");
-        row("time", format!("{:.2}", self.seconds), "s from the first send to the last final");
+        row(
+            "throughput",
+            grouped(self.events_per_second.round() as u64),
+            "events/s final on all peers",
+        );
+        row(
+            "time",
+            format!("{:.2}", self.seconds),
+            "s from the first send to the last final",
+        );
         row("latency p50", format!("{:.1}", latency.p50), "ms until final");
         row("latency p95", format!("{:.1}", latency.p95), "ms");
         row("latency p99", format!("{:.1}", latency.p99), "ms");
         row("latency max", format!("{:.1}", latency.max), "ms");
-        row("CPU", format!("{:.3}", self.cpu_seconds_per_1000_events), "s per 1,000 events, all processes");
+        row(
+            "CPU",
+            format!("{:.3}", self.cpu_seconds_per_1000_events),
+            "s per 1,000 events, all processes",
+        );
         row("memory", megabytes(self.peak_rss_bytes), "MB, sum of peaks");
-        row("disk", format!("{:.0}", self.disk_bytes_per_event_and_peer), "bytes per event and peer");
+        row(
+            "disk",
+            format!("{:.0}", self.disk_bytes_per_event_and_peer),
+            "bytes per event and peer",
+        );
         table
     }
 
@@ -253,7 +294,10 @@ impl Report {
                 number(peer.final_height).into(),
                 megabytes(peer.disk_bytes).into(),
                 format!("{:.0}", peer.disk_bytes_per_event).into(),
-                Cell::new(peer.state_root.as_deref().unwrap_or("").get(..16).unwrap_or(""), style),
+                Cell::new(
+                    peer.state_root.as_deref().unwrap_or("").get(..16).unwrap_or(""),
+                    style,
+                ),
             ]);
         }
         table

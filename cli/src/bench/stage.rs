@@ -125,7 +125,11 @@ impl Stage {
                 program: "e2l-collector",
                 config: directory.join("collector.toml"),
                 arguments: Vec::new(),
-                log: self.network.path().join("logs").join(format!("collector-{}.log", index + 1)),
+                log: self
+                    .network
+                    .path()
+                    .join("logs")
+                    .join(format!("collector-{}.log", index + 1)),
             })?;
             self.collectors.push(Process {
                 name: daemon.name().to_owned(),
@@ -140,9 +144,9 @@ impl Stage {
     pub async fn stop(self) -> Vec<String> {
         let mut bad = Vec::new();
         for group in [self.collectors, self.peers] {
-            let stopping = group.into_iter().map(|process| async move {
-                (!process.daemon.stop().await).then_some(process.name)
-            });
+            let stopping = group
+                .into_iter()
+                .map(|process| async move { (!process.daemon.stop().await).then_some(process.name) });
             bad.extend(futures::future::join_all(stopping).await.into_iter().flatten());
         }
         bad
@@ -162,17 +166,16 @@ fn actor_of(index: u32) -> &'static str {
 
 fn collector_dir(network: &NetworkDir, index: u32) -> PathBuf {
     let number = index as usize / ACTORS.len() + 1;
-    network.actor_dir(actor_of(index)).join(format!("collector-{number}"))
+    network
+        .actor_dir(actor_of(index))
+        .join(format!("collector-{number}"))
 }
 
 fn configure(network: &NetworkDir, args: &BenchArgs, index: u32) -> CliResult<()> {
-    let synthetic = SyntheticFile {
-        rate: args.rate.map(|rate| rate / f64::from(args.collectors)),
-        containers: (args.containers / args.collectors).max(1),
-        events: args.share(index),
-        duration: args.time(),
-    };
-    let file = CollectorFile::synthetic(actor_of(index), &synthetic, STATS_FILE);
+    let rate = args.rate.map(|rate| rate / f64::from(args.collectors));
+    let containers = (args.containers / args.collectors).max(1);
+    let synthetic = SyntheticFile::new(rate, containers, args.share(index), args.time());
+    let file = CollectorFile::measured(actor_of(index), synthetic, STATS_FILE);
     let path = collector_dir(network, index).join("collector.toml");
     write_toml(&path, "A collector of the benchmark.", &file)
 }
@@ -184,7 +187,11 @@ fn place(named: Option<&Path>) -> CliResult<(Option<TempDir>, PathBuf)> {
         return Ok((None, directory.to_owned()));
     }
     let usual = std::env::temp_dir();
-    let parent = if filesystem(&usual) == "memory" { PathBuf::from(".") } else { usual };
+    let parent = if filesystem(&usual) == "memory" {
+        PathBuf::from(".")
+    } else {
+        usual
+    };
     let made = tempfile::Builder::new().prefix("e2l-bench-").tempdir_in(&parent);
     let temporary = made.map_err(|error| CliError::file("create a directory in", &parent, &error))?;
     let directory = temporary.path().join("network");

@@ -81,7 +81,9 @@ impl ArgumentArgs {
         if file == Path::new("-") {
             let mut text = String::new();
             let read = std::io::stdin().read_to_string(&mut text);
-            return read.map(|_| Some(text)).map_err(|error| CliError::file("read", file, &error));
+            return read
+                .map(|_| Some(text))
+                .map_err(|error| CliError::file("read", file, &error));
         }
         let read = std::fs::read_to_string(file).map(Some);
         read.map_err(|error| CliError::file("read the argument", file, &error))
@@ -89,8 +91,12 @@ impl ArgumentArgs {
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> CliResult<T> {
-    serde_json::from_str(text)
-        .map_err(|error| CliError::usage(format!("the argument is not what is expected: {error}"), "correct the JSON"))
+    serde_json::from_str(text).map_err(|error| {
+        CliError::usage(
+            format!("the argument is not what is expected: {error}"),
+            "correct the JSON",
+        )
+    })
 }
 
 /// An event as an engine prints it. Fields that only newer or older engines have are passed over.
@@ -160,15 +166,24 @@ mod tests {
         let line = r#"{"status":"start","id":"ab","from":"web","Type":"container","Action":"start","Actor":
             {"ID":"ab","Attributes":{"image":"web","name":"w"}},"scope":"local","time":7,"timeNano":7000000001}"#;
         let event = event(line, 9).unwrap();
-        assert_eq!((event.kind, event.action.as_str(), event.actor_id.as_str()), (EventKind::Container, "start", "ab"));
-        assert_eq!((event.time, event.time_nano, event.received_nano), (7, 7_000_000_001, 9));
+        assert_eq!(
+            (event.kind, event.action.as_str(), event.actor_id.as_str()),
+            (EventKind::Container, "start", "ab")
+        );
+        assert_eq!(
+            (event.time, event.time_nano, event.received_nano),
+            (7, 7_000_000_001, 9)
+        );
         assert_eq!(event.attributes["name"], "w");
         event.check().unwrap();
     }
 
     #[test]
     fn time_may_be_in_seconds_or_missing() {
-        assert_eq!(event(r#"{"Type":"service","time":3}"#, 9).unwrap().time_nano, 3_000_000_000);
+        assert_eq!(
+            event(r#"{"Type":"service","time":3}"#, 9).unwrap().time_nano,
+            3_000_000_000
+        );
         assert_eq!(event(r#"{"Type":"service"}"#, 9).unwrap().time_nano, 9);
     }
 

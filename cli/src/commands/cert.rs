@@ -56,7 +56,9 @@ impl IssuedRole {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    validate_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+    validate_name(text)
+        .map(|()| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Serialize)]
@@ -81,7 +83,10 @@ pub fn run(command: &CertCommand, settings: &Settings) -> CliResult<()> {
     };
     let actor = network.actor(settings.actor.as_deref())?;
     let authority = Authority::load(actor, &network.actor_dir(actor).join("ca")).map_err(|error| {
-        CliError::usage(error, "run this where the actor keeps its ca.key; keep that key off other machines")
+        CliError::usage(
+            error,
+            "run this where the actor keeps its ca.key; keep that key off other machines",
+        )
     })?;
     let role = args.role.role();
     let member = Member {
@@ -103,7 +108,13 @@ pub fn run(command: &CertCommand, settings: &Settings) -> CliResult<()> {
 fn refuse(error: IdentityError, out: &Path) -> CliError {
     match error {
         IdentityError::Write { path, source } => CliError::file("write", &path, &source),
-        other => CliError::usage(other, format!("correct it and try again; nothing was written to {}", out.display())),
+        other => CliError::usage(
+            other,
+            format!(
+                "correct it and try again; nothing was written to {}",
+                out.display()
+            ),
+        ),
     }
 }
 

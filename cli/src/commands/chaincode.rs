@@ -116,7 +116,15 @@ async fn list(session: &Session) -> CliResult<()> {
             });
         }
     }
-    let columns = ["chaincode", "version", "digest", "function", "kind", "argument", "summary"];
+    let columns = [
+        "chaincode",
+        "version",
+        "digest",
+        "function",
+        "kind",
+        "argument",
+        "summary",
+    ];
     let listing = Listing {
         columns: &columns,
         items: &items,
@@ -131,7 +139,10 @@ async fn list(session: &Session) -> CliResult<()> {
 async fn prepare(session: &Session, args: &CallArgs, kind: &str) -> CliResult<(String, Vec<u8>)> {
     let active = session.client().chaincodes().await?.chaincodes;
     let chaincode = choose(&active, args.chaincode.as_deref())?;
-    let named = chaincode.functions.iter().find(|function| function.name == args.function);
+    let named = chaincode
+        .functions
+        .iter()
+        .find(|function| function.name == args.function);
     let function = named.filter(|function| function.kind == kind).ok_or_else(|| {
         if named.is_some() {
             let other = if kind == "query" { "invoke" } else { "query" };
@@ -140,37 +151,58 @@ async fn prepare(session: &Session, args: &CallArgs, kind: &str) -> CliResult<(S
                 format!("use `e2l chaincode {other} {}`", args.function),
             );
         }
-        let known = chaincode.functions.iter().filter(|function| function.kind == kind);
+        let known = chaincode
+            .functions
+            .iter()
+            .filter(|function| function.kind == kind);
         let known: Vec<&str> = known.map(|function| function.name.as_str()).collect();
         CliError::usage(
-            format!("chaincode `{}` has no function `{}`", chaincode.name, args.function),
+            format!(
+                "chaincode `{}` has no function `{}`",
+                chaincode.name, args.function
+            ),
             format!("call one of: {}", known.join(", ")),
         )
     })?;
     let encoding = Encoding::parse(&function.argument)?;
-    Ok((chaincode.name.clone(), args.argument.encode(encoding, &args.function)?))
+    Ok((
+        chaincode.name.clone(),
+        args.argument.encode(encoding, &args.function)?,
+    ))
 }
 
 fn choose<'a>(active: &'a [wire::Chaincode], named: Option<&str>) -> CliResult<&'a wire::Chaincode> {
-    let names = || active.iter().map(|chaincode| chaincode.name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        active
+            .iter()
+            .map(|chaincode| chaincode.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (named, active) {
         (None, [only]) => Ok(only),
         (None, _) => Err(CliError::usage(
             format!("{} chaincodes are active", active.len()),
             format!("name one with --chaincode: {}", names()),
         )),
-        (Some(name), _) => active.iter().find(|chaincode| chaincode.name == name).ok_or_else(|| {
-            CliError::usage(
-                format!("no chaincode `{name}` is active"),
-                format!("name one of: {}", names()),
-            )
-        }),
+        (Some(name), _) => active
+            .iter()
+            .find(|chaincode| chaincode.name == name)
+            .ok_or_else(|| {
+                CliError::usage(
+                    format!("no chaincode `{name}` is active"),
+                    format!("name one of: {}", names()),
+                )
+            }),
     }
 }
 
 async fn query(session: &Session, args: &CallArgs) -> CliResult<()> {
     let (chaincode, argument) = prepare(session, args, "query").await?;
-    let reply = session.client().query(&chaincode, &args.function, argument.into()).await?;
+    let reply = session
+        .client()
+        .query(&chaincode, &args.function, argument.into())
+        .await?;
     print_output(&reply.output, session.format())?;
     session.note(&format!(
         "as of height {}, {} UTC",
@@ -231,19 +263,29 @@ async fn invoke(session: &Session, args: &CallArgs) -> CliResult<()> {
 
 fn conclude(session: &Session, tx_id: Digest, done: &wire::Final) -> CliResult<()> {
     let number = done.codes.first().copied();
-    let code = ValidationCode::ALL.iter().copied().find(|code| Some(*code as u8) == number).ok_or_else(|| {
-        CliError::not_proven(
-            format!("transaction {tx_id} is final at height {} with a code that this release does not know", done.height),
-            "run the release of e2l that the peer runs",
-        )
-    })?;
+    let code = ValidationCode::ALL
+        .iter()
+        .copied()
+        .find(|code| Some(*code as u8) == number)
+        .ok_or_else(|| {
+            CliError::not_proven(
+                format!(
+                    "transaction {tx_id} is final at height {} with a code that this release does not know",
+                    done.height
+                ),
+                "run the release of e2l that the peer runs",
+            )
+        })?;
     let outcome = Outcome {
         tx_id: tx_id.to_string(),
         height: done.height,
         index: done.first_index,
         validation_code: code.as_str(),
         block_time_nano: done.block_time_nano,
-        output: done.outputs.first().map_or_else(String::new, |output| shown(output)),
+        output: done
+            .outputs
+            .first()
+            .map_or_else(String::new, |output| shown(output)),
         endorsed_by: done.endorsed_by.clone(),
         voters: done.voters,
     };
@@ -252,7 +294,10 @@ fn conclude(session: &Session, tx_id: Digest, done: &wire::Final) -> CliResult<(
         return Ok(());
     }
     Err(CliError::refused(
-        format!("the transaction is on the ledger as {code}, without effect: {}", outcome.output),
+        format!(
+            "the transaction is on the ledger as {code}, without effect: {}",
+            outcome.output
+        ),
         code.remedy(),
     ))
 }
@@ -269,8 +314,17 @@ fn print_outcome(session: &Session, outcome: &Outcome) -> CliResult<()> {
     table.push(vec![
         outcome.height.to_string().into(),
         outcome.index.to_string().into(),
-        Cell::new(outcome.validation_code, if good { Style::Good } else { Style::Bad }),
-        format!("{} of {}: {}", outcome.endorsed_by.len(), outcome.voters, outcome.endorsed_by.join(" ")).into(),
+        Cell::new(
+            outcome.validation_code,
+            if good { Style::Good } else { Style::Bad },
+        ),
+        format!(
+            "{} of {}: {}",
+            outcome.endorsed_by.len(),
+            outcome.voters,
+            outcome.endorsed_by.join(" ")
+        )
+        .into(),
         (&outcome.output).into(),
     ]);
     let columns = [
@@ -304,7 +358,10 @@ struct BuiltView {
 /// The source does not compile, or the tools for it are missing.
 pub fn build(args: &BuildArgs, format: Format) -> CliResult<()> {
     let made = e2l_chaincode_builder::build(&args.source).map_err(|error| {
-        CliError::usage(error, "correct the source; `make setup` installs what building needs")
+        CliError::usage(
+            error,
+            "correct the source; `make setup` installs what building needs",
+        )
     })?;
     if let Some(directory) = args.out.parent() {
         std::fs::create_dir_all(directory).map_err(|error| CliError::file("create", directory, &error))?;
@@ -315,7 +372,11 @@ pub fn build(args: &BuildArgs, format: Format) -> CliResult<()> {
         digest: made.digest.to_string(),
         bytes: made.component.len(),
     };
-    let mut table = Table::new([Column::new("COMPONENT"), Column::new("BYTES").right(), Column::new("DIGEST")]);
+    let mut table = Table::new([
+        Column::new("COMPONENT"),
+        Column::new("BYTES").right(),
+        Column::new("DIGEST"),
+    ]);
     table.push(vec![
         built.component.display().to_string().into(),
         built.bytes.to_string().into(),

@@ -95,7 +95,10 @@ pub async fn run(session: &Session, args: &EventsArgs) -> CliResult<()> {
     let mut request = args.request();
     if args.limit == Some(0) {
         if !args.follow {
-            return Err(CliError::usage("--limit 0 asks for nothing", "leave it out, or add --follow"));
+            return Err(CliError::usage(
+                "--limit 0 asks for nothing",
+                "leave it out, or add --follow",
+            ));
         }
         request.from_height = session.status().await?.final_height + 1;
     }
@@ -107,7 +110,10 @@ pub async fn run(session: &Session, args: &EventsArgs) -> CliResult<()> {
     let count = sink.finish()?;
     if let Some((height, time)) = as_of {
         let events = if count == 1 { "event" } else { "events" };
-        session.note(&format!("{count} {events}, as of height {height}, {} UTC", stamp(time)));
+        session.note(&format!(
+            "{count} {events}, as of height {height}, {} UTC",
+            stamp(time)
+        ));
     }
     Ok(())
 }
@@ -125,9 +131,8 @@ async fn pump<W: Write>(
     while let Some(reply) = stream.next().await {
         let reply = reply?;
         for event in reply.events {
-            let record = EventRecord::try_from(event).map_err(|error| {
-                CliError::usage(error, "run the release of e2l that the peer runs")
-            })?;
+            let record = EventRecord::try_from(event)
+                .map_err(|error| CliError::usage(error, "run the release of e2l that the peer runs"))?;
             sink.push(&record)?;
         }
         as_of = Some((reply.as_of_height, reply.as_of_time_nano));

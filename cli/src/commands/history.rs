@@ -80,7 +80,10 @@ async fn read(session: &Session, chaincode: &str, id: &str) -> CliResult<History
     loop {
         let from = history.events.len() as u64;
         let argument = json!({ "id": id, "from": from, "limit": PAGE }).to_string();
-        let reply = session.client().query(chaincode, "getHistory", argument.into_bytes().into()).await?;
+        let reply = session
+            .client()
+            .query(chaincode, "getHistory", argument.into_bytes().into())
+            .await?;
         let page: Page = serde_json::from_slice(&reply.output).map_err(|error| {
             CliError::usage(
                 format!("chaincode `{chaincode}` answers getHistory in another form: {error}"),
@@ -154,7 +157,12 @@ fn choose(text: &str, found: BTreeMap<String, (i64, String)>) -> CliResult<Strin
     let mut newest: Vec<_> = found.iter().map(|(id, (time, name))| (*time, id, name)).collect();
     newest.sort_by(|a, b| b.cmp(a));
     let shown = newest.iter().take(MAX_CANDIDATES).map(|(time, id, name)| {
-        format!("\n       {}  {}  last event {} UTC", short_id(id), crate::output::sanitise(name), stamp(*time))
+        format!(
+            "\n       {}  {}  last event {} UTC",
+            short_id(id),
+            crate::output::sanitise(name),
+            stamp(*time)
+        )
     });
     let mut list: String = shown.collect();
     if newest.len() > MAX_CANDIDATES {
@@ -220,16 +228,25 @@ fn row(event: &Value) -> Vec<Cell> {
     let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
     let number = |key: &str| event.get(key).and_then(Value::as_i64).unwrap_or_default();
     // A label can forge the attribute; what inspection said comes first.
-    let inspected = event.get("facts").and_then(|facts| facts.get("exit_code")).and_then(Value::as_i64);
+    let inspected = event
+        .get("facts")
+        .and_then(|facts| facts.get("exit_code"))
+        .and_then(Value::as_i64);
     let inspected = inspected.map(|code| code.to_string());
     let attribute = |key: &str| match (key, &inspected) {
         ("exitCode", Some(code)) => Some(code.as_str()),
-        _ => event.get("attributes").and_then(|all| all.get(key)).and_then(Value::as_str),
+        _ => event
+            .get("attributes")
+            .and_then(|all| all.get(key))
+            .and_then(Value::as_str),
     };
     // Only valid calls have an entry in the contract's log.
     let oddities = Oddities {
         code: ValidationCode::Valid.as_str(),
-        observed: event.get("observed").and_then(Value::as_str).unwrap_or("observed"),
+        observed: event
+            .get("observed")
+            .and_then(Value::as_str)
+            .unwrap_or("observed"),
         late_ms: None,
     };
     let action = text("action");
@@ -261,7 +278,10 @@ mod tests {
         assert!(check(&page(5, 3, 2), 3, "x").is_ok());
         assert!(check(&page(0, 0, 0), 0, "x").is_ok());
         for (wrong, from) in [(page(5, 1, 3), 0), (page(5, 3, 0), 3), (page(5, 3, 3), 3)] {
-            assert_eq!(check(&wrong, from, "x").unwrap_err().exit(), crate::Exit::NotProven);
+            assert_eq!(
+                check(&wrong, from, "x").unwrap_err().exit(),
+                crate::Exit::NotProven
+            );
         }
     }
 
@@ -275,6 +295,9 @@ mod tests {
         let text = error.to_string();
         assert!(text.find("a2") < text.find("a1"), "newest first: {text}");
         assert_eq!(error.exit(), crate::Exit::Refused);
-        assert_eq!(choose("x", BTreeMap::new()).unwrap_err().exit(), crate::Exit::Refused);
+        assert_eq!(
+            choose("x", BTreeMap::new()).unwrap_err().exit(),
+            crate::Exit::Refused
+        );
     }
 }

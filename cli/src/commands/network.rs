@@ -28,7 +28,12 @@ pub struct InitArgs {
     #[arg(long, value_name = "ACTOR=N", value_delimiter = ',', value_parser = count)]
     pub collectors: Vec<(String, u32)>,
     /// Peers listen on 127.0.0.1 at this port and those above it
-    #[arg(long, value_name = "PORT", default_value_t = 7051, conflicts_with = "addresses")]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 7051,
+        conflicts_with = "addresses"
+    )]
     pub base_port: u16,
     /// The peers' addresses, host:port, one per actor in their order
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
@@ -54,14 +59,20 @@ pub enum Finality {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    validate_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+    validate_name(text)
+        .map(|()| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 fn count(text: &str) -> Result<(String, u32), String> {
-    let parsed = text.split_once('=').and_then(|(actor, count)| Some((actor, count.parse().ok()?)));
+    let parsed = text
+        .split_once('=')
+        .and_then(|(actor, count)| Some((actor, count.parse().ok()?)));
     let (actor, count) = parsed.ok_or_else(|| format!("`{text}` is not ACTOR=N, such as provider=2"))?;
     if count > 100 {
-        return Err(format!("{count} collectors are too many for one actor: at most 100"));
+        return Err(format!(
+            "{count} collectors are too many for one actor: at most 100"
+        ));
     }
     Ok((name(actor)?, count))
 }
@@ -114,15 +125,18 @@ fn addresses(args: &InitArgs) -> CliResult<Vec<String>> {
     if args.addresses.is_empty() {
         let ports = (0..args.actors.len()).map(|i| u16::try_from(i).ok()?.checked_add(args.base_port));
         let made: Option<Vec<String>> = ports.map(|port| Some(format!("127.0.0.1:{}", port?))).collect();
-        return made.ok_or_else(|| {
-            CliError::usage("ports above 65535 do not exist", "choose a lower --base-port")
-        });
+        return made
+            .ok_or_else(|| CliError::usage("ports above 65535 do not exist", "choose a lower --base-port"));
     }
     if args.addresses.len() == args.actors.len() {
         return Ok(args.addresses.clone());
     }
     Err(CliError::usage(
-        format!("{} addresses for {} actors", args.addresses.len(), args.actors.len()),
+        format!(
+            "{} addresses for {} actors",
+            args.addresses.len(),
+            args.actors.len()
+        ),
         "give one address per actor, in their order",
     ))
 }
@@ -158,7 +172,11 @@ fn print(network: &NetworkDir, format: Format) -> CliResult<()> {
         table,
     };
     listing.print(format)?;
-    eprintln!("\nnetwork {}, genesis {}", config.network, network.genesis().genesis.digest());
+    eprintln!(
+        "\nnetwork {}, genesis {}",
+        config.network,
+        network.genesis().genesis.digest()
+    );
     eprintln!("Give each actor its directory (ca.key stays offline). Each starts its own processes:");
     eprintln!("  e2l-peer --config DIRECTORY/peer/peer.toml");
     eprintln!("  e2l-collector --config DIRECTORY/collector-1/collector.toml");

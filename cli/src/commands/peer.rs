@@ -150,24 +150,53 @@ fn print_people(view: &StatusView) -> CliResult<()> {
     let mut out = std::io::stdout().lock();
     let leader = view.leader.as_deref().unwrap_or("none");
     let lines = [
-        ("peer", format!("{}/{} at {}, release {}", view.actor, view.peer, view.address, view.version)),
-        ("network", format!("{}, genesis {}", view.network, view.network_hash)),
-        ("raft", format!("{} in term {}, leader: {leader}", view.raft_role, view.raft_term)),
+        (
+            "peer",
+            format!(
+                "{}/{} at {}, release {}",
+                view.actor, view.peer, view.address, view.version
+            ),
+        ),
+        (
+            "network",
+            format!("{}, genesis {}", view.network, view.network_hash),
+        ),
+        (
+            "raft",
+            format!("{} in term {}, leader: {leader}", view.raft_role, view.raft_term),
+        ),
         (
             "height",
-            format!("{} final, {} sealed, {} applied", view.final_height, view.sealed_height, view.applied_height),
+            format!(
+                "{} final, {} sealed, {} applied",
+                view.final_height, view.sealed_height, view.applied_height
+            ),
         ),
         ("time", format!("{} UTC", stamp(view.time_nano))),
         ("transactions", view.transactions.to_string()),
-        ("header", format!("{} at height {}", view.header, view.applied_height)),
+        (
+            "header",
+            format!("{} at height {}", view.header, view.applied_height),
+        ),
         ("state root", view.state_root.clone()),
-        ("pool", format!("{} envelopes, {} bytes", view.pool_envelopes, view.pool_bytes)),
+        (
+            "pool",
+            format!("{} envelopes, {} bytes", view.pool_envelopes, view.pool_bytes),
+        ),
     ];
     for (name, value) in lines {
-        writeln!(out, "{} {value}", terminal.paint(Style::Bold, &format!("{name:<13}")))?;
+        writeln!(
+            out,
+            "{} {value}",
+            terminal.paint(Style::Bold, &format!("{name:<13}"))
+        )?;
     }
     for alarm in &view.alarms {
-        writeln!(out, "{} {alarm}", terminal.paint(Style::Bad, &format!("{:<13}", "ALARM")))?;
+        writeln!(
+            out,
+            "{} {alarm}",
+            terminal.paint(Style::Bad, &format!("{:<13}", "ALARM"))
+        )?;
     }
     writeln!(out)?;
     out.write_all(others(view, unix_now_nano()).render(terminal).as_bytes())?;
@@ -184,7 +213,11 @@ fn others(view: &StatusView, now_nano: i64) -> Table {
         Column::new("LAST HEARD").right(),
     ]);
     for other in &view.peers {
-        let (word, style) = if other.reachable { ("yes", Style::Good) } else { ("no", Style::Bad) };
+        let (word, style) = if other.reachable {
+            ("yes", Style::Good)
+        } else {
+            ("no", Style::Bad)
+        };
         table.push(vec![
             (&other.actor).into(),
             (&other.address).into(),
@@ -214,7 +247,11 @@ fn ago(nano: i64, now_nano: i64) -> String {
 #[serde(untagged)]
 enum Answer {
     Status(Box<StatusView>),
-    Silent { actor: String, address: String, error: String },
+    Silent {
+        actor: String,
+        address: String,
+        error: String,
+    },
 }
 
 async fn every(session: &Session) -> CliResult<()> {
@@ -264,7 +301,11 @@ fn overview(answers: &[Answer]) -> Table {
         table.push(match answer {
             Answer::Status(view) => {
                 let leads = view.raft_role == "leader";
-                let alarmed = if view.alarms.is_empty() { Style::Plain } else { Style::Bad };
+                let alarmed = if view.alarms.is_empty() {
+                    Style::Plain
+                } else {
+                    Style::Bad
+                };
                 vec![
                     Cell::new(&view.actor, Style::Bold),
                     (&view.address).into(),

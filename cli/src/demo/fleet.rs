@@ -150,7 +150,11 @@ impl Fleet {
         };
         slot.early_deaths = if early { slot.early_deaths + 1 } else { 0 };
         let again = slot.early_deaths < MAX_EARLY_DEATHS;
-        slot.state = if again { State::Waiting(Instant::now() + RESTART_AFTER) } else { State::Abandoned };
+        slot.state = if again {
+            State::Waiting(Instant::now() + RESTART_AFTER)
+        } else {
+            State::Abandoned
+        };
         FleetEvent::Died {
             slot: index,
             pid,

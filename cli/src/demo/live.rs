@@ -29,10 +29,14 @@ impl StopSignal {
     /// The signals cannot be caught.
     pub fn new(duration: Option<Duration>) -> CliResult<Self> {
         let catch = |kind| {
-            signal(kind).map_err(|error| CliError::usage(format!("cannot catch signals: {error}"), "see `ulimit -a`"))
+            signal(kind)
+                .map_err(|error| CliError::usage(format!("cannot catch signals: {error}"), "see `ulimit -a`"))
         };
-        let (mut interrupt, mut terminate, mut hangup) =
-            (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?, catch(SignalKind::hangup())?);
+        let (mut interrupt, mut terminate, mut hangup) = (
+            catch(SignalKind::interrupt())?,
+            catch(SignalKind::terminate())?,
+            catch(SignalKind::hangup())?,
+        );
         let (sender, receiver) = flag::channel(false);
         tokio::spawn(async move {
             let end = async {
@@ -113,7 +117,11 @@ fn follow(session: Session, from_height: u64) -> mpsc::Receiver<Vec<EventRecord>
 }
 
 /// Returns well when nobody listens any more.
-async fn forward(session: &Session, next: &mut u64, sender: &mpsc::Sender<Vec<EventRecord>>) -> CliResult<()> {
+async fn forward(
+    session: &Session,
+    next: &mut u64,
+    sender: &mpsc::Sender<Vec<EventRecord>>,
+) -> CliResult<()> {
     let request = wire::EventsRequest {
         from_height: *next,
         follow: true,
@@ -130,5 +138,8 @@ async fn forward(session: &Session, next: &mut u64, sender: &mpsc::Sender<Vec<Ev
         }
         *next = (*next).max(reply.as_of_height + 1);
     }
-    Err(CliError::usage("the stream of events ended", "see the peer's log"))
+    Err(CliError::usage(
+        "the stream of events ended",
+        "see the peer's log",
+    ))
 }

@@ -39,7 +39,10 @@ pub struct DemoArgs {
 /// A program is missing, an address is taken, the directory cannot be used, or a process does not start.
 pub async fn run(args: &DemoArgs, global: &Global) -> CliResult<()> {
     if global.network.is_some() || global.profile.is_some() {
-        return Err(CliError::usage("the demo keeps its network in --dir", "use --dir DIR in place of --network"));
+        return Err(CliError::usage(
+            "the demo keeps its network in --dir",
+            "use --dir DIR in place of --network",
+        ));
     }
     let stop = live::StopSignal::new(args.duration.map(Duration::from_secs))?;
     let mut started = match start::start(args, global, &stop).await? {
@@ -70,7 +73,11 @@ pub async fn run(args: &DemoArgs, global: &Global) -> CliResult<()> {
 
 fn goodbye(args: &DemoArgs) -> String {
     let directory = args.dir.display();
-    let flag = if network_flag(&args.dir).is_empty() { String::new() } else { format!(" --dir {directory}") };
+    let flag = if network_flag(&args.dir).is_empty() {
+        String::new()
+    } else {
+        format!(" --dir {directory}")
+    };
     format!(
         "Stopped. The three ledgers are in {directory}/actors/*/peer/data; `{} demo{flag}` starts them again.",
         own_name()

@@ -50,7 +50,10 @@ impl Narrator {
                     self.lost = self.leader.take();
                     self.leaderless_since = Some(Instant::now());
                 }
-                self.say(Style::Bad, &format!("{}{role} {how} (pid {pid}). {others}{next}", slot.name()))
+                self.say(
+                    Style::Bad,
+                    &format!("{}{role} {how} (pid {pid}). {others}{next}", slot.name()),
+                )
             }
             FleetEvent::Restarted { slot } => {
                 let slot = &fleet.slots()[*slot];
@@ -61,9 +64,10 @@ impl Narrator {
                 let pid = slot.pid().unwrap_or_default();
                 self.say(Style::Warn, &format!("{} starts again (pid {pid}).", slot.name()))
             }
-            FleetEvent::Failed { slot, why } => {
-                self.say(Style::Bad, &format!("{} cannot start again: {why}", fleet.slots()[*slot].name()))
-            }
+            FleetEvent::Failed { slot, why } => self.say(
+                Style::Bad,
+                &format!("{} cannot start again: {why}", fleet.slots()[*slot].name()),
+            ),
         }
     }
 
@@ -89,7 +93,9 @@ impl Narrator {
         let newest = sight.final_height();
         let mut caught_up = Vec::new();
         for (actor, target) in &mut self.returning {
-            let Some(status) = sight.peers.get(actor) else { continue };
+            let Some(status) = sight.peers.get(actor) else {
+                continue;
+            };
             if *target == u64::MAX {
                 *target = newest;
             }
@@ -109,7 +115,10 @@ impl Narrator {
 
     fn leadership(&mut self, sight: &Sight, said: &mut Vec<String>) {
         // What was asked just before its death may still name the dead one.
-        let Some(leader) = sight.leader().filter(|leader| self.lost.as_deref() != Some(*leader)) else {
+        let Some(leader) = sight
+            .leader()
+            .filter(|leader| self.lost.as_deref() != Some(*leader))
+        else {
             self.leaderless_since.get_or_insert_with(Instant::now);
             return;
         };
@@ -118,7 +127,10 @@ impl Narrator {
             return;
         }
         let after = since.map_or_else(String::new, |since| {
-            format!(", {:.1} s after the last leader was lost", since.elapsed().as_secs_f32())
+            format!(
+                ", {:.1} s after the last leader was lost",
+                since.elapsed().as_secs_f32()
+            )
         });
         said.push(self.say(Style::Good, &format!("{leader}'s peer leads now{after}.")));
         self.leader = Some(leader.to_owned());

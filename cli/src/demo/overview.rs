@@ -75,7 +75,10 @@ impl Overview<'_> {
             table.push(vec![
                 Cell::new(&slot.actor, Style::Bold),
                 if slot.is_peer { "peer" } else { "collector" }.into(),
-                self.address(&slot.actor).filter(|_| slot.is_peer).unwrap_or("").into(),
+                self.address(&slot.actor)
+                    .filter(|_| slot.is_peer)
+                    .unwrap_or("")
+                    .into(),
                 slot.pid().map_or_else(String::new, |pid| pid.to_string()).into(),
                 Cell::new(if leads { "leader" } else { "" }, Style::Good),
             ]);
@@ -105,24 +108,43 @@ impl Overview<'_> {
             format!("{e2l} history{network} {object} --actor {other}"),
             format!("its whole life, read from {other}'s peer"),
         ));
-        commands.push((format!("{e2l} events{network} --follow"), "the ledger as a stream".to_owned()));
-        commands.push((format!("{e2l} peer status{network} --all"), "do the three agree?".to_owned()));
-        let leader = self.fleet.slots().iter().find(|slot| slot.is_peer && slot.actor == self.status.leader);
+        commands.push((
+            format!("{e2l} events{network} --follow"),
+            "the ledger as a stream".to_owned(),
+        ));
+        commands.push((
+            format!("{e2l} peer status{network} --all"),
+            "do the three agree?".to_owned(),
+        ));
+        let leader = self
+            .fleet
+            .slots()
+            .iter()
+            .find(|slot| slot.is_peer && slot.actor == self.status.leader);
         if let Some(pid) = leader.and_then(|slot| slot.pid()) {
             commands.push((
                 format!("kill -9 {pid}"),
                 format!("the leader's peer, {}'s: the others go on", self.status.leader),
             ));
         }
-        let widest = commands.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
-        let padded = commands.into_iter().map(|(command, about)| (format!("{command:<widest$}"), about));
+        let widest = commands
+            .iter()
+            .map(|(command, _)| command.len())
+            .max()
+            .unwrap_or_default();
+        let padded = commands
+            .into_iter()
+            .map(|(command, about)| (format!("{command:<widest$}"), about));
         padded.collect()
     }
 }
 
 /// How the caller called us, so that what we print can be copied.
 pub fn own_name() -> String {
-    std::env::args().next().filter(|name| name.contains('/')).unwrap_or_else(|| "e2l".to_owned())
+    std::env::args()
+        .next()
+        .filter(|name| name.contains('/'))
+        .unwrap_or_else(|| "e2l".to_owned())
 }
 
 /// ` --network DIR`, where it is not the default.

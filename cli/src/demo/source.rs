@@ -87,17 +87,30 @@ pub fn choose(source: &DemoSource) -> CliResult<ChosenSource> {
             .map_err(|why| CliError::usage(format!("no Docker Engine answers: {why}"), or_synthetic)),
         DemoSource::Socket(path) => ping_socket(path)
             .map(|()| ChosenSource::engine(Engine::Socket(path.clone())))
-            .map_err(|why| CliError::usage(format!("no Docker Engine answers at {}: {why}", path.display()), or_synthetic)),
+            .map_err(|why| {
+                CliError::usage(
+                    format!("no Docker Engine answers at {}: {why}", path.display()),
+                    or_synthetic,
+                )
+            }),
         DemoSource::Replay(path) => {
             // The collector runs elsewhere: it needs the whole path.
-            let path = path.canonicalize().map_err(|error| CliError::file("read the recording", path, &error))?;
+            let path = path
+                .canonicalize()
+                .map_err(|error| CliError::file("read the recording", path, &error))?;
             let about = format!("recording {}", path.display());
-            Ok(ChosenSource::new(format!("replay:{}", path.display()), about, false))
+            Ok(ChosenSource::new(
+                format!("replay:{}", path.display()),
+                about,
+                false,
+            ))
         }
         DemoSource::Auto => Ok(match find_engine() {
             Ok(engine) => ChosenSource::engine(engine),
             Err(why) => ChosenSource {
-                note: Some(format!("no Docker Engine answers ({why}), so events are synthetic")),
+                note: Some(format!(
+                    "no Docker Engine answers ({why}), so events are synthetic"
+                )),
                 ..ChosenSource::synthetic()
             },
         }),
@@ -111,7 +124,10 @@ mod tests {
     #[test]
     fn sources_as_people_write_them() {
         assert_eq!("auto".parse(), Ok(DemoSource::Auto));
-        assert_eq!("docker:/run/d.sock".parse(), Ok(DemoSource::Socket("/run/d.sock".into())));
+        assert_eq!(
+            "docker:/run/d.sock".parse(),
+            Ok(DemoSource::Socket("/run/d.sock".into()))
+        );
         assert_eq!("replay:a:b".parse(), Ok(DemoSource::Replay("a:b".into())));
         for wrong in ["", "docker:", "replay", "replay:", "podman"] {
             assert!(wrong.parse::<DemoSource>().is_err(), "{wrong}");

@@ -104,7 +104,11 @@ fn open_or_create(directory: &Path, again: bool) -> CliResult<(NetworkDir, File)
         let lock = lock(directory)?;
         return Ok((NetworkDir::open(directory)?, lock));
     }
-    eprintln!("Making a network of {} in {}...", ACTORS.join(", "), directory.display());
+    eprintln!(
+        "Making a network of {} in {}...",
+        ACTORS.join(", "),
+        directory.display()
+    );
     let actors: Vec<String> = ACTORS.map(str::to_owned).into();
     let options = NetworkOptions {
         name: "demo".to_owned(),
@@ -168,7 +172,10 @@ async fn run_all(
     let status = wait_for_leader(session).await?;
     for actor in network.actors() {
         for directory in network.collector_dirs(actor)? {
-            let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = directory
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
             let spec = DaemonSpec {
                 name: format!("{actor}'s {name}"),
                 program: "e2l-collector",
@@ -190,8 +197,16 @@ async fn wait_for_leader(session: &Session) -> CliResult<StatusReply> {
         return session.status().await;
     }
     let sight = look(session.client()).await;
-    let silent = actors.iter().filter(|actor| !sight.peers.contains_key(*actor)).cloned().collect::<Vec<_>>();
-    let why = if silent.is_empty() { String::new() } else { format!(": {} did not answer", silent.join(", ")) };
+    let silent = actors
+        .iter()
+        .filter(|actor| !sight.peers.contains_key(*actor))
+        .cloned()
+        .collect::<Vec<_>>();
+    let why = if silent.is_empty() {
+        String::new()
+    } else {
+        format!(": {} did not answer", silent.join(", "))
+    };
     Err(CliError::usage(
         format!("the peers found no leader within {} s{why}", LEADER.as_secs()),
         "see the peers' logs in the directory's logs/",

@@ -22,19 +22,30 @@ pub struct Sight {
 impl Sight {
     /// The actor that leads in the newest term that anyone knows.
     pub fn leader(&self) -> Option<&str> {
-        let newest = self.peers.values().max_by_key(|status| (status.raft_term, !status.leader.is_empty()))?;
+        let newest = self
+            .peers
+            .values()
+            .max_by_key(|status| (status.raft_term, !status.leader.is_empty()))?;
         Some(newest.leader.as_str()).filter(|leader| self.peers.contains_key(*leader))
     }
 
     /// Whether these actors' peers answer and have the same leader.
     pub fn agrees(&self, actors: &[String]) -> bool {
         let Some(leader) = self.leader() else { return false };
-        actors.iter().all(|actor| self.peers.get(actor).is_some_and(|status| status.leader == leader))
+        actors.iter().all(|actor| {
+            self.peers
+                .get(actor)
+                .is_some_and(|status| status.leader == leader)
+        })
     }
 
     /// Highest final height.
     pub fn final_height(&self) -> u64 {
-        self.peers.values().map(|status| status.final_height).max().unwrap_or_default()
+        self.peers
+            .values()
+            .map(|status| status.final_height)
+            .max()
+            .unwrap_or_default()
     }
 }
 
@@ -76,7 +87,9 @@ mod tests {
     }
 
     fn sight(peers: &[(&str, &str, u64)]) -> Sight {
-        let peers = peers.iter().map(|(actor, leader, term)| ((*actor).to_owned(), status(leader, *term)));
+        let peers = peers
+            .iter()
+            .map(|(actor, leader, term)| ((*actor).to_owned(), status(leader, *term)));
         Sight {
             peers: peers.collect(),
         }

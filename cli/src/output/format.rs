@@ -41,7 +41,11 @@ impl<T: Serialize> Listing<'_, T> {
         let text = match format {
             Format::Table => self.table.render(Terminal::stdout()),
             Format::Json => json(&self.items, true)?,
-            Format::Jsonl => self.items.iter().map(|item| json(item, false)).collect::<CliResult<_>>()?,
+            Format::Jsonl => self
+                .items
+                .iter()
+                .map(|item| json(item, false))
+                .collect::<CliResult<_>>()?,
             Format::Csv => self.csv()?,
         };
         Ok(std::io::stdout().write_all(text.as_bytes())?)

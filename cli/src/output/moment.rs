@@ -15,7 +15,8 @@ pub fn parse_moment(text: &str, now_nano: i64) -> Result<i64, String> {
         return nanos(moment).ok_or_else(|| format!("`{text}` is outside the years 1678 to 2261"));
     }
     if let Ok(date) = time::Date::parse(text, format_description!("[year]-[month]-[day]")) {
-        return nanos(date.midnight().assume_utc()).ok_or_else(|| format!("`{text}` is outside the years 1678 to 2261"));
+        return nanos(date.midnight().assume_utc())
+            .ok_or_else(|| format!("`{text}` is outside the years 1678 to 2261"));
     }
     if let Some(nano) = epoch_seconds(text) {
         return Ok(nano);
@@ -44,7 +45,11 @@ fn epoch_seconds(text: &str) -> Option<i64> {
         return None;
     }
     let nano: i64 = format!("{fraction:0<9}").parse().ok()?;
-    whole.parse::<i64>().ok()?.checked_mul(1_000_000_000)?.checked_add(nano)
+    whole
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(1_000_000_000)?
+        .checked_add(nano)
 }
 
 /// Reads a duration such as `500ms`, `30s`, `10m`, `1h30m`, `3d`.
@@ -85,7 +90,10 @@ pub fn stamp(nano: i64) -> String {
 
 /// `05-09 22:23:21` in UTC, where there is no room for more.
 pub fn short_stamp(nano: i64) -> String {
-    show(nano, format_description!("[month]-[day] [hour]:[minute]:[second]"))
+    show(
+        nano,
+        format_description!("[month]-[day] [hour]:[minute]:[second]"),
+    )
 }
 
 /// `22:23:21` in UTC.

@@ -134,8 +134,15 @@ impl Layout {
     /// Fits `columns` to the rows known so far and to the terminal.
     pub fn new(columns: &[Column], rows: &[Vec<Cell>], terminal: Terminal) -> Self {
         let widths = columns.iter().enumerate().map(|(i, column)| {
-            let cells = rows.iter().filter_map(|row| row.get(i)).map(|cell| display_width(&cell.text));
-            cells.max().unwrap_or(0).max(column.reserve).max(display_width(column.title))
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(i))
+                .map(|cell| display_width(&cell.text));
+            cells
+                .max()
+                .unwrap_or(0)
+                .max(column.reserve)
+                .max(display_width(column.title))
         });
         let mut layout = Self {
             columns: columns.to_vec(),
@@ -175,7 +182,11 @@ impl Layout {
 
     fn shrink_widest(&mut self) -> bool {
         let shrinkable = (0..self.columns.len())
-            .filter(|i| self.columns[*i].least.is_some_and(|least| self.widths[*i] > least))
+            .filter(|i| {
+                self.columns[*i]
+                    .least
+                    .is_some_and(|least| self.widths[*i] > least)
+            })
             .max_by_key(|i| self.widths[*i]);
         let Some(i) = shrinkable else { return false };
         self.widths[i] -= 1;
@@ -184,7 +195,11 @@ impl Layout {
 
     /// The line of titles.
     pub fn title(&self) -> String {
-        let titles: Vec<Cell> = self.columns.iter().map(|column| Cell::new(column.title, Style::Bold)).collect();
+        let titles: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|column| Cell::new(column.title, Style::Bold))
+            .collect();
         self.line(&titles)
     }
 

@@ -32,7 +32,7 @@ pub struct PeerOptions {
 }
 
 fn default_log() -> String {
-    "info".to_owned()
+    "info,openraft=warn".to_owned()
 }
 
 /// Timings of Raft, milliseconds.

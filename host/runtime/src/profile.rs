@@ -59,6 +59,8 @@ pub(crate) fn config() -> Config {
         .cranelift_nan_canonicalization(true)
         .consume_fuel(true)
         .max_wasm_stack(MAX_WASM_STACK)
+        // Never used, and checked all the same: it must not be smaller.
+        .async_stack_size(REQUIRED_STACK_BYTES)
         // Backtraces would carry native addresses into error texts.
         .wasm_backtrace_max_frames(None)
         .wasm_component_model(true)

@@ -1,0 +1,256 @@
+//! A collector, put together.
+
+use crate::clock::now_nano;
+use crate::error::CollectorError;
+use crate::gap;
+use crate::options::CollectorOptions;
+use crate::pipeline::{Drained, Pipeline, PipelineOptions};
+use crate::source::{DockerSource, ReplaySource, Resume, Source, SourceError, SourceSpec, Sourced, SyntheticSource};
+use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
+use crate::stats::SharedStats;
+use crate::submit::{SubmitError, Submitter, newest_head};
+use e2l_client::{ClientOptions, LedgerClient, PeerAddress};
+use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_ledger::{GenesisFile, NetworkConfig, Role, Signer};
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Events between source and spool.
+const EVENTS: usize = 1024;
+/// How long a collector that was asked to stop waits for what is under way; the spool has it anyway.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// Between two writes of the stats file.
+const STATS_EVERY: Duration = Duration::from_secs(1);
+
+/// A collector whose spool is open.
+pub struct Collector {
+    options: CollectorOptions,
+    config: NetworkConfig,
+    identity: Arc<FileIdentity>,
+    client: LedgerClient,
+    spool: Spool,
+    source: Box<dyn Source>,
+    stats: SharedStats,
+}
+
+impl Collector {
+    /// Reads identity and genesis and opens the spool. A new spool waits for most peers to say where this
+    /// collector stands on the ledger.
+    ///
+    /// # Errors
+    /// Files that are missing or do not fit, a spool that is damaged or in use, peers that refuse it.
+    pub async fn open(options: CollectorOptions) -> Result<Self, CollectorError> {
+        // Before anything that takes time: what happens meanwhile is fetched from the engine's memory.
+        let started_nano = now_nano();
+        let genesis = read_genesis(&options.genesis)?;
+        let identity = Arc::new(FileIdentity::load(&options.certificate, &options.key)?);
+        let network = genesis.genesis.digest();
+        let config = genesis.genesis.config;
+        let member = identity.certificate().member().clone();
+        if member.role != Role::Collector || identity.certificate().network() != config.network {
+            return Err(CollectorError::NotACollector {
+                path: options.certificate.clone(),
+                member: member.to_string(),
+                network: identity.certificate().network().to_owned(),
+                expected: config.network,
+            });
+        }
+        let trust = Arc::new(StaticTrust(Arc::new(config.clone())));
+        let tls = client_config(&identity, trust, ExpectedPeer::Any)?;
+        let preferred = options.preferred_peer.as_deref().unwrap_or(&member.actor);
+        let peers = PeerAddress::voters(&config, Some(preferred));
+        let client = LedgerClient::new(peers, &tls, ClientOptions::default())?;
+        let stats = SharedStats::default();
+        let owner = Owner { network, sender: member };
+        let spool = open_spool(&options.spool_dir, &owner, &client, &stats, started_nano).await?;
+        tracing::info!(
+            collector = %owner.sender, incarnation = spool.incarnation(), last_batch = spool.last_batch(),
+            unfinal = spool.unfinal(), source = %options.source, "the spool is open"
+        );
+        let source = make_source(&options);
+        Ok(Self { options, config, identity, client, spool, source, stats })
+    }
+
+    /// The measurements.
+    pub fn stats(&self) -> SharedStats {
+        self.stats.clone()
+    }
+
+    /// Collects until `stop`, or until everything is final where the options say so. On `stop` it takes what
+    /// the source has given, and ends with it in the spool.
+    ///
+    /// # Errors
+    /// What waiting cannot mend; the spool is kept.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
+        let (stats, file) = (self.stats.clone(), self.options.stats_file.clone());
+        let writer = file.clone().map(|file| tokio::spawn(write_stats(stats.clone(), file)));
+        let result = self.collect(stop).await;
+        if let Some(writer) = writer {
+            writer.abort();
+        }
+        if let Some(path) = file {
+            stats.write(&path).map_err(|source| CollectorError::Stats { path, source })?;
+        }
+        result
+    }
+
+    async fn collect(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
+        let (event_sender, events) = mpsc::channel::<Sourced>(EVENTS);
+        let (batch_sender, batches) = mpsc::unbounded_channel();
+        let (final_sender, finals) = mpsc::unbounded_channel();
+        let window = self.options.batch.window;
+        let submitter = Submitter::new(&self.client, window, batches, final_sender, self.stats.clone());
+        let name = self.source.name();
+        let resume = Resume { floor_nano: self.spool.opened_nano(), lines: self.spool.position(&name) };
+        let pipeline = Pipeline {
+            options: PipelineOptions {
+                limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),
+                window: window as u64,
+                linger: Duration::from_millis(self.options.batch.linger_ms),
+                repeats: self.source.repeats(),
+                waits: self.source.waits(),
+                source: name,
+            },
+            spool: self.spool,
+            signer: self.identity,
+            events,
+            batches: batch_sender,
+            finals,
+            stats: self.stats.clone(),
+        };
+        let running = Running {
+            source: tokio::spawn(self.source.run(resume, event_sender)),
+            submitter: tokio::spawn(submitter.run()),
+            pipeline: tokio::spawn(pipeline.run()),
+            stats: self.stats,
+        };
+        running.watch(stop, self.options.exit_when_done).await
+    }
+}
+
+/// The three tasks.
+struct Running {
+    source: JoinHandle<Result<(), SourceError>>,
+    submitter: JoinHandle<Result<(), SubmitError>>,
+    pipeline: JoinHandle<Result<Drained, CollectorError>>,
+    stats: SharedStats,
+}
+
+impl Running {
+    async fn watch(mut self, stop: impl Future<Output = ()>, exit_when_done: bool) -> Result<(), CollectorError> {
+        let mut stop = std::pin::pin!(stop);
+        let mut gave_up = None;
+        let mut reading = true;
+        loop {
+            tokio::select! {
+                ended = &mut self.source, if reading => {
+                    reading = false;
+                    // What was given before the bad line is still brought to the ledger.
+                    gave_up = ended?.err();
+                    if let Some(error) = &gave_up {
+                        tracing::error!(%error, "the source gave up");
+                    }
+                }
+                ended = &mut self.pipeline => return self.ended(ended??, gave_up, exit_when_done, stop).await,
+                () = &mut stop => return self.stop().await,
+            }
+        }
+    }
+
+    async fn ended(
+        self,
+        how: Drained,
+        gave_up: Option<SourceError>,
+        exit_when_done: bool,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), CollectorError> {
+        self.submitter.await??;
+        if let Some(error) = gave_up {
+            return Err(error.into());
+        }
+        self.stats.change(|stats| stats.done = how == Drained::Done);
+        tracing::info!("the source has ended and everything is final");
+        if !exit_when_done {
+            stop.await;
+        }
+        Ok(())
+    }
+
+    /// Ends the source; the pipeline takes what it gave and goes on for a moment.
+    async fn stop(mut self) -> Result<(), CollectorError> {
+        tracing::info!("stopping");
+        self.source.abort();
+        match tokio::time::timeout(STOP_PATIENCE, &mut self.pipeline).await {
+            Ok(ended) => {
+                ended??;
+                self.submitter.await??;
+            }
+            Err(_) => {
+                // Its rounds are not cut in the middle: it is dropped only where it waits.
+                self.pipeline.abort();
+                let _ = self.pipeline.await;
+                self.submitter.abort();
+                tracing::warn!("stopped before everything was final: the spool has it");
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn open_spool(
+    path: &Path,
+    owner: &Owner,
+    client: &LedgerClient,
+    stats: &SharedStats,
+    started_nano: i64,
+) -> Result<Spool, CollectorError> {
+    let directory = match Spool::open(Directory::lock(path)?, owner)? {
+        Ok(spool) => return Ok(spool),
+        Err(directory) => directory,
+    };
+    let head = newest_head(client).await?;
+    let opening = Opening { incarnation: head.incarnation + 1, previous: head.digest, opened_nano: started_nano };
+    let mut spool = Spool::begin(directory, owner, &opening)?;
+    if head.incarnation > 0 {
+        tracing::error!(
+            alarm = true, incarnation = opening.incarnation, last_batch = head.sequence,
+            "the ledger knows batches of this collector and the spool is empty: it was lost; a gap is recorded"
+        );
+        let now = now_nano();
+        spool.take(&mut gap::spool_lost(&owner.sender, &head, now), None, now);
+        spool.commit()?;
+        stats.change(|stats| stats.taken += 1);
+    }
+    Ok(spool)
+}
+
+fn make_source(options: &CollectorOptions) -> Box<dyn Source> {
+    match &options.source {
+        SourceSpec::Docker | SourceSpec::Socket(_) => Box::new(DockerSource::new(&options.source)),
+        SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
+        SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone())),
+    }
+}
+
+fn read_genesis(path: &Path) -> Result<GenesisFile, CollectorError> {
+    let fail = |why: String| CollectorError::Genesis { path: path.to_owned(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+    let genesis: GenesisFile = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
+    genesis.check().map_err(|error| fail(error.to_string()))?;
+    Ok(genesis)
+}
+
+/// A file that cannot be written now may be later: the last write tells.
+async fn write_stats(stats: SharedStats, path: std::path::PathBuf) {
+    let mut ticks = tokio::time::interval(STATS_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = stats.write(&path) {
+            tracing::warn!(path = %path.display(), %error, "cannot write the measurements");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `e2l-collector`: the sidecar beside a container engine.
+
+use anyhow::Result;
+use clap::Parser;
+use e2l_collector::source::{ReplayPace, SourceSpec};
+use e2l_collector::{Collector, CollectorOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Reads a container engine's events, signs them and brings them to the ledger.
+#[derive(Parser)]
+#[command(name = "e2l-collector", version)]
+struct Arguments {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", env = "E2L_COLLECTOR_CONFIG")]
+    config: PathBuf,
+    /// Where events come from: docker, docker:PATH, replay:FILE or synthetic [default: as configured].
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<SourceSpec>,
+    /// How fast a recording is replayed [default: as configured].
+    #[arg(long, value_enum)]
+    replay_pace: Option<ReplayPace>,
+    /// End once the source has ended and everything is final.
+    #[arg(long)]
+    exit_when_done: bool,
+    /// Stop when standard input closes, so that no collector outlives the program that started it.
+    #[arg(long)]
+    exit_with_parent: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut options = CollectorOptions::load(&arguments.config)?;
+    options.source = arguments.source.unwrap_or(options.source);
+    options.replay_pace = arguments.replay_pace.unwrap_or(options.replay_pace);
+    options.exit_when_done |= arguments.exit_when_done;
+    let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&options.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let collected = runtime.block_on(run(options, arguments.exit_with_parent));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    collected
+}
+
+async fn run(options: CollectorOptions, exit_with_parent: bool) -> Result<()> {
+    let stop = stop_signal(exit_with_parent)?;
+    let mut stop = std::pin::pin!(stop);
+    let collector = tokio::select! {
+        opened = Collector::open(options) => opened?,
+        () = &mut stop => return Ok(()),
+    };
+    writeln!(std::io::stdout(), "ready")?;
+    std::io::stdout().flush()?;
+    Ok(collector.run(stop).await?)
+}
+
+fn stop_signal(exit_with_parent: bool) -> Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = parent_gone(), if exit_with_parent => {}
+        }
+    })
+}
+
+/// Returns when standard input is closed, as it is when the parent ends, however it ends.
+async fn parent_gone() {
+    let mut input = tokio::io::stdin();
+    let mut buffer = [0; 64];
+    while matches!(input.read(&mut buffer).await, Ok(read) if read > 0) {}
+}

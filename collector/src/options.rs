@@ -1,0 +1,118 @@
+//! `collector.toml`.
+
+use crate::source::{ReplayPace, SourceSpec, SyntheticOptions};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Settings of a collector. Relative paths start at the directory of the file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectorOptions {
+    /// The network's genesis.
+    pub genesis: PathBuf,
+    /// This collector's certificate.
+    pub certificate: PathBuf,
+    /// Its key; mode 0600.
+    pub key: PathBuf,
+    /// Directory for what is not final yet. On a disk, and no other collector's.
+    pub spool_dir: PathBuf,
+    /// Where events come from: `docker`, `docker:PATH`, `replay:FILE` or `synthetic`.
+    #[serde(default)]
+    pub source: SourceSpec,
+    /// How fast a recording is replayed.
+    #[serde(default)]
+    pub replay_pace: ReplayPace,
+    /// Actor whose peer is asked first; its own if none is named.
+    #[serde(default)]
+    pub preferred_peer: Option<String>,
+    /// File for measurements, written every second and at the end.
+    #[serde(default)]
+    pub stats_file: Option<PathBuf>,
+    /// Whether to end once the source has ended and everything is final.
+    #[serde(default)]
+    pub exit_when_done: bool,
+    /// Log filter, as `RUST_LOG` has it.
+    #[serde(default = "default_log")]
+    pub log: String,
+    /// Bounds of batches.
+    #[serde(default)]
+    pub batch: BatchOptions,
+    /// What the source `synthetic` invents.
+    #[serde(default)]
+    pub synthetic: SyntheticOptions,
+}
+
+fn default_log() -> String {
+    "info".to_owned()
+}
+
+/// Bounds of batches; the network's limits hold besides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BatchOptions {
+    /// Most events.
+    pub max_events: usize,
+    /// Batches sent and not final; at least 1.
+    pub window: usize,
+    /// Longest wait for a batch to fill while another is under way, milliseconds.
+    pub linger_ms: u64,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self { max_events: 500, window: 8, linger_ms: 10 }
+    }
+}
+
+/// Why the options cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; name a configuration with --config FILE")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not what is expected.
+    #[error("{path} is not a collector configuration: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+}
+
+impl CollectorOptions {
+    /// Reads a file and resolves its paths.
+    ///
+    /// # Errors
+    /// It cannot be read, is not TOML, holds a field that is not known, or a value that makes no sense.
+    pub fn load(path: &Path) -> Result<Self, OptionsError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| OptionsError::Read { path: path.to_owned(), source })?;
+        let parse = |message: String| OptionsError::Parse { path: path.to_owned(), message };
+        let mut options: Self = toml::from_str(&text).map_err(|error| parse(error.to_string()))?;
+        options.check().map_err(|message| parse(message.to_owned()))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        for field in [&mut options.genesis, &mut options.certificate, &mut options.key, &mut options.spool_dir] {
+            *field = base.join(&field);
+        }
+        options.stats_file = options.stats_file.map(|file| base.join(file));
+        options.source = options.source.within(base);
+        Ok(options)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        let positive = |number: f64| number.is_finite() && number >= 0.0;
+        if self.batch.max_events == 0 || self.batch.window == 0 {
+            return Err("`batch.max_events` and `batch.window` must be at least 1");
+        }
+        if !positive(self.synthetic.rate) || !self.synthetic.seconds.is_none_or(positive) {
+            return Err("`synthetic.rate` and `synthetic.seconds` must not be negative");
+        }
+        Ok(())
+    }
+}

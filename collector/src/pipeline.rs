@@ -1,0 +1,175 @@
+//! The heart: takes events into the spool, cuts batches, hands them on, forgets what is final.
+//!
+//! Each round is one group commit: whatever came, and the batches cut from it, with one write and one sync.
+//! Nothing is handed on before its round is durable.
+
+use crate::clock::now_nano;
+use crate::error::CollectorError;
+use crate::gap;
+use crate::recent::fingerprint;
+use crate::source::Sourced;
+use crate::spool::{BatchLimits, Position, Prepared, Spool};
+use crate::stats::SharedStats;
+use e2l_ledger::Signer;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+/// Most events of one round.
+const ROUND: usize = 1024;
+
+/// Settings of a pipeline.
+pub struct PipelineOptions {
+    /// Bounds of a batch.
+    pub limits: BatchLimits,
+    /// Batches handed on and not final.
+    pub window: u64,
+    /// Longest wait for a batch to fill while another is under way.
+    pub linger: Duration,
+    /// Name of the source.
+    pub source: String,
+    /// Whether the source can give an event twice.
+    pub repeats: bool,
+    /// Whether the source can be made to wait for the ledger.
+    pub waits: bool,
+}
+
+/// See the module. Inside a multi-threaded Tokio runtime only: it blocks while it writes.
+pub struct Pipeline {
+    pub(crate) spool: Spool,
+    pub(crate) signer: Arc<dyn Signer + Send + Sync>,
+    pub(crate) options: PipelineOptions,
+    pub(crate) events: mpsc::Receiver<Sourced>,
+    pub(crate) batches: mpsc::UnboundedSender<Prepared>,
+    pub(crate) finals: mpsc::UnboundedReceiver<u64>,
+    pub(crate) stats: SharedStats,
+}
+
+/// Why a pipeline ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// The source has ended and everything is final.
+    Done,
+    /// The submitter is gone; its own result says why.
+    Abandoned,
+}
+
+impl Pipeline {
+    /// Runs until the source has ended and everything is final. Dropping it loses nothing that it took.
+    ///
+    /// # Errors
+    /// The spool cannot be written.
+    pub async fn run(mut self) -> Result<Drained, CollectorError> {
+        for batch in self.spool.unfinal_batches(&*self.signer)? {
+            self.hand_on(batch);
+        }
+        let mut taken = Vec::with_capacity(ROUND);
+        let mut final_batch = self.spool.last_batch() - self.in_flight();
+        let mut open = true;
+        loop {
+            tokio::task::block_in_place(|| self.round(&mut taken))?;
+            if !open && self.spool.unfinal() == 0 {
+                // So that the next start knows it too.
+                tokio::task::block_in_place(|| self.spool.commit())?;
+                return Ok(Drained::Done);
+            }
+            let lingering = self.linger_left();
+            let takes = open && !(self.options.waits && self.backlog_is_full());
+            tokio::select! {
+                count = self.events.recv_many(&mut taken, ROUND), if takes => open = count > 0,
+                last = self.finals.recv() => match last {
+                    Some(last) => final_batch = final_batch.max(last),
+                    None => {
+                        tokio::task::block_in_place(|| self.spool.commit())?;
+                        return Ok(Drained::Abandoned);
+                    }
+                },
+                () = sleep(lingering.unwrap_or_default()), if lingering.is_some() => {}
+            }
+            while let Ok(last) = self.finals.try_recv() {
+                final_batch = final_batch.max(last);
+            }
+            self.spool.finalize(final_batch);
+        }
+    }
+
+    /// Takes events, cuts batches, makes both durable, and only then hands the batches on.
+    fn round(&mut self, taken: &mut Vec<Sourced>) -> Result<(), CollectorError> {
+        let mut line = 0;
+        for sourced in taken.drain(..) {
+            line = line.max(sourced.line);
+            take(&mut self.spool, &self.options, &self.stats, sourced);
+        }
+        if line > 0 {
+            self.spool.set_position(Position { source: self.options.source.clone(), lines: line });
+        }
+        let mut cut = Vec::new();
+        while self.is_time_to_cut() {
+            match self.spool.cut(&self.options.limits, &*self.signer, now_nano())? {
+                Some(batch) => cut.push(batch),
+                None => break,
+            }
+        }
+        if self.spool.wants_commit() {
+            self.spool.commit()?;
+        }
+        let spooled = self.spool.unfinal();
+        self.stats.change(|stats| stats.spooled = spooled);
+        cut.into_iter().for_each(|batch| self.hand_on(batch));
+        Ok(())
+    }
+
+    fn hand_on(&self, batch: Prepared) {
+        // The submitter is gone only when the collector stops; the batch is in the spool.
+        let _ = self.batches.send(batch);
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.spool.in_flight()
+    }
+
+    /// With nothing under way at once, else when a batch is full or has waited long enough.
+    fn is_time_to_cut(&self) -> bool {
+        let in_flight = self.in_flight();
+        if self.spool.unbatched() == 0 || in_flight >= self.options.window {
+            return false;
+        }
+        in_flight == 0
+            || self.spool.fills(&self.options.limits)
+            || self.linger_left().is_some_and(|left| left.is_zero())
+    }
+
+    /// How long the oldest unbatched event may still wait; `None` if nothing is to be waited for.
+    fn linger_left(&self) -> Option<Duration> {
+        let in_flight = self.in_flight();
+        if in_flight == 0 || in_flight >= self.options.window {
+            return None;
+        }
+        let age = now_nano().saturating_sub(self.spool.oldest_unbatched()?);
+        Some(self.options.linger.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or_default())))
+    }
+
+    fn backlog_is_full(&self) -> bool {
+        self.spool.unbatched() >= 2 * self.options.limits.events as u64
+    }
+}
+
+fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourced: Sourced) {
+    let Sourced { mut event, since_nano, .. } = sourced;
+    let print = options.repeats.then(|| fingerprint(&event));
+    if print.is_some_and(|print| spool.knows(&print)) {
+        stats.change(|stats| stats.repeats += 1);
+        return;
+    }
+    let size = event.encode().len();
+    if size > options.limits.event_bytes {
+        tracing::error!(
+            alarm = true, size, limit = options.limits.event_bytes, action = %event.action, id = %event.actor_id,
+            "an event is larger than the network's limits: a gap is recorded in its place"
+        );
+        event = gap::too_large(&event, size);
+    }
+    spool.take(&mut event, print, since_nano);
+    stats.change(|stats| stats.taken += 1);
+}

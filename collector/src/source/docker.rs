@@ -1,0 +1,218 @@
+//! Events of a container engine, as they happen.
+//!
+//! Two tasks: one does nothing but read, because the engine skips a subscriber that does not; the other asks
+//! for facts and passes on, in order.
+
+use super::engine_event::EngineEvent;
+use super::{Resume, Source, SourceError, SourceSpec, Sourced, facts};
+use crate::backoff::Backoff;
+use crate::clock::now_nano;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::query_parameters::EventsOptionsBuilder;
+use e2l_ledger::event::Event;
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Raw events that may wait for their facts: at 2 KB each, 64 MB.
+const RAW_EVENTS: usize = 32_768;
+/// With more than this waiting, facts are left out until the backlog is gone.
+const FACTS_BACKLOG: usize = 512;
+/// Inspections at the same time.
+const INSPECTIONS: usize = 16;
+/// Longest wait for the engine to answer a request, seconds.
+const ANSWER_SECONDS: u64 = 30;
+/// Where the engine is, unless `DOCKER_HOST` says.
+const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
+
+/// See the module.
+pub struct DockerSource {
+    address: String,
+}
+
+impl DockerSource {
+    /// The engine that `spec` names.
+    pub fn new(spec: &SourceSpec) -> Self {
+        let address = match spec {
+            SourceSpec::Socket(path) => format!("unix://{}", path.display()),
+            _ => std::env::var("DOCKER_HOST")
+                .ok()
+                .filter(|host| !host.is_empty())
+                .unwrap_or_else(|| DEFAULT_SOCKET.to_owned()),
+        };
+        Self { address }
+    }
+}
+
+impl Source for DockerSource {
+    fn name(&self) -> String {
+        format!("docker at {}", self.address)
+    }
+
+    fn repeats(&self) -> bool {
+        true
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+
+    fn run(
+        self: Box<Self>,
+        resume: Resume,
+        events: mpsc::Sender<Sourced>,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            check_address(&self.address)?;
+            let (raw, waiting) = mpsc::channel(RAW_EVENTS);
+            let reading = read(&self.address, resume.floor_nano, raw);
+            let passing = pass_on(&self.address, waiting, events);
+            // Each on a thread's time of its own: decoding facts must not delay the reading.
+            let (reading, passing) = (tokio::spawn(reading), tokio::spawn(passing));
+            let (_, _) = futures::join!(reading, passing);
+            Ok(())
+        })
+    }
+}
+
+fn check_address(address: &str) -> Result<(), SourceError> {
+    let known = ["unix://", "tcp://", "http://"].iter().any(|scheme| address.starts_with(scheme));
+    if known {
+        return Ok(());
+    }
+    let why = "only unix://, tcp:// and http:// are known".to_owned();
+    Err(SourceError::Engine { address: address.to_owned(), why })
+}
+
+/// A client; connects at each request. A missing socket is an error here, and may be there later.
+fn client(address: &str) -> Result<Docker, bollard::errors::Error> {
+    if address.starts_with("unix://") {
+        return Docker::connect_with_unix(address, ANSWER_SECONDS, API_DEFAULT_VERSION);
+    }
+    Docker::connect_with_http(address, ANSWER_SECONDS, API_DEFAULT_VERSION)
+}
+
+/// Reads until nobody listens; connects again whenever the stream ends.
+fn read(
+    address: &str,
+    floor_nano: i64,
+    raw: mpsc::Sender<(EngineEvent, i64)>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let address = address.to_owned();
+    async move {
+        let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+        loop {
+            let why = tokio::select! {
+                why = read_once(&address, floor_nano, &raw, &mut pauses) => why,
+                () = raw.closed() => return,
+            };
+            let pause = pauses.fail();
+            tracing::warn!(%address, %why, retry_ms = pause.as_millis(), "the engine's events stopped: connecting again");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = raw.closed() => return,
+            }
+        }
+    }
+}
+
+/// One subscription. Asks for everything that the engine still has: from a moment on, it would stop at the first
+/// older timestamp, and clocks step. Repeats are known by their content.
+async fn read_once(
+    address: &str,
+    floor_nano: i64,
+    raw: &mpsc::Sender<(EngineEvent, i64)>,
+    pauses: &mut Backoff,
+) -> String {
+    let docker = match client(address) {
+        Ok(docker) => docker,
+        Err(error) => return error.to_string(),
+    };
+    match docker.version().await {
+        Ok(version) => tracing::info!(
+            %address,
+            engine = version.version.as_deref().unwrap_or("unknown"),
+            api = version.api_version.as_deref().unwrap_or("unknown"),
+            "reading the engine's events"
+        ),
+        Err(error) => return error.to_string(),
+    }
+    let mut stream = subscribe(&docker);
+    while let Some(item) = stream.next().await {
+        let event: EngineEvent = match item {
+            Ok(message) => message.into(),
+            Err(error) => return error.to_string(),
+        };
+        pauses.reset();
+        if event.time_nano < floor_nano {
+            continue;
+        }
+        if raw.send((event, now_nano())).await.is_err() {
+            return "the collector stops".to_owned();
+        }
+    }
+    "the engine ended the stream".to_owned()
+}
+
+fn subscribe(
+    docker: &Docker,
+) -> impl Stream<Item = Result<bollard::models::EventMessage, bollard::errors::Error>> + Unpin + use<> {
+    let filters = HashMap::from([("type", vec!["container", "service"])]);
+    let options = EventsOptionsBuilder::new().since("1").filters(&filters).build();
+    Box::pin(docker.events(Some(options)))
+}
+
+fn pass_on(
+    address: &str,
+    waiting: mpsc::Receiver<(EngineEvent, i64)>,
+    events: mpsc::Sender<Sourced>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let address = address.to_owned();
+    async move {
+        let mut enriched = ReceiverWithBacklog(waiting)
+            .filter_map(|(raw, received, backlog)| async move { Some((normalise(raw, received)?, backlog)) })
+            .map(|(event, backlog)| with_facts(&address, event, backlog))
+            .buffered(INSPECTIONS)
+            .boxed();
+        while let Some(event) = enriched.next().await {
+            let since_nano = event.received_nano;
+            if events.send(Sourced { event, since_nano, line: 0 }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Raw events, each with the number that waits behind it.
+struct ReceiverWithBacklog(mpsc::Receiver<(EngineEvent, i64)>);
+
+impl Stream for ReceiverWithBacklog {
+    type Item = (EngineEvent, i64, usize);
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = std::task::ready!(self.0.poll_recv(context));
+        Poll::Ready(next.map(|(event, received)| (event, received, self.0.len())))
+    }
+}
+
+fn normalise(raw: EngineEvent, received_nano: i64) -> Option<Event> {
+    let action = raw.action.clone();
+    raw.normalise(received_nano).unwrap_or_else(|error| {
+        tracing::error!(%error, %action, "the engine emitted an event that cannot be recorded");
+        None
+    })
+}
+
+async fn with_facts(address: &str, mut event: Event, backlog: usize) -> Event {
+    if facts::wanted(&event)
+        && backlog < FACTS_BACKLOG
+        && let Ok(docker) = client(address)
+    {
+        event.facts = facts::ask(&docker, &event).await;
+    }
+    event
+}

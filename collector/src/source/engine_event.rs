@@ -1,0 +1,113 @@
+//! An event as an engine writes it in JSON, and as the ledger records it.
+
+use crate::redact::redact_action;
+use e2l_ledger::event::{Event, EventKind, Observation};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Why a line is no event.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// Not the JSON that an engine writes.
+    #[error("it is not an engine's event: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field is missing.
+    #[error("the event has no `{0}`")]
+    Missing(&'static str),
+}
+
+/// The engine's fields.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct EngineEvent {
+    /// Kind of object.
+    #[serde(rename = "Type", default)]
+    pub kind: String,
+    /// What happened.
+    #[serde(rename = "Action", default)]
+    pub action: String,
+    /// Whom to.
+    #[serde(rename = "Actor", default)]
+    pub actor: EngineActor,
+    /// `local` or `swarm`.
+    #[serde(default)]
+    pub scope: String,
+    /// Seconds since the Unix epoch.
+    #[serde(default)]
+    pub time: i64,
+    /// Nanoseconds since the Unix epoch.
+    #[serde(rename = "timeNano", default)]
+    pub time_nano: i64,
+}
+
+/// The object that an event is about.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct EngineActor {
+    /// Its id.
+    #[serde(rename = "ID", default)]
+    pub id: String,
+    /// Labels and facts.
+    #[serde(rename = "Attributes", default)]
+    pub attributes: Option<BTreeMap<String, String>>,
+}
+
+impl EngineEvent {
+    /// Reads a line of JSON.
+    ///
+    /// # Errors
+    /// It is not an object, or one with other types.
+    pub fn parse(line: &str) -> Result<Self, LineError> {
+        let event: Self = serde_json::from_str(line)?;
+        if event.kind.is_empty() {
+            return Err(LineError::Missing("Type"));
+        }
+        Ok(event)
+    }
+
+    /// As the ledger records it, without sequence number and facts; `None` for kinds that it does not record.
+    ///
+    /// # Errors
+    /// A field is missing that every event has.
+    pub fn normalise(self, received_nano: i64) -> Result<Option<Event>, LineError> {
+        // `collector` is a kind of the ledger, not of engines.
+        let kind = EventKind::parse(&self.kind).filter(|kind| *kind != EventKind::Collector);
+        let Some(kind) = kind else { return Ok(None) };
+        let time_nano = if self.time_nano == 0 { self.time.saturating_mul(1_000_000_000) } else { self.time_nano };
+        for (missing, name) in
+            [(self.action.is_empty(), "Action"), (self.actor.id.is_empty(), "Actor.ID"), (time_nano <= 0, "timeNano")]
+        {
+            if missing {
+                return Err(LineError::Missing(name));
+            }
+        }
+        Ok(Some(Event {
+            kind,
+            action: redact_action(&self.action),
+            actor_id: self.actor.id,
+            attributes: self.actor.attributes.unwrap_or_default(),
+            scope: self.scope,
+            time: if self.time == 0 { time_nano / 1_000_000_000 } else { self.time },
+            time_nano,
+            received_nano,
+            sequence: 0,
+            observation: Observation::Observed,
+            facts: None,
+        }))
+    }
+}
+
+impl From<bollard::models::EventMessage> for EngineEvent {
+    fn from(message: bollard::models::EventMessage) -> Self {
+        let actor = message.actor.unwrap_or_default();
+        Self {
+            kind: message.typ.map(|kind| kind.to_string()).unwrap_or_default(),
+            action: message.action.unwrap_or_default(),
+            actor: EngineActor {
+                id: actor.id.unwrap_or_default(),
+                attributes: actor.attributes.map(|attributes| attributes.into_iter().collect()),
+            },
+            scope: message.scope.map(|scope| scope.to_string()).unwrap_or_default(),
+            time: message.time.unwrap_or_default(),
+            time_nano: message.time_nano.unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Where events come from.
+
+mod docker;
+mod engine_event;
+mod facts;
+mod replay;
+mod spec;
+mod synthetic;
+
+pub use docker::DockerSource;
+pub use engine_event::{EngineEvent, LineError};
+pub use replay::{ReplayPace, ReplaySource};
+pub use spec::{SourceSpec, SourceSpecError};
+pub use synthetic::{SyntheticOptions, SyntheticSource};
+
+use e2l_ledger::event::Event;
+use futures::future::BoxFuture;
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+
+/// An event as a source gives it; it has no sequence number yet.
+#[derive(Debug, Clone)]
+pub struct Sourced {
+    /// The event, redacted.
+    pub event: Event,
+    /// When its latency began, nanoseconds since the Unix epoch: when it was meant to happen, or was read.
+    pub since_nano: i64,
+    /// Line of a recording, from 1; 0 for other sources.
+    pub line: u64,
+}
+
+/// Where a source continues.
+#[derive(Debug, Clone, Default)]
+pub struct Resume {
+    /// Events before this moment are not this spool's, nanoseconds since the Unix epoch.
+    pub floor_nano: i64,
+    /// Lines of the recording that were taken before.
+    pub lines: u64,
+}
+
+/// Why a source gives up. Sources that can wait and try again do that instead.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The engine's address makes no sense.
+    #[error("cannot use the container engine at `{address}`: {why}; name a socket with --source docker:PATH")]
+    Engine {
+        /// What was given.
+        address: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A recording cannot be read.
+    #[error("cannot read the recording {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line of a recording is no event.
+    #[error(
+        "{path}, line {line}: {source}; record with `docker events --format '{{{{json .}}}}'`, or remove the line"
+    )]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong.
+        source: LineError,
+    },
+}
+
+/// Gives events until it has none left or nobody takes them.
+pub trait Source: Send {
+    /// Its name; a recording's progress is kept under it.
+    fn name(&self) -> String;
+
+    /// Whether the same event can come twice.
+    fn repeats(&self) -> bool;
+
+    /// Whether it can be made to wait. One that cannot fills the spool instead.
+    fn waits(&self) -> bool;
+
+    /// Sends events until its end.
+    fn run(
+        self: Box<Self>,
+        resume: Resume,
+        events: mpsc::Sender<Sourced>,
+    ) -> BoxFuture<'static, Result<(), SourceError>>;
+}

@@ -1,0 +1,76 @@
+//! What a spool's files hold.
+
+use crate::recent::Fingerprint;
+use borsh::{BorshDeserialize, BorshSerialize};
+use e2l_ledger::{BatchHeader, Digest, Member, Signature};
+
+/// One entry. Entries of one group commit share a frame.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Record {
+    /// Starts every segment, so that older ones can be deleted.
+    Checkpoint(Checkpoint),
+    /// An event that was taken: its sequence number and canonical encoding.
+    Event {
+        /// Position in the incarnation, from 1.
+        sequence: u64,
+        /// `Event::encode()`.
+        bytes: Vec<u8>,
+        /// To know a repeat; `None` where the source does not repeat.
+        fingerprint: Option<Fingerprint>,
+    },
+    /// A batch that was signed. Its calls are the events from `first_event` on.
+    Batch {
+        /// As signed.
+        header: BatchHeader,
+        /// By the collector.
+        signature: Signature,
+        /// Sequence number of its first event.
+        first_event: u64,
+    },
+    /// Every batch up to this one is final.
+    Final {
+        /// Its sequence number.
+        batch: u64,
+    },
+    /// How far a recording was read.
+    Position(Position),
+}
+
+/// How far a recording was read.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Position {
+    /// Name of the source.
+    pub source: String,
+    /// Lines that are taken.
+    pub lines: u64,
+}
+
+/// Bytes of an event record before the event's own: variant, sequence, length.
+pub const EVENT_PREFIX: u64 = 1 + 8 + 4;
+
+/// Everything that later records build on.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Checkpoint {
+    /// Hash of the genesis.
+    pub network: Digest,
+    /// The collector.
+    pub sender: Member,
+    /// Of this spool, from 1.
+    pub incarnation: u64,
+    /// When the spool was made; older events are not this collector's business.
+    pub opened_nano: i64,
+    /// Sequence number of the next event.
+    pub next_event: u64,
+    /// First event that is in no batch.
+    pub next_unbatched: u64,
+    /// Sequence number of the last batch; 0 before the first.
+    pub head_sequence: u64,
+    /// Its digest, or that of the last incarnation's last batch.
+    pub head_digest: Digest,
+    /// Last batch of the final prefix.
+    pub final_batch: u64,
+    /// Where the recording stands.
+    pub position: Option<Position>,
+    /// Fingerprints of the last events, oldest first.
+    pub recent: Vec<Fingerprint>,
+}

@@ -1,0 +1,47 @@
+//! What is in the spool and not final yet, as memory knows it.
+
+use bytes::Bytes;
+use e2l_ledger::{BatchHeader, Digest, Signature};
+
+/// An event: where it lies, and its bytes while there is room for them.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// First group of its segment.
+    pub segment: u64,
+    /// Where its encoding starts in the file.
+    pub offset: u64,
+    /// Bytes of its encoding.
+    pub length: u32,
+    /// Its encoding.
+    pub bytes: Option<Bytes>,
+    /// When its latency began, nanoseconds since the Unix epoch.
+    pub since_nano: i64,
+}
+
+/// A batch that was signed.
+#[derive(Debug, Clone)]
+pub struct StoredBatch {
+    /// As signed.
+    pub header: BatchHeader,
+    /// By the collector.
+    pub signature: Signature,
+    /// Sequence number of its first event.
+    pub first_event: u64,
+}
+
+/// A batch ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Its incarnation.
+    pub incarnation: u64,
+    /// Its number.
+    pub sequence: u64,
+    /// Digest of its header.
+    pub digest: Digest,
+    /// Digest of the batch before it.
+    pub previous: Digest,
+    /// Canonical bytes of the envelope.
+    pub envelope: Bytes,
+    /// When each event's latency began, nanoseconds since the Unix epoch.
+    pub since_nano: Vec<i64>,
+}

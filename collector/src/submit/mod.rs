@@ -1,0 +1,301 @@
+//! Brings signed batches to the ledger: in order, several at a time, again until they are final.
+//!
+//! Whenever anything goes wrong the stream is given up and everything unfinal is sent on a new one, oldest
+//! first, byte for byte: the ledger stores nothing twice.
+
+mod error;
+mod head;
+mod peers;
+
+pub use error::SubmitError;
+pub use head::newest_head;
+
+use crate::clock::now_nano;
+use crate::spool::Prepared;
+use crate::stats::SharedStats;
+use e2l_client::wire::refusal::Reason;
+use e2l_client::{ClientError, LedgerClient, Outcome, SubmitStream, wire};
+use e2l_ledger::ValidationCode;
+use peers::{Peers, is_final};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// A stream on which nothing is answered for so long is given up, though it looks alive.
+const SILENCE: Duration = Duration::from_secs(30);
+
+struct Unfinal {
+    batch: Prepared,
+    settled: bool,
+}
+
+/// How a stream ended.
+enum Ended {
+    /// Everything is final and no more comes.
+    Done,
+    /// Go on at the next peer.
+    NextPeer(String, Option<Duration>),
+    /// Go on at the same peer after a pause.
+    SamePeer(Duration),
+    /// See where the ledger stands before going on.
+    Gap(String),
+    /// The preferred peer may be back.
+    Return,
+}
+
+/// See the module.
+pub struct Submitter {
+    peers: Peers,
+    batches: mpsc::UnboundedReceiver<Prepared>,
+    finals: mpsc::UnboundedSender<u64>,
+    unfinal: VecDeque<Unfinal>,
+    window: usize,
+    stats: SharedStats,
+    streams: u64,
+}
+
+impl Submitter {
+    /// Sends what comes from `batches`, at most `window` at a time, and tells `finals` the last batch of the
+    /// final prefix.
+    pub fn new(
+        client: &LedgerClient,
+        window: usize,
+        batches: mpsc::UnboundedReceiver<Prepared>,
+        finals: mpsc::UnboundedSender<u64>,
+        stats: SharedStats,
+    ) -> Self {
+        Self { peers: Peers::new(client), batches, finals, unfinal: VecDeque::new(), window, stats, streams: 0 }
+    }
+
+    /// Runs until `batches` is closed and everything is final.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn run(mut self) -> Result<(), SubmitError> {
+        loop {
+            if self.unfinal.is_empty() && !self.next_batch().await {
+                return Ok(());
+            }
+            let Some((peer, free)) = self.peers.choose() else { return Ok(()) };
+            sleep_until(free).await;
+            match self.stream(peer).await? {
+                Ended::Done => return Ok(()),
+                Ended::Return => {}
+                Ended::SamePeer(pause) => sleep(pause).await,
+                Ended::NextPeer(why, least) => {
+                    tracing::warn!(peer = self.peers.actor(peer), %why, "going on at another peer");
+                    self.peers.failed(peer, least);
+                }
+                Ended::Gap(why) => self.resolve_gap(peer, &why).await?,
+            }
+        }
+    }
+
+    async fn next_batch(&mut self) -> bool {
+        match self.batches.recv().await {
+            Some(batch) => {
+                self.unfinal.push_back(Unfinal { batch, settled: false });
+                true
+            }
+            None => false,
+        }
+    }
+
+    async fn stream(&mut self, peer: usize) -> Result<Ended, SubmitError> {
+        let opened = self.peers.client(peer).submit_stream(self.window * 2 + 2).await;
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => return Self::failed(error),
+        };
+        self.streams += 1;
+        let reconnects = self.streams - 1;
+        self.stats.change(|stats| stats.reconnects = reconnects);
+        tracing::info!(peer = self.peers.actor(peer), unfinal = self.unfinal.len(), "submitting");
+        for unfinal in self.unfinal.iter().filter(|unfinal| !unfinal.settled) {
+            if let Err(error) = send(&stream, &unfinal.batch, &self.stats).await {
+                return Self::failed(error);
+            }
+        }
+        let back = self.peers.return_at(peer);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                reply = stream.recv() => {
+                    heard = Instant::now();
+                    match reply {
+                        Ok(Some((sequence, Outcome::Final(done)))) => {
+                            self.peers.worked(peer);
+                            self.settle(sequence, &done);
+                        }
+                        Ok(Some((sequence, Outcome::Refusal(refusal)))) => {
+                            if let Some(ended) = self.refused(sequence, &refusal)? {
+                                return Ok(ended);
+                            }
+                        }
+                        Ok(None) => return Ok(Ended::NextPeer("it ended the stream".to_owned(), None)),
+                        Err(error) => return Self::failed(error),
+                    }
+                }
+                batch = self.batches.recv(), if self.unfinal.len() < self.window => match batch {
+                    Some(batch) => {
+                        if self.unfinal.is_empty() {
+                            heard = Instant::now();
+                        }
+                        let sent = send(&stream, &batch, &self.stats).await;
+                        self.unfinal.push_back(Unfinal { batch, settled: false });
+                        if let Err(error) = sent {
+                            return Self::failed(error);
+                        }
+                    }
+                    None if self.unfinal.is_empty() => return Ok(Ended::Done),
+                    // What is under way is still to be answered; without this the closed channel would spin.
+                    None => return self.finish(stream, peer).await,
+                },
+                () = sleep_until(heard + SILENCE), if !self.unfinal.is_empty() => {
+                    let why = format!("no answer for {} s", SILENCE.as_secs());
+                    return Ok(Ended::NextPeer(why, None));
+                }
+                () = until(back) => return Ok(Ended::Return),
+            }
+        }
+    }
+
+    /// Waits for the last answers; no more batches come.
+    async fn finish(&mut self, mut stream: SubmitStream, peer: usize) -> Result<Ended, SubmitError> {
+        while !self.unfinal.is_empty() {
+            match tokio::time::timeout(SILENCE, stream.recv()).await {
+                Ok(Ok(Some((sequence, Outcome::Final(done))))) => {
+                    self.peers.worked(peer);
+                    self.settle(sequence, &done);
+                }
+                Ok(Ok(Some((sequence, Outcome::Refusal(refusal))))) => {
+                    if let Some(ended) = self.refused(sequence, &refusal)? {
+                        return Ok(ended);
+                    }
+                }
+                Ok(Ok(None)) => return Ok(Ended::NextPeer("it ended the stream".to_owned(), None)),
+                Ok(Err(error)) => return Self::failed(error),
+                Err(_) => return Ok(Ended::NextPeer("it does not answer".to_owned(), None)),
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    fn failed(error: ClientError) -> Result<Ended, SubmitError> {
+        if is_final(&error) {
+            return Err(SubmitError::Denied(error));
+        }
+        Ok(Ended::NextPeer(error.to_string(), error.retry_after()))
+    }
+
+    /// A batch is final; tells how far the prefix reaches.
+    fn settle(&mut self, sequence: u64, done: &wire::Final) {
+        let Some(unfinal) = self.unfinal.iter_mut().find(|unfinal| unfinal.batch.sequence == sequence) else {
+            return;
+        };
+        if std::mem::replace(&mut unfinal.settled, true) {
+            return;
+        }
+        record(&unfinal.batch, done, &self.stats);
+        let mut last = None;
+        while self.unfinal.front().is_some_and(|first| first.settled) {
+            last = self.unfinal.pop_front().map(|first| first.batch.sequence);
+        }
+        if let Some(last) = last {
+            // Nobody listens only when the collector stops.
+            let _ = self.finals.send(last);
+        }
+    }
+
+    fn refused(&self, sequence: u64, refusal: &wire::Refusal) -> Result<Option<Ended>, SubmitError> {
+        let Some(unfinal) = self.unfinal.iter().find(|unfinal| unfinal.batch.sequence == sequence) else {
+            return Ok(None);
+        };
+        if unfinal.settled {
+            return Ok(None);
+        }
+        let reason = refusal.reason();
+        self.stats.change(|stats| *stats.refusals.entry(reason.as_str_name().to_owned()).or_default() += 1);
+        let pause = Duration::from_millis(refusal.retry_after_ms);
+        let why = format!("batch {sequence}: {} ({})", refusal.message, reason.as_str_name());
+        match reason {
+            Reason::Busy => Ok(Some(Ended::SamePeer(pause.max(Duration::from_millis(20))))),
+            Reason::SequenceGap | Reason::Duplicate => Ok(Some(Ended::Gap(why))),
+            Reason::Unavailable | Reason::Unspecified => Ok(Some(Ended::NextPeer(why, Some(pause)))),
+            Reason::Conflict => {
+                let batch = &unfinal.batch;
+                let incarnation = batch.incarnation;
+                tracing::error!(alarm = true, %why, "another batch has this number");
+                Err(SubmitError::Conflict { incarnation, sequence, why: refusal.message.clone() })
+            }
+            Reason::Unauthentic | Reason::Forbidden | Reason::Malformed | Reason::WrongNetwork => {
+                tracing::error!(alarm = true, %why, "the batch is refused for good");
+                Err(SubmitError::Refused { sequence, source: ClientError::refused(refusal) })
+            }
+        }
+    }
+
+    /// Finds out why a batch does not follow: this peer is behind, or others' batches have our numbers.
+    async fn resolve_gap(&mut self, peer: usize, why: &str) -> Result<(), SubmitError> {
+        tracing::warn!(peer = self.peers.actor(peer), %why, "asking where this collector stands on the ledger");
+        let head = match self.peers.client(peer).sender_head(None).await {
+            Ok(head) => head,
+            Err(error) if is_final(&error) => return Err(SubmitError::Denied(error)),
+            Err(error) => {
+                tracing::warn!(peer = self.peers.actor(peer), %error, "it does not say");
+                self.peers.failed(peer, None);
+                return Ok(());
+            }
+        };
+        let batches: Vec<&Prepared> = self.unfinal.iter().map(|unfinal| &unfinal.batch).collect();
+        if let Some(why) = head::contradiction(&head, &batches) {
+            tracing::error!(alarm = true, %why, "the ledger contradicts this collector's spool");
+            let (incarnation, sequence) = batches.first().map_or((0, 0), |b| (b.incarnation, b.sequence));
+            return Err(SubmitError::Conflict { incarnation, sequence, why });
+        }
+        // It is behind, or its queue has lost what came before: another may know more, and it will itself.
+        self.peers.failed(peer, None);
+        Ok(())
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn send(stream: &SubmitStream, batch: &Prepared, stats: &SharedStats) -> Result<(), ClientError> {
+    stats.change(|stats| {
+        if stats.first_sent_nano == 0 {
+            stats.first_sent_nano = now_nano();
+        }
+    });
+    stream.send(batch.sequence, batch.envelope.clone()).await
+}
+
+fn record(batch: &Prepared, done: &wire::Final, stats: &SharedStats) {
+    let now = now_nano();
+    for (index, code) in done.codes.iter().enumerate().filter(|(_, code)| **code != ValidationCode::Valid as u8) {
+        let code = code_name(*code);
+        tracing::error!(
+            alarm = true, height = done.height, batch = batch.sequence, index, %code,
+            "an event is on the ledger and was not executed: see `e2l events`"
+        );
+        stats.change(|stats| *stats.refused_codes.entry(code).or_default() += 1);
+    }
+    stats.change(|stats| {
+        stats.finalized += batch.since_nano.len() as u64;
+        stats.batches += 1;
+        for since in &batch.since_nano {
+            stats.latency.add(u64::try_from((now - since) / 1000).unwrap_or_default());
+        }
+    });
+}
+
+fn code_name(code: u8) -> String {
+    let known = ValidationCode::ALL.iter().find(|known| **known as u8 == code);
+    known.map_or_else(|| format!("CODE_{code}"), |known| known.as_str().to_owned())
+}
