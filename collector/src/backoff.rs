@@ -13,7 +13,11 @@ pub struct Backoff {
 impl Backoff {
     /// Starts at `first`.
     pub fn new(first: Duration, most: Duration) -> Self {
-        Self { first, most, next: first }
+        Self {
+            first,
+            most,
+            next: first,
+        }
     }
 
     /// How long to wait now.

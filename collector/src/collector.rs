@@ -5,7 +5,9 @@ use crate::error::CollectorError;
 use crate::gap;
 use crate::options::CollectorOptions;
 use crate::pipeline::{Drained, Pipeline, PipelineOptions};
-use crate::source::{DockerSource, ReplaySource, Resume, Source, SourceError, SourceSpec, Sourced, SyntheticSource};
+use crate::source::{
+    DockerSource, ReplaySource, Resume, Source, SourceError, SourceSpec, Sourced, SyntheticSource,
+};
 use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
 use crate::stats::SharedStats;
 use crate::submit::{SubmitError, Submitter, newest_head};
@@ -61,18 +63,28 @@ impl Collector {
         }
         let trust = Arc::new(StaticTrust(Arc::new(config.clone())));
         let tls = client_config(&identity, trust, ExpectedPeer::Any)?;
-        let preferred = options.preferred_peer.as_deref().unwrap_or(&member.actor);
-        let peers = PeerAddress::voters(&config, Some(preferred));
+        let peers = peers_in_order(&config, &options.peers, &member.actor);
         let client = LedgerClient::new(peers, &tls, ClientOptions::default())?;
         let stats = SharedStats::default();
-        let owner = Owner { network, sender: member };
+        let owner = Owner {
+            network,
+            sender: member,
+        };
         let spool = open_spool(&options.spool_dir, &owner, &client, &stats, started_nano).await?;
         tracing::info!(
             collector = %owner.sender, incarnation = spool.incarnation(), last_batch = spool.last_batch(),
             unfinal = spool.unfinal(), source = %options.source, "the spool is open"
         );
         let source = make_source(&options);
-        Ok(Self { options, config, identity, client, spool, source, stats })
+        Ok(Self {
+            options,
+            config,
+            identity,
+            client,
+            spool,
+            source,
+            stats,
+        })
     }
 
     /// The measurements.
@@ -87,13 +99,17 @@ impl Collector {
     /// What waiting cannot mend; the spool is kept.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
         let (stats, file) = (self.stats.clone(), self.options.stats_file.clone());
-        let writer = file.clone().map(|file| tokio::spawn(write_stats(stats.clone(), file)));
+        let writer = file
+            .clone()
+            .map(|file| tokio::spawn(write_stats(stats.clone(), file)));
         let result = self.collect(stop).await;
         if let Some(writer) = writer {
             writer.abort();
         }
         if let Some(path) = file {
-            stats.write(&path).map_err(|source| CollectorError::Stats { path, source })?;
+            stats
+                .write(&path)
+                .map_err(|source| CollectorError::Stats { path, source })?;
         }
         result
     }
@@ -105,7 +121,12 @@ impl Collector {
         let window = self.options.batch.window;
         let submitter = Submitter::new(&self.client, window, batches, final_sender, self.stats.clone());
         let name = self.source.name();
-        let resume = Resume { floor_nano: self.spool.opened_nano(), lines: self.spool.position(&name) };
+        let resume = Resume {
+            floor_nano: self.spool.opened_nano(),
+            lines: self.spool.position(&name),
+            newest: self.spool.newest(),
+            collector: self.spool.sender().to_string(),
+        };
         let pipeline = Pipeline {
             options: PipelineOptions {
                 limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),
@@ -113,6 +134,7 @@ impl Collector {
                 linger: Duration::from_millis(self.options.batch.linger_ms),
                 repeats: self.source.repeats(),
                 waits: self.source.waits(),
+                max_bytes: self.options.spool_max_bytes,
                 source: name,
             },
             spool: self.spool,
@@ -121,6 +143,7 @@ impl Collector {
             batches: batch_sender,
             finals,
             stats: self.stats.clone(),
+            full: None,
         };
         let running = Running {
             source: tokio::spawn(self.source.run(resume, event_sender)),
@@ -128,7 +151,7 @@ impl Collector {
             pipeline: tokio::spawn(pipeline.run()),
             stats: self.stats,
         };
-        running.watch(stop, self.options.exit_when_done).await
+        running.watch(stop, self.options.ends()).await
     }
 }
 
@@ -141,7 +164,11 @@ struct Running {
 }
 
 impl Running {
-    async fn watch(mut self, stop: impl Future<Output = ()>, exit_when_done: bool) -> Result<(), CollectorError> {
+    async fn watch(
+        mut self,
+        stop: impl Future<Output = ()>,
+        exit_when_done: bool,
+    ) -> Result<(), CollectorError> {
         let mut stop = std::pin::pin!(stop);
         let mut gave_up = None;
         let mut reading = true;
@@ -213,11 +240,17 @@ async fn open_spool(
         Err(directory) => directory,
     };
     let head = newest_head(client).await?;
-    let opening = Opening { incarnation: head.incarnation + 1, previous: head.digest, opened_nano: started_nano };
+    let opening = Opening {
+        incarnation: head.incarnation + 1,
+        previous: head.digest,
+        opened_nano: started_nano,
+    };
     let mut spool = Spool::begin(directory, owner, &opening)?;
     if head.incarnation > 0 {
         tracing::error!(
-            alarm = true, incarnation = opening.incarnation, last_batch = head.sequence,
+            alarm = true,
+            incarnation = opening.incarnation,
+            last_batch = head.sequence,
             "the ledger knows batches of this collector and the spool is empty: it was lost; a gap is recorded"
         );
         let now = now_nano();
@@ -226,6 +259,18 @@ async fn open_spool(
         stats.change(|stats| stats.taken += 1);
     }
     Ok(spool)
+}
+
+/// The named actors' peers, in that order, then the others.
+fn peers_in_order(config: &NetworkConfig, named: &[String], own: &str) -> Vec<PeerAddress> {
+    let mut peers = PeerAddress::voters(config, Some(own));
+    peers.sort_by_key(|peer| {
+        named
+            .iter()
+            .position(|actor| *actor == peer.actor)
+            .unwrap_or(named.len())
+    });
+    peers
 }
 
 fn make_source(options: &CollectorOptions) -> Box<dyn Source> {
@@ -237,7 +282,10 @@ fn make_source(options: &CollectorOptions) -> Box<dyn Source> {
 }
 
 fn read_genesis(path: &Path) -> Result<GenesisFile, CollectorError> {
-    let fail = |why: String| CollectorError::Genesis { path: path.to_owned(), why };
+    let fail = |why: String| CollectorError::Genesis {
+        path: path.to_owned(),
+        why,
+    };
     let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
     let genesis: GenesisFile = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
     genesis.check().map_err(|error| fail(error.to_string()))?;

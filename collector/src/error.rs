@@ -17,7 +17,9 @@ pub enum CollectorError {
         why: String,
     },
     /// The identity does not fit.
-    #[error("{path} is the certificate of {member} in network `{network}`: use a collector's of `{expected}`")]
+    #[error(
+        "{path} is the certificate of {member} in network `{network}`: use a collector's of `{expected}`"
+    )]
     NotACollector {
         /// The file.
         path: PathBuf,

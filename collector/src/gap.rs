@@ -1,6 +1,6 @@
 //! What a collector has to say about events that are missing.
 
-use e2l_ledger::event::{Event, EventKind, Observation};
+use e2l_ledger::event::{Event, EventError, EventKind, Observation};
 use e2l_ledger::{Member, SenderHead};
 use std::collections::BTreeMap;
 
@@ -26,7 +26,53 @@ pub fn too_large(event: &Event, size: usize) -> Event {
         ("event.action", cut(&event.action)),
         ("event.bytes", size.to_string()),
     ];
-    gap(cut(&event.actor_id), attributes.into(), event.time_nano, event.received_nano)
+    gap(
+        cut(&event.actor_id),
+        attributes.into(),
+        event.time_nano,
+        event.received_nano,
+    )
+}
+
+/// An event breaks the form that the contract demands.
+pub fn malformed(event: &Event, why: &EventError) -> Event {
+    let attributes = [
+        ("reason", "malformed event".to_owned()),
+        ("event.type", event.kind.to_string()),
+        ("event.action", cut(&event.action)),
+        ("event.id", cut(&event.actor_id)),
+        ("event.error", cut(&why.to_string())),
+    ];
+    let actor_id: String = cut(&event.actor_id).chars().filter(|letter| !letter.is_control()).collect();
+    let actor_id = if actor_id.is_empty() { "unknown".to_owned() } else { actor_id };
+    gap(actor_id, attributes.into(), event.time_nano.max(1), event.received_nano.max(1))
+}
+
+/// The spool reached its bound: what the engine emits from now on is not taken.
+pub fn spool_full(sender: &Member, from_nano: i64) -> Event {
+    let attributes = [("reason", "spool full".to_owned()), ("from", from_nano.to_string())];
+    gap(sender.to_string(), attributes.into(), from_nano, from_nano)
+}
+
+/// There is room again.
+pub fn spool_was_full(sender: &Member, from_nano: i64, to_nano: i64, events: u64) -> Event {
+    let attributes = [
+        ("reason", "spool was full".to_owned()),
+        ("from", from_nano.to_string()),
+        ("to", to_nano.to_string()),
+        ("events", events.to_string()),
+    ];
+    gap(sender.to_string(), attributes.into(), to_nano, to_nano)
+}
+
+/// The engine does not remember the event that was read last.
+pub fn not_continuous(collector: &str, from_nano: Option<i64>, to_nano: i64) -> Event {
+    let mut attributes = vec![
+        ("reason", "engine restarted, or not read for too long".to_owned()),
+        ("to", to_nano.to_string()),
+    ];
+    attributes.extend(from_nano.map(|from| ("from", from.to_string())));
+    gap(collector.to_owned(), attributes, to_nano, to_nano)
 }
 
 fn gap(actor_id: String, attributes: Vec<(&str, String)>, time_nano: i64, received_nano: i64) -> Event {
@@ -34,7 +80,10 @@ fn gap(actor_id: String, attributes: Vec<(&str, String)>, time_nano: i64, receiv
         kind: EventKind::Collector,
         action: "gap".to_owned(),
         actor_id,
-        attributes: attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<_, _>>(),
+        attributes: attributes
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect::<BTreeMap<_, _>>(),
         scope: "local".to_owned(),
         time: time_nano / 1_000_000_000,
         time_nano,

@@ -38,7 +38,11 @@ fn main() -> Result<()> {
     options.replay_pace = arguments.replay_pace.unwrap_or(options.replay_pace);
     options.exit_when_done |= arguments.exit_when_done;
     let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&options.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let collected = runtime.block_on(run(options, arguments.exit_with_parent));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

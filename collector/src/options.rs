@@ -16,19 +16,23 @@ pub struct CollectorOptions {
     pub key: PathBuf,
     /// Directory for what is not final yet. On a disk, and no other collector's.
     pub spool_dir: PathBuf,
+    /// Bytes at which the spool takes no more. A source that can wait waits; an engine cannot: a gap is recorded.
+    #[serde(default = "default_spool_max_bytes")]
+    pub spool_max_bytes: u64,
     /// Where events come from: `docker`, `docker:PATH`, `replay:FILE` or `synthetic`.
     #[serde(default)]
     pub source: SourceSpec,
     /// How fast a recording is replayed.
     #[serde(default)]
     pub replay_pace: ReplayPace,
-    /// Actor whose peer is asked first; its own if none is named.
+    /// Actors whose peers are asked first, in this order; its own if none is named. The others follow.
     #[serde(default)]
-    pub preferred_peer: Option<String>,
+    pub peers: Vec<String>,
     /// File for measurements, written every second and at the end.
     #[serde(default)]
     pub stats_file: Option<PathBuf>,
-    /// Whether to end once the source has ended and everything is final.
+    /// Whether to end once the source has ended and everything is final. A `synthetic` source with an end does
+    /// that in any case.
     #[serde(default)]
     pub exit_when_done: bool,
     /// Log filter, as `RUST_LOG` has it.
@@ -40,6 +44,13 @@ pub struct CollectorOptions {
     /// What the source `synthetic` invents.
     #[serde(default)]
     pub synthetic: SyntheticOptions,
+}
+
+/// Smallest `spool_max_bytes`: a few segments, since only whole ones are freed.
+const MIN_SPOOL_BYTES: u64 = 32 << 20;
+
+fn default_spool_max_bytes() -> u64 {
+    4 << 30
 }
 
 fn default_log() -> String {
@@ -60,7 +71,11 @@ pub struct BatchOptions {
 
 impl Default for BatchOptions {
     fn default() -> Self {
-        Self { max_events: 500, window: 8, linger_ms: 10 }
+        Self {
+            max_events: 500,
+            window: 8,
+            linger_ms: 10,
+        }
     }
 }
 
@@ -91,13 +106,23 @@ impl CollectorOptions {
     /// # Errors
     /// It cannot be read, is not TOML, holds a field that is not known, or a value that makes no sense.
     pub fn load(path: &Path) -> Result<Self, OptionsError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| OptionsError::Read { path: path.to_owned(), source })?;
-        let parse = |message: String| OptionsError::Parse { path: path.to_owned(), message };
+        let text = std::fs::read_to_string(path).map_err(|source| OptionsError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let parse = |message: String| OptionsError::Parse {
+            path: path.to_owned(),
+            message,
+        };
         let mut options: Self = toml::from_str(&text).map_err(|error| parse(error.to_string()))?;
         options.check().map_err(|message| parse(message.to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        for field in [&mut options.genesis, &mut options.certificate, &mut options.key, &mut options.spool_dir] {
+        for field in [
+            &mut options.genesis,
+            &mut options.certificate,
+            &mut options.key,
+            &mut options.spool_dir,
+        ] {
             *field = base.join(&field);
         }
         options.stats_file = options.stats_file.map(|file| base.join(file));
@@ -105,13 +130,25 @@ impl CollectorOptions {
         Ok(options)
     }
 
+    /// Whether to end with the source.
+    pub fn ends(&self) -> bool {
+        let bounded = self.synthetic.events.is_some() || self.synthetic.duration_s.is_some();
+        self.exit_when_done || (self.source == SourceSpec::Synthetic && bounded)
+    }
+
     fn check(&self) -> Result<(), &'static str> {
-        let positive = |number: f64| number.is_finite() && number >= 0.0;
         if self.batch.max_events == 0 || self.batch.window == 0 {
             return Err("`batch.max_events` and `batch.window` must be at least 1");
         }
-        if !positive(self.synthetic.rate) || !self.synthetic.seconds.is_none_or(positive) {
-            return Err("`synthetic.rate` and `synthetic.seconds` must not be negative");
+        if self.spool_max_bytes < MIN_SPOOL_BYTES {
+            return Err("`spool_max_bytes` must be at least 33554432 (32 MiB)");
+        }
+        if !self
+            .synthetic
+            .rate
+            .is_none_or(|rate| rate.is_finite() && rate >= 0.0)
+        {
+            return Err("`synthetic.rate` must be a number of events a second, not negative");
         }
         Ok(())
     }

@@ -33,6 +33,8 @@ pub struct PipelineOptions {
     pub repeats: bool,
     /// Whether the source can be made to wait for the ledger.
     pub waits: bool,
+    /// Bytes at which the spool takes no more.
+    pub max_bytes: u64,
 }
 
 /// See the module. Inside a multi-threaded Tokio runtime only: it blocks while it writes.
@@ -44,6 +46,15 @@ pub struct Pipeline {
     pub(crate) batches: mpsc::UnboundedSender<Prepared>,
     pub(crate) finals: mpsc::UnboundedReceiver<u64>,
     pub(crate) stats: SharedStats,
+    /// Since when the spool takes no more, and how many events that cost.
+    pub(crate) full: Option<Full>,
+}
+
+/// A source that cannot wait, and a spool that takes no more.
+#[derive(Debug, Clone, Copy)]
+pub struct Full {
+    since_nano: i64,
+    events: u64,
 }
 
 /// Why a pipeline ended.
@@ -75,7 +86,7 @@ impl Pipeline {
                 return Ok(Drained::Done);
             }
             let lingering = self.linger_left();
-            let takes = open && !(self.options.waits && self.backlog_is_full());
+            let takes = open && !(self.options.waits && (self.backlog_is_full() || self.is_over_bound()));
             tokio::select! {
                 count = self.events.recv_many(&mut taken, ROUND), if takes => open = count > 0,
                 last = self.finals.recv() => match last {
@@ -97,12 +108,20 @@ impl Pipeline {
     /// Takes events, cuts batches, makes both durable, and only then hands the batches on.
     fn round(&mut self, taken: &mut Vec<Sourced>) -> Result<(), CollectorError> {
         let mut line = 0;
+        self.watch_bound();
+        if let Some(full) = &mut self.full {
+            full.events += taken.len() as u64;
+            taken.clear();
+        }
         for sourced in taken.drain(..) {
             line = line.max(sourced.line);
             take(&mut self.spool, &self.options, &self.stats, sourced);
         }
         if line > 0 {
-            self.spool.set_position(Position { source: self.options.source.clone(), lines: line });
+            self.spool.set_position(Position {
+                source: self.options.source.clone(),
+                lines: line,
+            });
         }
         let mut cut = Vec::new();
         while self.is_time_to_cut() {
@@ -147,7 +166,39 @@ impl Pipeline {
             return None;
         }
         let age = now_nano().saturating_sub(self.spool.oldest_unbatched()?);
-        Some(self.options.linger.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or_default())))
+        Some(
+            self.options
+                .linger
+                .saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or_default())),
+        )
+    }
+
+    fn is_over_bound(&self) -> bool {
+        self.spool.bytes() >= self.options.max_bytes
+    }
+
+    /// Records a gap when the bound is reached, so that a crash does not hide it, and one when there is room again.
+    fn watch_bound(&mut self) {
+        if self.options.waits || self.is_over_bound() == self.full.is_some() {
+            return;
+        }
+        let now = now_nano();
+        let (mut gap, full) = match self.full {
+            None => (gap::spool_full(self.spool.sender(), now), Some(Full { since_nano: now, events: 0 })),
+            Some(Full { since_nano, events }) => {
+                (gap::spool_was_full(self.spool.sender(), since_nano, now, events), None)
+            }
+        };
+        match full {
+            Some(_) => tracing::error!(
+                alarm = true, bytes = self.spool.bytes(),
+                "the spool is full: events are lost until the ledger takes what is in it; see `spool_max_bytes`"
+            ),
+            None => tracing::warn!("the spool has room again: a gap is recorded"),
+        }
+        self.spool.take(&mut gap, None, now);
+        self.stats.change(|stats| stats.taken += 1);
+        self.full = full;
     }
 
     fn backlog_is_full(&self) -> bool {
@@ -156,7 +207,11 @@ impl Pipeline {
 }
 
 fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourced: Sourced) {
-    let Sourced { mut event, since_nano, .. } = sourced;
+    let Sourced {
+        mut event,
+        since_nano,
+        ..
+    } = sourced;
     let print = options.repeats.then(|| fingerprint(&event));
     if print.is_some_and(|print| spool.knows(&print)) {
         stats.change(|stats| stats.repeats += 1);
@@ -169,6 +224,14 @@ fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourc
             "an event is larger than the network's limits: a gap is recorded in its place"
         );
         event = gap::too_large(&event, size);
+    }
+    event.sequence = 1;
+    if let Err(error) = event.check() {
+        tracing::error!(
+            alarm = true, %error, action = %event.action, id = %event.actor_id,
+            "the contract would reject an event: a gap is recorded in its place"
+        );
+        event = gap::malformed(&event, &error);
     }
     spool.take(&mut event, print, since_nano);
     stats.change(|stats| stats.taken += 1);

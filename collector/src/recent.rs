@@ -12,7 +12,13 @@ pub type Fingerprint = [u8; 16];
 
 /// Digest of type, action, id, engine time and attributes.
 pub fn fingerprint(event: &Event) -> Fingerprint {
-    let identity = (event.kind, &event.action, &event.actor_id, event.time_nano, &event.attributes);
+    let identity = (
+        event.kind,
+        &event.action,
+        &event.actor_id,
+        event.time_nano,
+        &event.attributes,
+    );
     // Writing to memory cannot fail.
     let bytes = borsh::to_vec(&identity).unwrap_or_default();
     let mut short = [0; 16];
@@ -54,6 +60,11 @@ impl Recent {
     /// Whether it is remembered.
     pub fn contains(&self, one: &Fingerprint) -> bool {
         self.known.contains(one)
+    }
+
+    /// The last one.
+    pub fn newest(&self) -> Option<Fingerprint> {
+        self.order.back().copied()
     }
 
     /// Oldest first.

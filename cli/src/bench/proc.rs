@@ -63,7 +63,8 @@ pub fn disk_bytes(directory: &Path) -> u64 {
         .filter_map(Result::ok)
         .map(|entry| match entry.metadata() {
             Ok(meta) if meta.is_dir() => disk_bytes(&entry.path()),
-            Ok(meta) => meta.blocks() * 512,
+            // RocksDB reserves room for its write-ahead log beforehand; only what is written counts.
+            Ok(meta) => meta.len().min(meta.blocks() * 512),
             // Removed by its owner meanwhile, as a compaction does.
             Err(_) => 0,
         });

@@ -71,10 +71,16 @@ impl EngineEvent {
         // `collector` is a kind of the ledger, not of engines.
         let kind = EventKind::parse(&self.kind).filter(|kind| *kind != EventKind::Collector);
         let Some(kind) = kind else { return Ok(None) };
-        let time_nano = if self.time_nano == 0 { self.time.saturating_mul(1_000_000_000) } else { self.time_nano };
-        for (missing, name) in
-            [(self.action.is_empty(), "Action"), (self.actor.id.is_empty(), "Actor.ID"), (time_nano <= 0, "timeNano")]
-        {
+        let time_nano = if self.time_nano == 0 {
+            self.time.saturating_mul(1_000_000_000)
+        } else {
+            self.time_nano
+        };
+        for (missing, name) in [
+            (self.action.is_empty(), "Action"),
+            (self.actor.id.is_empty(), "Actor.ID"),
+            (time_nano <= 0, "timeNano"),
+        ] {
             if missing {
                 return Err(LineError::Missing(name));
             }
@@ -85,7 +91,11 @@ impl EngineEvent {
             actor_id: self.actor.id,
             attributes: self.actor.attributes.unwrap_or_default(),
             scope: self.scope,
-            time: if self.time == 0 { time_nano / 1_000_000_000 } else { self.time },
+            time: if self.time == 0 {
+                time_nano / 1_000_000_000
+            } else {
+                self.time
+            },
             time_nano,
             received_nano,
             sequence: 0,
@@ -103,7 +113,9 @@ impl From<bollard::models::EventMessage> for EngineEvent {
             action: message.action.unwrap_or_default(),
             actor: EngineActor {
                 id: actor.id.unwrap_or_default(),
-                attributes: actor.attributes.map(|attributes| attributes.into_iter().collect()),
+                attributes: actor
+                    .attributes
+                    .map(|attributes| attributes.into_iter().collect()),
             },
             scope: message.scope.map(|scope| scope.to_string()).unwrap_or_default(),
             time: message.time.unwrap_or_default(),

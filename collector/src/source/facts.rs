@@ -40,7 +40,11 @@ fn facts(event: &Event, answer: ContainerInspectResponse) -> Facts {
     let started_nano = nano(state.started_at.as_deref()).filter(of_this_run);
     let finished_nano = nano(state.finished_at.as_deref()).filter(of_this_run);
     match event.action.as_str() {
-        "start" => Facts { image_digest, started_nano, ..Facts::default() },
+        "start" => Facts {
+            image_digest,
+            started_nano,
+            ..Facts::default()
+        },
         "die" if finished_nano.is_some() && started_nano.is_some() && !runs(&state) => Facts {
             image_digest,
             started_nano,
@@ -48,7 +52,10 @@ fn facts(event: &Event, answer: ContainerInspectResponse) -> Facts {
             exit_code: state.exit_code,
             oom_killed: state.oom_killed,
         },
-        _ => Facts { image_digest, ..Facts::default() },
+        _ => Facts {
+            image_digest,
+            ..Facts::default()
+        },
     }
 }
 
@@ -59,7 +66,9 @@ fn runs(state: &ContainerState) -> bool {
 /// The engine writes year 1 for "never".
 fn nano(text: Option<&str>) -> Option<i64> {
     let moment = OffsetDateTime::parse(text?, &Rfc3339).ok()?;
-    i64::try_from(moment.unix_timestamp_nanos()).ok().filter(|nano| *nano > 0)
+    i64::try_from(moment.unix_timestamp_nanos())
+        .ok()
+        .filter(|nano| *nano > 0)
 }
 
 #[cfg(test)]
@@ -68,7 +77,8 @@ mod tests {
     use crate::source::EngineEvent;
 
     fn die(time_nano: i64) -> Event {
-        let line = format!(r#"{{"Type":"container","Action":"die","Actor":{{"ID":"a"}},"timeNano":{time_nano}}}"#);
+        let line =
+            format!(r#"{{"Type":"container","Action":"die","Actor":{{"ID":"a"}},"timeNano":{time_nano}}}"#);
         EngineEvent::parse(&line).unwrap().normalise(1).unwrap().unwrap()
     }
 
@@ -90,13 +100,22 @@ mod tests {
     fn a_death_has_its_own_times_and_exit_code() {
         let found = facts(&die(2_000_000_001), inspected());
         assert_eq!(found.started_nano, Some(1_000_000_005));
-        assert_eq!((found.finished_nano, found.exit_code), (Some(2_000_000_000), Some(7)));
+        assert_eq!(
+            (found.finished_nano, found.exit_code),
+            (Some(2_000_000_000), Some(7))
+        );
     }
 
     #[test]
     fn a_later_run_says_nothing_of_an_earlier_death() {
         let found = facts(&die(1_500_000_000), inspected());
-        assert_eq!(found, Facts { image_digest: Some("sha256:1".to_owned()), ..Facts::default() });
+        assert_eq!(
+            found,
+            Facts {
+                image_digest: Some("sha256:1".to_owned()),
+                ..Facts::default()
+            }
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub use replay::{ReplayPace, ReplaySource};
 pub use spec::{SourceSpec, SourceSpecError};
 pub use synthetic::{SyntheticOptions, SyntheticSource};
 
+use crate::recent::Fingerprint;
 use e2l_ledger::event::Event;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
@@ -36,6 +37,10 @@ pub struct Resume {
     pub floor_nano: i64,
     /// Lines of the recording that were taken before.
     pub lines: u64,
+    /// The event that was taken last; `None` for a new spool.
+    pub newest: Option<Fingerprint>,
+    /// This collector, as gaps name it.
+    pub collector: String,
 }
 
 /// Why a source gives up. Sources that can wait and try again do that instead.

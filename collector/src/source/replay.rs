@@ -32,7 +32,10 @@ pub struct ReplaySource {
 impl ReplaySource {
     /// Of a file.
     pub fn new(path: &Path, pace: ReplayPace) -> Self {
-        Self { path: path.to_owned(), pace }
+        Self {
+            path: path.to_owned(),
+            pace,
+        }
     }
 }
 
@@ -60,7 +63,10 @@ async fn replay(
     skip: u64,
     events: mpsc::Sender<Sourced>,
 ) -> Result<(), SourceError> {
-    let unreadable = |source| SourceError::Read { path: path.to_owned(), source };
+    let unreadable = |source| SourceError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let mut lines = BufReader::new(file).lines();
     let mut pace = Pace { pace, first: None };
@@ -70,15 +76,29 @@ async fn replay(
         if line <= skip || text.trim().is_empty() {
             continue;
         }
-        let failed = |source| SourceError::Line { path: path.to_owned(), line, source };
-        let Some(mut event) = read(&text).map_err(failed)? else { continue };
+        let failed = |source| SourceError::Line {
+            path: path.to_owned(),
+            line,
+            source,
+        };
+        let Some(mut event) = read(&text).map_err(failed)? else {
+            continue;
+        };
         tokio::select! {
             () = pace.wait(event.time_nano) => {}
             () = events.closed() => return Ok(()),
         }
         event.received_nano = now_nano();
         let since_nano = event.received_nano;
-        if events.send(Sourced { event, since_nano, line }).await.is_err() {
+        if events
+            .send(Sourced {
+                event,
+                since_nano,
+                line,
+            })
+            .await
+            .is_err()
+        {
             return Ok(());
         }
     }

@@ -13,29 +13,52 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// A container's life, again and again.
-const ACTIONS: [&str; 8] = ["create", "start", "pause", "unpause", "kill", "die", "stop", "start"];
+const ACTIONS: [&str; 8] = [
+    "create", "start", "pause", "unpause", "kill", "die", "stop", "start",
+];
 /// Images that are run.
-const IMAGES: [&str; 4] = ["nginx:1.27", "postgres:17", "registry.example.org/shop/api:2.4.1", "redis:7"];
+const IMAGES: [&str; 4] = [
+    "nginx:1.27",
+    "postgres:17",
+    "registry.example.org/shop/api:2.4.1",
+    "redis:7",
+];
 
 /// What is invented.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct SyntheticOptions {
-    /// Events a second; 0: as fast as they become final.
-    pub rate: f64,
+    /// Events a second; without it, or with 0, as fast as they become final.
+    #[serde(default)]
+    pub rate: Option<f64>,
     /// Containers that they are about.
+    #[serde(default = "default_containers")]
     pub containers: u32,
     /// How many events, if that is the end.
-    pub count: Option<u64>,
+    #[serde(default)]
+    pub events: Option<u64>,
     /// For how many seconds, if that is the end.
-    pub seconds: Option<f64>,
+    #[serde(default)]
+    pub duration_s: Option<u64>,
     /// Makes the same ids again.
+    #[serde(default)]
     pub seed: Option<u64>,
 }
 
+fn default_containers() -> u32 {
+    10
+}
+
+/// Where nothing is configured: slow enough to watch.
 impl Default for SyntheticOptions {
     fn default() -> Self {
-        Self { rate: 2.0, containers: 10, count: None, seconds: None, seed: None }
+        Self {
+            rate: Some(2.0),
+            containers: default_containers(),
+            events: None,
+            duration_s: None,
+            seed: None,
+        }
     }
 }
 
@@ -79,9 +102,10 @@ impl Source for SyntheticSource {
 async fn invent(options: &SyntheticOptions, events: mpsc::Sender<Sourced>) {
     let mut world = World::new(options);
     let (start, start_nano) = (Instant::now(), now_nano());
-    let end = options.seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
-    for number in 0..options.count.unwrap_or(u64::MAX) {
-        let after = due(options.rate, number);
+    let end = options.duration_s.map(Duration::from_secs);
+    let rate = options.rate.unwrap_or_default();
+    for number in 0..options.events.unwrap_or(u64::MAX) {
+        let after = due(rate, number);
         let passed = after.unwrap_or_else(|| start.elapsed());
         if end.is_some_and(|end| passed >= end) {
             return;
@@ -101,7 +125,11 @@ async fn invent(options: &SyntheticOptions, events: mpsc::Sender<Sourced>) {
         let Ok(place) = events.reserve().await else { return };
         let now = now_nano();
         let since_nano = if since_nano == 0 { now } else { since_nano };
-        place.send(Sourced { event: world.event(number, since_nano, now), since_nano, line: 0 });
+        place.send(Sourced {
+            event: world.event(number, since_nano, now),
+            since_nano,
+            line: 0,
+        });
     }
 }
 
@@ -126,7 +154,10 @@ impl World {
             random.fill_bytes(&mut buffer);
             hex::encode(buffer)
         };
-        Self { ids: (0..options.containers.max(1)).map(|_| id(32)).collect(), host: id(12) }
+        Self {
+            ids: (0..options.containers.max(1)).map(|_| id(32)).collect(),
+            host: id(12),
+        }
     }
 
     fn event(&mut self, number: u64, time_nano: i64, received_nano: i64) -> Event {
@@ -158,21 +189,34 @@ impl World {
             ("image", image.to_owned()),
             ("maintainer", "Platform team <platform@example.org>".to_owned()),
             ("name", format!("{service}.{index}.synthetic")),
-            ("org.opencontainers.image.source", "https://git.example.org/shop/api".to_owned()),
+            (
+                "org.opencontainers.image.source",
+                "https://git.example.org/shop/api".to_owned(),
+            ),
             ("synthetic", "true".to_owned()),
         ];
         if action == "die" {
             attributes.push(("exitCode", "0".to_owned()));
         }
-        attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        attributes
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect()
     }
 }
 
 fn facts(action: &str, time_nano: i64) -> Option<Facts> {
     let image_digest = Some(format!("sha256:{}", "5".repeat(64)));
     match action {
-        "create" => Some(Facts { image_digest, ..Facts::default() }),
-        "start" => Some(Facts { image_digest, started_nano: Some(time_nano), ..Facts::default() }),
+        "create" => Some(Facts {
+            image_digest,
+            ..Facts::default()
+        }),
+        "start" => Some(Facts {
+            image_digest,
+            started_nano: Some(time_nano),
+            ..Facts::default()
+        }),
         "die" => Some(Facts {
             image_digest,
             started_nano: Some(time_nano - 1_000_000_000),
@@ -200,19 +244,32 @@ mod tests {
 
     #[tokio::test]
     async fn as_many_as_asked_of_the_size_of_real_ones() {
-        let options = SyntheticOptions { rate: 0.0, count: Some(100), seed: Some(1), ..Default::default() };
+        let options = SyntheticOptions {
+            rate: None,
+            events: Some(100),
+            seed: Some(1),
+            ..Default::default()
+        };
         let events = all(options.clone()).await;
         assert_eq!(events.len(), 100);
         let size = events.iter().map(|event| event.encode().len()).sum::<usize>() / 100;
         assert!((450..750).contains(&size), "{size} bytes");
         let ids = |events: &[Event]| events.iter().map(|e| e.actor_id.clone()).collect::<Vec<_>>();
         assert!(events.iter().all(|event| event.actor_id.len() == 64));
-        assert_eq!(ids(&events), ids(&all(options).await), "a seed makes the same ids");
+        assert_eq!(
+            ids(&events),
+            ids(&all(options).await),
+            "a seed makes the same ids"
+        );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_rate_and_a_time_make_a_number() {
-        let options = SyntheticOptions { rate: 100.0, seconds: Some(3.0), ..Default::default() };
-        assert_eq!(all(options).await.len(), 300);
+        let options = SyntheticOptions {
+            rate: Some(3000.0),
+            duration_s: Some(1),
+            ..Default::default()
+        };
+        assert_eq!(all(options).await.len(), 3000);
     }
 }

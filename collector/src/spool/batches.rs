@@ -1,9 +1,9 @@
 //! Batches: cut from taken events, signed once, and rebuilt byte for byte.
 
+use super::Spool;
 use super::error::SpoolError;
 use super::record::Record;
 use super::stored::{Prepared, StoredBatch, StoredEvent};
-use super::Spool;
 use e2l_ledger::{BatchHeader, Call, Canonical, Digest, Envelope, Limits, SignedBatch, Signer};
 
 /// Chaincode that takes events.
@@ -97,10 +97,21 @@ impl Spool {
         };
         let batch = SignedBatch::sign(header, calls, signer);
         let (header, signature) = (batch.header.clone(), batch.signature.clone());
-        self.put(&Record::Batch { header: header.clone(), signature: signature.clone(), first_event });
+        self.put(&Record::Batch {
+            header: header.clone(),
+            signature: signature.clone(),
+            first_event,
+        });
         self.dirty = true;
         let digest = header.digest();
-        self.note_batch(StoredBatch { header, signature, first_event }, digest);
+        self.note_batch(
+            StoredBatch {
+                header,
+                signature,
+                first_event,
+            },
+            digest,
+        );
         Ok(Some(self.prepared(batch, first_event, digest)))
     }
 
@@ -121,22 +132,36 @@ impl Spool {
     /// Events cannot be read from disk, or are not those that were signed.
     pub fn unfinal_batches(&mut self, signer: &dyn Signer) -> Result<Vec<Prepared>, SpoolError> {
         let stored: Vec<StoredBatch> = self.batches.iter().cloned().collect();
-        stored.into_iter().map(|batch| self.rebuild(batch, signer)).collect()
+        stored
+            .into_iter()
+            .map(|batch| self.rebuild(batch, signer))
+            .collect()
     }
 
     fn rebuild(&mut self, stored: StoredBatch, signer: &dyn Signer) -> Result<Prepared, SpoolError> {
-        let StoredBatch { header, mut signature, first_event } = stored;
+        let StoredBatch {
+            header,
+            mut signature,
+            first_event,
+        } = stored;
         let calls = self.calls(first_event, header.count as usize)?;
         let digest = header.digest();
         if signature.certificate != signer.certificate().digest() {
             signature = signer.sign(&digest);
         }
-        let batch = SignedBatch { header, calls, signature };
+        let batch = SignedBatch {
+            header,
+            calls,
+            signature,
+        };
         if !batch.is_consistent() {
             return Err(SpoolError::Corrupt {
                 path: self.directory.path().to_owned(),
                 offset: 0,
-                why: format!("the events of batch {} are not those that were signed", batch.header.sequence),
+                why: format!(
+                    "the events of batch {} are not those that were signed",
+                    batch.header.sequence
+                ),
             });
         }
         Ok(self.prepared(batch, first_event, digest))
@@ -171,7 +196,10 @@ impl Spool {
         if let Some(bytes) = &event.bytes {
             return Ok(bytes.to_vec());
         }
-        let found = self.segments.iter().find(|segment| segment.first_group == event.segment);
+        let found = self
+            .segments
+            .iter()
+            .find(|segment| segment.first_group == event.segment);
         let segment = found.ok_or_else(|| SpoolError::Corrupt {
             path: self.directory.path().to_owned(),
             offset: event.offset,
@@ -182,5 +210,9 @@ impl Spool {
 }
 
 fn call(argument: Vec<u8>) -> Call {
-    Call { chaincode: CHAINCODE.to_owned(), function: FUNCTION.to_owned(), argument }
+    Call {
+        chaincode: CHAINCODE.to_owned(),
+        function: FUNCTION.to_owned(),
+        argument,
+    }
 }

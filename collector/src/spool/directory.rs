@@ -21,10 +21,18 @@ impl Directory {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(SpoolError::io("create", path))?;
         let file = path.join("lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&file);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&file);
         let lock = lock.map_err(SpoolError::io("open", &file))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(SpoolError::io("lock", &file)(source)),
         }

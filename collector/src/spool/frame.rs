@@ -50,12 +50,22 @@ pub fn read<'a>(bytes: &'a [u8], salt: &Salt) -> Option<Frame<'a>> {
 
 /// Whether a whole frame begins anywhere in `bytes`.
 pub fn any_in(bytes: &[u8], salt: &Salt) -> bool {
-    let starts = bytes.windows(MAGIC.len()).enumerate().filter(|(_, window)| *window == MAGIC);
-    starts.into_iter().any(|(at, _)| read(&bytes[at..], salt).is_some())
+    let starts = bytes
+        .windows(MAGIC.len())
+        .enumerate()
+        .filter(|(_, window)| *window == MAGIC);
+    starts
+        .into_iter()
+        .any(|(at, _)| read(&bytes[at..], salt).is_some())
 }
 
 fn checksum(salt: &Salt, head: &[u8], payload: &[u8]) -> [u8; 16] {
-    let digest = Domain::Value.hasher().bytes(salt).bytes(head).bytes(payload).finish();
+    let digest = Domain::Value
+        .hasher()
+        .bytes(salt)
+        .bytes(head)
+        .bytes(payload)
+        .finish();
     let mut short = [0; 16];
     short.copy_from_slice(&digest.as_bytes()[..16]);
     short

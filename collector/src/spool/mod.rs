@@ -111,12 +111,28 @@ impl Spool {
             buffer: vec![0; frame::HEADER],
             recent: Recent::new(head.recent.iter().copied()),
             events: VecDeque::new(),
-            first_stored: head.next_unbatched,
+            // Events before it are in earlier segments; where those are gone, the events are final.
+            first_stored: head.next_event,
             batches: VecDeque::new(),
             cached_bytes: 0,
             dirty: false,
             head,
         }
+    }
+
+    /// The collector it belongs to.
+    pub fn sender(&self) -> &Member {
+        &self.head.sender
+    }
+
+    /// Bytes of its files.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.size).sum()
+    }
+
+    /// The event that was taken last, where the source can repeat.
+    pub fn newest(&self) -> Option<Fingerprint> {
+        self.recent.newest()
     }
 
     /// Its incarnation.
@@ -156,7 +172,11 @@ impl Spool {
 
     /// How far the recording of this name was read, lines.
     pub fn position(&self, source: &str) -> u64 {
-        self.head.position.as_ref().filter(|at| at.source == source).map_or(0, |at| at.lines)
+        self.head
+            .position
+            .as_ref()
+            .filter(|at| at.source == source)
+            .map_or(0, |at| at.lines)
     }
 
     /// Notes how far a recording is read.
@@ -172,10 +192,16 @@ impl Spool {
         let segment = self.segments.back().map_or(0, |segment| segment.first_group);
         let base = self.segments.back().map_or(0, |segment| segment.size);
         let offset = base + self.buffer.len() as u64 + EVENT_PREFIX;
-        let record = Record::Event { sequence: event.sequence, bytes, fingerprint };
+        let record = Record::Event {
+            sequence: event.sequence,
+            bytes,
+            fingerprint,
+        };
         self.put(&record);
         self.dirty = true;
-        let Record::Event { bytes, .. } = record else { return };
+        let Record::Event { bytes, .. } = record else {
+            return;
+        };
         self.note_event(segment, offset, bytes, fingerprint, since_nano);
     }
 
@@ -191,7 +217,13 @@ impl Spool {
         let room = self.cached_bytes + bytes.len() <= MEMORY_BYTES;
         self.cached_bytes += if room { bytes.len() } else { 0 };
         let bytes = room.then(|| Bytes::from(bytes));
-        self.events.push_back(StoredEvent { segment, offset, length, bytes, since_nano });
+        self.events.push_back(StoredEvent {
+            segment,
+            offset,
+            length,
+            bytes,
+            since_nano,
+        });
         if let Some(segment) = self.segments.back_mut() {
             segment.last_event = self.head.next_event;
         }
@@ -240,7 +272,11 @@ impl Spool {
             self.write_group()?;
         }
         self.dirty = false;
-        if self.segments.back().is_some_and(|segment| segment.size >= SEGMENT_BYTES) {
+        if self
+            .segments
+            .back()
+            .is_some_and(|segment| segment.size >= SEGMENT_BYTES)
+        {
             self.rotate()?;
         }
         self.trim()
@@ -284,6 +320,10 @@ impl Spool {
                 deleted = true;
             }
         }
-        if deleted { segment::sync_directory(self.directory.path()) } else { Ok(()) }
+        if deleted {
+            segment::sync_directory(self.directory.path())
+        } else {
+            Ok(())
+        }
     }
 }

@@ -17,7 +17,9 @@ pub fn open(directory: Directory, owner: &Owner) -> Result<Result<Spool, Directo
     for (index, number) in numbers.iter().enumerate() {
         let last = index + 1 == numbers.len();
         let path = spool.as_ref().map(|spool| &spool.directory).or(holder.as_ref());
-        let Some(path) = path.map(|directory| directory.path().to_owned()) else { break };
+        let Some(path) = path.map(|directory| directory.path().to_owned()) else {
+            break;
+        };
         let Some((segment, bytes)) = Segment::open(&path, *number)? else {
             drop_torn(&path, *number, last)?;
             continue;
@@ -27,6 +29,7 @@ pub fn open(directory: Directory, owner: &Owner) -> Result<Result<Spool, Directo
     match (spool, holder) {
         (Some(spool), _) => {
             check_owner(&spool, owner)?;
+            check_complete(&spool)?;
             Ok(Ok(spool))
         }
         (None, Some(directory)) => Ok(Err(directory)),
@@ -36,14 +39,22 @@ pub fn open(directory: Directory, owner: &Owner) -> Result<Result<Spool, Directo
 }
 
 fn no_checkpoint<T>() -> Result<T, SpoolError> {
-    Err(SpoolError::Corrupt { path: "spool".into(), offset: 0, why: "it has no first segment".to_owned() })
+    Err(SpoolError::Corrupt {
+        path: "spool".into(),
+        offset: 0,
+        why: "it has no first segment".to_owned(),
+    })
 }
 
 /// A segment without a whole header was being made when the collector died; nothing was in it.
 fn drop_torn(directory: &std::path::Path, number: u64, last: bool) -> Result<(), SpoolError> {
     let path = directory.join(format!("{number:020}.seg"));
     if !last {
-        return Err(SpoolError::Corrupt { path, offset: 0, why: "its header is cut off".to_owned() });
+        return Err(SpoolError::Corrupt {
+            path,
+            offset: 0,
+            why: "its header is cut off".to_owned(),
+        });
     }
     std::fs::remove_file(&path).map_err(SpoolError::io("delete", &path))?;
     segment::sync_directory(directory)
@@ -64,7 +75,10 @@ fn read_segment(
     let good = match content {
         Content::Good(good) if good == bytes.len() || last => good,
         Content::Good(at) | Content::Damaged(at) => {
-            return Err(segment.corrupt(at as u64, "a frame's checksum does not match, and it is not the last"));
+            return Err(segment.corrupt(
+                at as u64,
+                "a frame's checksum does not match, and it is not the last",
+            ));
         }
     };
     if groups.is_empty() {
@@ -79,7 +93,9 @@ fn read_segment(
     for (group, payload, offset) in groups {
         read_group(spool, holder, &mut waiting, (group, payload, offset, first_group))?;
     }
-    let Some(spool) = spool else { return no_checkpoint() };
+    let Some(spool) = spool else {
+        return no_checkpoint();
+    };
     if good < bytes.len()
         && let Some(segment) = spool.segments.back_mut()
     {
@@ -102,7 +118,11 @@ fn read_group(
         let record = Record::deserialize(&mut payload);
         let corrupt = |why: String| match (spool.as_ref().and_then(|s| s.segments.back()), waiting.as_ref()) {
             (_, Some(segment)) | (Some(segment), None) => segment.corrupt(at, why),
-            (None, None) => SpoolError::Corrupt { path: "spool".into(), offset: at, why },
+            (None, None) => SpoolError::Corrupt {
+                path: "spool".into(),
+                offset: at,
+                why,
+            },
         };
         let record = record.map_err(|error| corrupt(format!("a record is not readable: {error}")))?;
         if let Some(opened) = waiting.as_ref() {
@@ -110,9 +130,14 @@ fn read_group(
                 return Err(corrupt("the segment does not start with a checkpoint".to_owned()));
             };
             if group != opened.first_group {
-                return Err(corrupt(format!("its first group is {group}, its name says another")));
+                return Err(corrupt(format!(
+                    "its first group is {group}, its name says another"
+                )));
             }
-            if let Some(why) = spool.as_ref().and_then(|spool| contradiction(spool, checkpoint, group)) {
+            if let Some(why) = spool
+                .as_ref()
+                .and_then(|spool| contradiction(spool, checkpoint, group))
+            {
                 return Err(corrupt(why));
             }
             begin_segment(spool, holder, waiting, checkpoint, group);
@@ -123,8 +148,15 @@ fn read_group(
             None => Err("there is no checkpoint before it".to_owned()),
         };
         if let Err(why) = why {
-            let path = spool.as_ref().and_then(|s| s.segments.back()).map(|s| s.path.clone());
-            return Err(SpoolError::Corrupt { path: path.unwrap_or_default(), offset: at, why });
+            let path = spool
+                .as_ref()
+                .and_then(|s| s.segments.back())
+                .map(|s| s.path.clone());
+            return Err(SpoolError::Corrupt {
+                path: path.unwrap_or_default(),
+                offset: at,
+                why,
+            });
         }
     }
     if let Some(spool) = spool {
@@ -154,9 +186,16 @@ fn begin_segment(
 /// What a checkpoint in the middle says that the records before it do not.
 fn contradiction(spool: &Spool, checkpoint: &Checkpoint, group: u64) -> Option<String> {
     if group != spool.next_group {
-        return Some(format!("groups {} to {} before it are missing", spool.next_group, group - 1));
+        return Some(format!(
+            "groups {} to {} before it are missing",
+            spool.next_group,
+            group - 1
+        ));
     }
-    let known = Checkpoint { recent: checkpoint.recent.clone(), ..spool.head.clone() };
+    let known = Checkpoint {
+        recent: checkpoint.recent.clone(),
+        ..spool.head.clone()
+    };
     (known != *checkpoint).then(|| "its checkpoint contradicts the segments before it".to_owned())
 }
 
@@ -166,26 +205,75 @@ fn apply(spool: &mut Spool, record: Record, group: u64, segment: u64, at: u64) -
     }
     match record {
         Record::Checkpoint(_) => return Err("a checkpoint stands in the middle of a segment".to_owned()),
-        Record::Event { sequence, bytes, fingerprint } => {
+        Record::Event {
+            sequence,
+            bytes,
+            fingerprint,
+        } => {
             if sequence != spool.head.next_event {
-                return Err(format!("event {sequence} stands where {} is expected", spool.head.next_event));
+                return Err(format!(
+                    "event {sequence} stands where {} is expected",
+                    spool.head.next_event
+                ));
             }
             let event = Event::decode(&bytes).map_err(|error| error.to_string())?;
-            spool.note_event(segment, at + EVENT_PREFIX, bytes, fingerprint, event.received_nano);
+            spool.note_event(
+                segment,
+                at + EVENT_PREFIX,
+                bytes,
+                fingerprint,
+                event.received_nano,
+            );
         }
-        Record::Batch { header, signature, first_event } => {
-            let expected = (spool.head.head_sequence + 1, spool.head.next_unbatched, spool.head.head_digest);
+        Record::Batch {
+            header,
+            signature,
+            first_event,
+        } => {
+            let expected = (
+                spool.head.head_sequence + 1,
+                spool.head.next_unbatched,
+                spool.head.head_digest,
+            );
             let end = first_event + u64::from(header.count);
             if (header.sequence, first_event, header.previous) != expected || end > spool.head.next_event {
                 return Err(format!("batch {} does not follow", header.sequence));
             }
             let digest = header.digest();
-            spool.note_batch(StoredBatch { header, signature, first_event }, digest);
+            spool.note_batch(
+                StoredBatch {
+                    header,
+                    signature,
+                    first_event,
+                },
+                digest,
+            );
         }
         Record::Final { batch } => spool.note_final(batch),
         Record::Position(position) => spool.head.position = Some(position),
     }
     Ok(())
+}
+
+/// Segments are deleted only when all in them is final: whatever is not final must be there.
+fn check_complete(spool: &Spool) -> Result<(), SpoolError> {
+    let batches = spool.batches.iter().map(|batch| batch.first_event);
+    let needed = batches
+        .chain([spool.head.next_unbatched])
+        .min()
+        .unwrap_or_default();
+    let signed_and_final = spool
+        .batches
+        .front()
+        .map_or(spool.head.head_sequence, |batch| batch.header.sequence - 1);
+    if needed >= spool.first_stored && signed_and_final == spool.head.final_batch {
+        return Ok(());
+    }
+    Err(SpoolError::Corrupt {
+        path: spool.directory.path().to_owned(),
+        offset: 0,
+        why: format!("its first segments are missing: event {needed} is not final and not there"),
+    })
 }
 
 fn check_owner(spool: &Spool, owner: &Owner) -> Result<(), SpoolError> {

@@ -50,10 +50,19 @@ impl Segment {
             .mode(0o600)
             .open(&path)
             .map_err(SpoolError::io("create", &path))?;
-        file.write_all(&[MAGIC.as_slice(), &salt].concat()).map_err(SpoolError::io("write", &path))?;
+        file.write_all(&[MAGIC.as_slice(), &salt].concat())
+            .map_err(SpoolError::io("write", &path))?;
         file.sync_all().map_err(SpoolError::io("sync", &path))?;
         sync_directory(directory)?;
-        Ok(Self { first_group, path, salt, size: HEADER as u64, last_event: 0, last_batch: 0, file })
+        Ok(Self {
+            first_group,
+            path,
+            salt,
+            size: HEADER as u64,
+            last_event: 0,
+            last_batch: 0,
+            file,
+        })
     }
 
     /// Opens one; `None` if its own creation was torn. Returns its bytes too.
@@ -72,7 +81,18 @@ impl Segment {
         let mut salt = Salt::default();
         salt.copy_from_slice(&bytes[8..HEADER]);
         let size = bytes.len() as u64;
-        Ok(Some((Self { first_group, path, salt, size, last_event: 0, last_batch: 0, file }, bytes)))
+        Ok(Some((
+            Self {
+                first_group,
+                path,
+                salt,
+                size,
+                last_event: 0,
+                last_batch: 0,
+                file,
+            },
+            bytes,
+        )))
     }
 
     /// Walks over the frames; `each` gets a payload and the byte at which it starts.
@@ -85,7 +105,11 @@ impl Segment {
         while at < bytes.len() {
             let Some(found) = frame::read(&bytes[at..], &self.salt) else {
                 let damaged = frame::any_in(&bytes[at + 1..], &self.salt);
-                return Ok(if damaged { Content::Damaged(at) } else { Content::Good(at) });
+                return Ok(if damaged {
+                    Content::Damaged(at)
+                } else {
+                    Content::Good(at)
+                });
             };
             each(found.group, found.payload, (at + frame::HEADER) as u64)?;
             at += found.size;
@@ -95,7 +119,9 @@ impl Segment {
 
     /// Cuts off a torn tail.
     pub fn truncate(&mut self, size: u64) -> Result<(), SpoolError> {
-        self.file.set_len(size).map_err(SpoolError::io("truncate", &self.path))?;
+        self.file
+            .set_len(size)
+            .map_err(SpoolError::io("truncate", &self.path))?;
         self.file.sync_all().map_err(SpoolError::io("sync", &self.path))?;
         self.size = size;
         Ok(())
@@ -103,8 +129,12 @@ impl Segment {
 
     /// Appends one sealed frame: one write, one sync.
     pub fn append(&mut self, frame: &[u8]) -> Result<(), SpoolError> {
-        self.file.write_all_at(frame, self.size).map_err(SpoolError::io("write", &self.path))?;
-        self.file.sync_data().map_err(SpoolError::io("sync", &self.path))?;
+        self.file
+            .write_all_at(frame, self.size)
+            .map_err(SpoolError::io("write", &self.path))?;
+        self.file
+            .sync_data()
+            .map_err(SpoolError::io("sync", &self.path))?;
         self.size += frame.len() as u64;
         Ok(())
     }
@@ -112,7 +142,9 @@ impl Segment {
     /// Reads bytes.
     pub fn read(&self, offset: u64, length: u32) -> Result<Vec<u8>, SpoolError> {
         let mut bytes = vec![0; length as usize];
-        self.file.read_exact_at(&mut bytes, offset).map_err(SpoolError::io("read", &self.path))?;
+        self.file
+            .read_exact_at(&mut bytes, offset)
+            .map_err(SpoolError::io("read", &self.path))?;
         Ok(bytes)
     }
 
@@ -123,7 +155,11 @@ impl Segment {
 
     /// The error for a damaged place.
     pub fn corrupt(&self, offset: u64, why: impl Into<String>) -> SpoolError {
-        SpoolError::Corrupt { path: self.path.clone(), offset, why: why.into() }
+        SpoolError::Corrupt {
+            path: self.path.clone(),
+            offset,
+            why: why.into(),
+        }
     }
 }
 
@@ -137,7 +173,10 @@ pub fn list(directory: &Path) -> Result<Vec<u64>, SpoolError> {
     let mut found = Vec::new();
     for entry in entries {
         let name = entry.map_err(SpoolError::io("read", directory))?.file_name();
-        if let Some(number) = name.to_str().and_then(|name| name.strip_suffix(".seg")?.parse().ok()) {
+        if let Some(number) = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".seg")?.parse().ok())
+        {
             found.push(number);
         }
     }
@@ -147,5 +186,7 @@ pub fn list(directory: &Path) -> Result<Vec<u64>, SpoolError> {
 
 /// Makes creations and deletions in a directory durable.
 pub fn sync_directory(directory: &Path) -> Result<(), SpoolError> {
-    File::open(directory).and_then(|file| file.sync_all()).map_err(SpoolError::io("sync", directory))
+    File::open(directory)
+        .and_then(|file| file.sync_all())
+        .map_err(SpoolError::io("sync", directory))
 }

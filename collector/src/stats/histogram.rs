@@ -12,7 +12,7 @@ pub struct Histogram {
     max_micros: u64,
 }
 
-/// Percentiles, milliseconds.
+/// Percentiles, microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Half of the events were faster.
@@ -52,7 +52,7 @@ impl Histogram {
             p50: self.percentile(0.50),
             p95: self.percentile(0.95),
             p99: self.percentile(0.99),
-            max: self.max_micros as f64 / 1000.0,
+            max: self.max_micros as f64,
         }
     }
 
@@ -63,7 +63,7 @@ impl Histogram {
         for (bucket, count) in self.counts.iter().enumerate() {
             seen += count;
             if seen >= wanted {
-                return top(bucket).min(self.max_micros) as f64 / 1000.0;
+                return top(bucket).min(self.max_micros) as f64;
             }
         }
         0.0
@@ -94,7 +94,11 @@ mod tests {
             let bucket = bucket(micros);
             assert!(bucket >= last, "{micros}");
             last = bucket;
-            assert!(top(bucket) >= micros && top(bucket) - micros <= micros / 32, "{micros}: {}", top(bucket));
+            assert!(
+                top(bucket) >= micros && top(bucket) - micros <= micros / 32,
+                "{micros}: {}",
+                top(bucket)
+            );
         }
     }
 
@@ -105,10 +109,17 @@ mod tests {
         (501..=1000).for_each(|n| high.add(n * 1000));
         low.merge(&high);
         let latency = low.latency();
-        for (found, expected) in [(latency.p50, 500.0), (latency.p95, 950.0), (latency.p99, 990.0)] {
-            assert!((found - expected).abs() <= expected / 32.0, "{found} for {expected}");
+        for (found, expected) in [
+            (latency.p50, 500_000.0),
+            (latency.p95, 950_000.0),
+            (latency.p99, 990_000.0),
+        ] {
+            assert!(
+                (found - expected).abs() <= expected / 32.0,
+                "{found} for {expected}"
+            );
         }
-        assert_eq!(latency.max, 1000.0);
+        assert_eq!(latency.max, 1_000_000.0);
         assert_eq!(Histogram::default().latency(), Latency::default());
     }
 }

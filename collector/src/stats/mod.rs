@@ -17,8 +17,7 @@ pub struct Stats {
     /// Events that are in the spool, since the start.
     pub taken: u64,
     /// Events that became final, since the start.
-    #[serde(rename = "final")]
-    pub finalized: u64,
+    pub events: u64,
     /// Batches that became final, since the start.
     pub batches: u64,
     /// Repeats that were left out.
@@ -34,9 +33,9 @@ pub struct Stats {
     /// When the first batch was sent, nanoseconds since the Unix epoch; 0 before.
     pub first_sent_nano: i64,
     /// From the moment an event was meant to happen, or was read, until it was known to be final.
-    pub latency_ms: Latency,
+    pub latency_us: Latency,
     /// The same in buckets, to be merged with other collectors'.
-    pub latency: Histogram,
+    pub histogram: Histogram,
     /// Whether the source has ended and everything is final.
     pub done: bool,
 }
@@ -54,7 +53,7 @@ impl SharedStats {
     /// As they are now, with percentiles.
     pub fn get(&self) -> Stats {
         let mut stats = self.0.lock().clone();
-        stats.latency_ms = stats.latency.latency();
+        stats.latency_us = stats.histogram.latency();
         stats
     }
 

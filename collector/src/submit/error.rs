@@ -17,7 +17,9 @@ pub enum SubmitError {
         why: String,
     },
     /// A peer refuses it for good.
-    #[error("batch {sequence} is refused: {source}; the spool is kept, correct the cause and start the collector again")]
+    #[error(
+        "batch {sequence} is refused: {source}; the spool is kept, correct the cause and start the collector again"
+    )]
     Refused {
         /// Its number.
         sequence: u64,

@@ -14,21 +14,30 @@ use tokio::time::sleep;
 /// # Errors
 /// The peers refuse this collector.
 pub async fn newest_head(client: &LedgerClient) -> Result<SenderHead, ClientError> {
-    let peers: Vec<LedgerClient> = client.peers().filter_map(|peer| client.only(&peer.actor)).collect();
+    let peers: Vec<LedgerClient> = client
+        .peers()
+        .filter_map(|peer| client.only(&peer.actor))
+        .collect();
     let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     loop {
         let answers = join_all(peers.iter().map(|peer| peer.sender_head(None))).await;
         let (heads, failures): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
         let heads: Vec<SenderHead> = heads.into_iter().flatten().map(|reply| head_of(&reply)).collect();
         if heads.len() * 2 > peers.len() {
-            let newest = heads.into_iter().max_by_key(|head| (head.incarnation, head.sequence));
+            let newest = heads
+                .into_iter()
+                .max_by_key(|head| (head.incarnation, head.sequence));
             return Ok(newest.unwrap_or_default());
         }
         let failures: Vec<ClientError> = failures.into_iter().filter_map(Result::err).collect();
         if let Some(refused) = failures.iter().find(|error| is_final(error)) {
             return Err(refused.clone());
         }
-        let why = failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let why = failures
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ");
         let pause = pauses.fail();
         tracing::warn!(%why, retry_ms = pause.as_millis(), "a new spool needs the answers of most peers: waiting");
         sleep(pause).await;
@@ -36,8 +45,14 @@ pub async fn newest_head(client: &LedgerClient) -> Result<SenderHead, ClientErro
 }
 
 fn head_of(reply: &wire::SenderHeadReply) -> SenderHead {
-    let digest = <[u8; 32]>::try_from(reply.digest.as_ref()).map(Digest).unwrap_or_default();
-    SenderHead { incarnation: reply.incarnation, sequence: reply.sequence, digest }
+    let digest = <[u8; 32]>::try_from(reply.digest.as_ref())
+        .map(Digest)
+        .unwrap_or_default();
+    SenderHead {
+        incarnation: reply.incarnation,
+        sequence: reply.sequence,
+        digest,
+    }
 }
 
 /// What the ledger says that this collector never signed; `None` if the head is one of its batches or lies
@@ -47,13 +62,18 @@ pub fn contradiction(reply: &wire::SenderHeadReply, unfinal: &[&Prepared]) -> Op
     let (first, last) = (unfinal.first()?, unfinal.last()?);
     let place = format!("batch {} of incarnation {}", head.sequence, head.incarnation);
     if (head.incarnation, head.sequence) > (last.incarnation, last.sequence) {
-        return Some(format!("the ledger's last is {place}, which this spool never signed"));
+        return Some(format!(
+            "the ledger's last is {place}, which this spool never signed"
+        ));
     }
     if head.incarnation + 1 == first.incarnation && first.sequence == 1 {
         // Only now it is known which batch a new incarnation should have named.
         return (first.previous != head.digest)
             .then(|| format!("the ledger's last is {place}, this incarnation was opened after another one"));
     }
-    let ours = unfinal.iter().find(|batch| (batch.incarnation, batch.sequence) == (head.incarnation, head.sequence));
-    ours.filter(|batch| batch.digest != head.digest).map(|_| format!("the ledger holds another {place}"))
+    let ours = unfinal
+        .iter()
+        .find(|batch| (batch.incarnation, batch.sequence) == (head.incarnation, head.sequence));
+    ours.filter(|batch| batch.digest != head.digest)
+        .map(|_| format!("the ledger holds another {place}"))
 }

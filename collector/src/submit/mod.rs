@@ -65,7 +65,15 @@ impl Submitter {
         finals: mpsc::UnboundedSender<u64>,
         stats: SharedStats,
     ) -> Self {
-        Self { peers: Peers::new(client), batches, finals, unfinal: VecDeque::new(), window, stats, streams: 0 }
+        Self {
+            peers: Peers::new(client),
+            batches,
+            finals,
+            unfinal: VecDeque::new(),
+            window,
+            stats,
+            streams: 0,
+        }
     }
 
     /// Runs until `batches` is closed and everything is final.
@@ -77,7 +85,9 @@ impl Submitter {
             if self.unfinal.is_empty() && !self.next_batch().await {
                 return Ok(());
             }
-            let Some((peer, free)) = self.peers.choose() else { return Ok(()) };
+            let Some((peer, free)) = self.peers.choose() else {
+                return Ok(());
+            };
             sleep_until(free).await;
             match self.stream(peer).await? {
                 Ended::Done => return Ok(()),
@@ -95,7 +105,10 @@ impl Submitter {
     async fn next_batch(&mut self) -> bool {
         match self.batches.recv().await {
             Some(batch) => {
-                self.unfinal.push_back(Unfinal { batch, settled: false });
+                self.unfinal.push_back(Unfinal {
+                    batch,
+                    settled: false,
+                });
                 true
             }
             None => false,
@@ -111,7 +124,11 @@ impl Submitter {
         self.streams += 1;
         let reconnects = self.streams - 1;
         self.stats.change(|stats| stats.reconnects = reconnects);
-        tracing::info!(peer = self.peers.actor(peer), unfinal = self.unfinal.len(), "submitting");
+        tracing::info!(
+            peer = self.peers.actor(peer),
+            unfinal = self.unfinal.len(),
+            "submitting"
+        );
         for unfinal in self.unfinal.iter().filter(|unfinal| !unfinal.settled) {
             if let Err(error) = send(&stream, &unfinal.batch, &self.stats).await {
                 return Self::failed(error);
@@ -191,7 +208,11 @@ impl Submitter {
 
     /// A batch is final; tells how far the prefix reaches.
     fn settle(&mut self, sequence: u64, done: &wire::Final) {
-        let Some(unfinal) = self.unfinal.iter_mut().find(|unfinal| unfinal.batch.sequence == sequence) else {
+        let Some(unfinal) = self
+            .unfinal
+            .iter_mut()
+            .find(|unfinal| unfinal.batch.sequence == sequence)
+        else {
             return;
         };
         if std::mem::replace(&mut unfinal.settled, true) {
@@ -209,14 +230,19 @@ impl Submitter {
     }
 
     fn refused(&self, sequence: u64, refusal: &wire::Refusal) -> Result<Option<Ended>, SubmitError> {
-        let Some(unfinal) = self.unfinal.iter().find(|unfinal| unfinal.batch.sequence == sequence) else {
+        let Some(unfinal) = self
+            .unfinal
+            .iter()
+            .find(|unfinal| unfinal.batch.sequence == sequence)
+        else {
             return Ok(None);
         };
         if unfinal.settled {
             return Ok(None);
         }
         let reason = refusal.reason();
-        self.stats.change(|stats| *stats.refusals.entry(reason.as_str_name().to_owned()).or_default() += 1);
+        self.stats
+            .change(|stats| *stats.refusals.entry(reason.as_str_name().to_owned()).or_default() += 1);
         let pause = Duration::from_millis(refusal.retry_after_ms);
         let why = format!("batch {sequence}: {} ({})", refusal.message, reason.as_str_name());
         match reason {
@@ -227,11 +253,18 @@ impl Submitter {
                 let batch = &unfinal.batch;
                 let incarnation = batch.incarnation;
                 tracing::error!(alarm = true, %why, "another batch has this number");
-                Err(SubmitError::Conflict { incarnation, sequence, why: refusal.message.clone() })
+                Err(SubmitError::Conflict {
+                    incarnation,
+                    sequence,
+                    why: refusal.message.clone(),
+                })
             }
             Reason::Unauthentic | Reason::Forbidden | Reason::Malformed | Reason::WrongNetwork => {
                 tracing::error!(alarm = true, %why, "the batch is refused for good");
-                Err(SubmitError::Refused { sequence, source: ClientError::refused(refusal) })
+                Err(SubmitError::Refused {
+                    sequence,
+                    source: ClientError::refused(refusal),
+                })
             }
         }
     }
@@ -252,7 +285,11 @@ impl Submitter {
         if let Some(why) = head::contradiction(&head, &batches) {
             tracing::error!(alarm = true, %why, "the ledger contradicts this collector's spool");
             let (incarnation, sequence) = batches.first().map_or((0, 0), |b| (b.incarnation, b.sequence));
-            return Err(SubmitError::Conflict { incarnation, sequence, why });
+            return Err(SubmitError::Conflict {
+                incarnation,
+                sequence,
+                why,
+            });
         }
         // It is behind, or its queue has lost what came before: another may know more, and it will itself.
         self.peers.failed(peer, None);
@@ -278,7 +315,12 @@ async fn send(stream: &SubmitStream, batch: &Prepared, stats: &SharedStats) -> R
 
 fn record(batch: &Prepared, done: &wire::Final, stats: &SharedStats) {
     let now = now_nano();
-    for (index, code) in done.codes.iter().enumerate().filter(|(_, code)| **code != ValidationCode::Valid as u8) {
+    for (index, code) in done
+        .codes
+        .iter()
+        .enumerate()
+        .filter(|(_, code)| **code != ValidationCode::Valid as u8)
+    {
         let code = code_name(*code);
         tracing::error!(
             alarm = true, height = done.height, batch = batch.sequence, index, %code,
@@ -287,10 +329,12 @@ fn record(batch: &Prepared, done: &wire::Final, stats: &SharedStats) {
         stats.change(|stats| *stats.refused_codes.entry(code).or_default() += 1);
     }
     stats.change(|stats| {
-        stats.finalized += batch.since_nano.len() as u64;
+        stats.events += batch.since_nano.len() as u64;
         stats.batches += 1;
         for since in &batch.since_nano {
-            stats.latency.add(u64::try_from((now - since) / 1000).unwrap_or_default());
+            stats
+                .histogram
+                .add(u64::try_from((now - since) / 1000).unwrap_or_default());
         }
     });
 }

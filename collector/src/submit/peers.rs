@@ -74,7 +74,10 @@ pub fn is_final(error: &ClientError) -> bool {
     match error {
         ClientError::Denied { .. } => true,
         ClientError::Refused { reason, .. } => {
-            matches!(reason, Reason::Unauthentic | Reason::Forbidden | Reason::WrongNetwork | Reason::Malformed)
+            matches!(
+                reason,
+                Reason::Unauthentic | Reason::Forbidden | Reason::WrongNetwork | Reason::Malformed
+            )
         }
         _ => false,
     }
