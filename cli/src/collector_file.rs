@@ -16,10 +16,8 @@ pub struct CollectorFile {
     spool_dir: &'static str,
     /// Where events come from, unless `--source` says otherwise.
     source: &'static str,
-    /// Actor whose peer is asked first.
-    preferred_peer: String,
-    /// Whether it ends with its source.
-    exit_when_done: bool,
+    /// Actors whose peers are asked first.
+    peers: Vec<String>,
     /// Where it writes its measurements when its source ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     stats_file: Option<String>,
@@ -37,10 +35,10 @@ pub struct SyntheticFile {
     pub containers: u32,
     /// How many, if that is the end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u64>,
+    pub events: Option<u64>,
     /// For how many seconds, if that is the end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seconds: Option<f64>,
+    pub duration_s: Option<u64>,
 }
 
 impl SyntheticFile {
@@ -49,8 +47,8 @@ impl SyntheticFile {
         Self {
             rate,
             containers,
-            count: events,
-            seconds: time.map(|time| time.as_secs_f64()),
+            events,
+            duration_s: time.map(|time| time.as_secs()),
         }
     }
 }
@@ -64,8 +62,7 @@ impl CollectorFile {
             key: "collector.key",
             spool_dir: "spool",
             source: "docker",
-            preferred_peer: actor.to_owned(),
-            exit_when_done: false,
+            peers: vec![actor.to_owned()],
             stats_file: None,
             synthetic: rate.map(|rate| SyntheticFile::new(Some(rate), CONTAINERS, None, None)),
         }
@@ -75,7 +72,6 @@ impl CollectorFile {
     pub fn measured(actor: &str, synthetic: SyntheticFile, stats_file: &str) -> Self {
         Self {
             source: "synthetic",
-            exit_when_done: true,
             stats_file: Some(stats_file.to_owned()),
             synthetic: Some(synthetic),
             ..Self::new(actor, None)
@@ -98,7 +94,7 @@ mod tests {
         let text = toml::to_string(&CollectorFile::measured("provider", limited, "s.json")).unwrap();
         let read: toml::Table = text.parse().unwrap();
         assert_eq!(read["source"].as_str(), Some("synthetic"));
-        assert_eq!(read["synthetic"]["count"].as_integer(), Some(7));
-        assert!(read["synthetic"].get("rate").is_none() && read["synthetic"].get("seconds").is_none());
+        assert_eq!(read["synthetic"]["events"].as_integer(), Some(7));
+        assert!(read["synthetic"].get("rate").is_none() && read["synthetic"].get("duration_s").is_none());
     }
 }

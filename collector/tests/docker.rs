@@ -21,7 +21,10 @@ struct Reading {
 impl Reading {
     fn start(floor_nano: i64) -> Self {
         let (sender, events) = mpsc::channel(1024);
-        let resume = Resume { floor_nano, lines: 0, newest: None, collector: "provider/collector-1".to_owned() };
+        let resume = Resume {
+        floor_nano,
+        ..Resume::default()
+    };
         tokio::spawn(Box::new(DockerSource::new(&SourceSpec::Docker)).run(resume, sender));
         Self { events }
     }

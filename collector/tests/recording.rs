@@ -13,7 +13,10 @@ fn recording() -> PathBuf {
 
 async fn replay(path: &Path, lines: u64) -> (Vec<Sourced>, Result<(), SourceError>) {
     let (sender, mut receiver) = mpsc::channel(1000);
-    let resume = Resume { floor_nano: 0, lines, newest: None, collector: "provider/collector-1".to_owned() };
+    let resume = Resume {
+        lines,
+        ..Resume::default()
+    };
     let result = Box::new(ReplaySource::new(path, ReplayPace::Instant))
         .run(resume, sender)
         .await;

@@ -210,7 +210,8 @@ impl Network {
         let path = self.collector_home(number).join("collector.toml");
         let text = std::fs::read_to_string(&path).expect("a configuration");
         let text = text.split("[synthetic]").next().unwrap_or_default();
-        let synthetic = format!("\n[synthetic]\nrate = {rate:.1}\ncontainers = 20\ncount = {count}\n");
+        let rate = if rate > 0.0 { format!("rate = {rate:.1}\n") } else { String::new() };
+        let synthetic = format!("\n[synthetic]\n{rate}containers = 20\nevents = {count}\n");
         std::fs::write(&path, format!("{text}{synthetic}")).expect("it can be written");
     }
 

@@ -21,7 +21,11 @@ pub struct Built {
     pub digest: Digest,
 }
 
-/// Builds the contract in `source`. Compiles in a directory of its own, which is removed afterwards.
+/// Where every build happens, on every machine: cargo mixes the absolute paths of crates outside a workspace
+/// into symbol names, and with them into the bytes.
+const BUILD_DIRECTORY: &str = "/tmp/event2ledger-chaincode-build";
+
+/// Builds the contract in `source`, in a copy of it at a fixed place. One build runs at a time.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -29,17 +33,62 @@ pub fn build(source: &Path) -> Result<Built, BuildError> {
     if !source.join("Cargo.toml").is_file() {
         return Err(BuildError::NoCrate(source.to_owned()));
     }
-    let fail = |path: &Path| {
-        let path = path.to_owned();
-        move |source| BuildError::File { path, source }
-    };
     let source = source.canonicalize().map_err(fail(source))?;
-    let target = tempfile::Builder::new()
-        .prefix("e2l-chaincode-")
-        .tempdir()
-        .map_err(fail(&std::env::temp_dir()))?;
-    compile(&source, target.path())?;
-    let module = find_module(&target.path().join(TARGET).join("release"), &source)?;
+    let place = Path::new(BUILD_DIRECTORY);
+    std::fs::create_dir_all(place).map_err(fail(place))?;
+    let lock_path = place.join("lock");
+    let lock = std::fs::File::create(&lock_path).map_err(fail(&lock_path))?;
+    lock.lock().map_err(fail(&lock_path))?;
+    let work = place.join("work");
+    let built = stage(&source, &work).and_then(|staged| build_staged(&staged, &work.join("target"), &source));
+    // What is left behind is only in the way of the next build, which removes it too.
+    let _ = std::fs::remove_dir_all(&work);
+    built
+}
+
+fn fail(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
+    let path = path.to_owned();
+    move |source| BuildError::File { path, source }
+}
+
+/// Copies what a contract is built from: its crate and, two directories above, the interface and the events.
+fn stage(source: &Path, work: &Path) -> Result<PathBuf, BuildError> {
+    if work.exists() {
+        std::fs::remove_dir_all(work).map_err(fail(work))?;
+    }
+    let staged = work.join("chaincode").join("contract");
+    copy(source, &staged).map_err(fail(source))?;
+    if let Some(root) = source.ancestors().nth(2) {
+        for shared in ["wit", "ledger/event"] {
+            let from = root.join(shared);
+            if from.is_dir() {
+                copy(&from, &work.join(shared)).map_err(fail(&from))?;
+            }
+        }
+    }
+    Ok(staged)
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_name() == "target" {
+            continue;
+        }
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn build_staged(staged: &Path, target: &Path, source: &Path) -> Result<Built, BuildError> {
+    compile(staged, target)?;
+    let module = find_module(&target.join(TARGET).join("release"), source)?;
     let module = std::fs::read(&module).map_err(fail(&module))?;
     let component = ComponentEncoder::default()
         .validate(true)
@@ -102,7 +151,7 @@ fn compile(source: &Path, target: &Path) -> Result<(), BuildError> {
 fn remap_flags(source: &Path) -> OsString {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
-    // Path dependencies lie at most two directories above a contract of this repository, as `ledger/event`.
+    // The staged copy has the shape of a repository: the contract lies two directories below its root.
     let root = source.ancestors().nth(2).unwrap_or(source);
     let mut flags = OsString::new();
     for (from, to) in [(cargo_home.as_path(), "/cargo"), (root, "/source")] {

@@ -9,12 +9,11 @@ use std::path::Path;
 #[derive(Debug, Clone, Deserialize)]
 struct StatsFile {
     /// Events that became final.
-    #[serde(rename = "final")]
     events: u64,
     /// When the first batch was sent, nanoseconds since the Unix epoch.
     first_sent_nano: i64,
-    /// From the making of an event until its collector knew that it was final, milliseconds.
-    latency_ms: Percentiles,
+    /// From the making of an event until its collector knew that it was final, microseconds.
+    latency_us: Percentiles,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -50,14 +49,15 @@ impl CollectorStats {
             let what = format!("{} does not hold measurements: {error}", path.display());
             CliError::usage(what, "build e2l and e2l-collector from the same source")
         })?;
+        let milliseconds = |microseconds: f64| microseconds / 1000.0;
         Ok(Self {
             events: file.events,
             first_sent_nano: file.first_sent_nano,
             latency: Latency {
-                p50: file.latency_ms.p50,
-                p95: file.latency_ms.p95,
-                p99: file.latency_ms.p99,
-                max: file.latency_ms.max,
+                p50: milliseconds(file.latency_us.p50),
+                p95: milliseconds(file.latency_us.p95),
+                p99: milliseconds(file.latency_us.p99),
+                max: milliseconds(file.latency_us.max),
             },
         })
     }

@@ -174,7 +174,12 @@ fn collector_dir(network: &NetworkDir, index: u32) -> PathBuf {
 fn configure(network: &NetworkDir, args: &BenchArgs, index: u32) -> CliResult<()> {
     let rate = args.rate.map(|rate| rate / f64::from(args.collectors));
     let containers = (args.containers / args.collectors).max(1);
-    let synthetic = SyntheticFile::new(Some(rate.unwrap_or(0.0)), containers, args.share(index), args.time());
+    let synthetic = SyntheticFile::new(
+        Some(rate.unwrap_or(0.0)),
+        containers,
+        args.share(index),
+        args.time(),
+    );
     let file = CollectorFile::measured(actor_of(index), synthetic, STATS_FILE);
     let path = collector_dir(network, index).join("collector.toml");
     write_toml(&path, "A collector of the benchmark.", &file)
