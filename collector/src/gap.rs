@@ -43,14 +43,29 @@ pub fn malformed(event: &Event, why: &EventError) -> Event {
         ("event.id", cut(&event.actor_id)),
         ("event.error", cut(&why.to_string())),
     ];
-    let actor_id: String = cut(&event.actor_id).chars().filter(|letter| !letter.is_control()).collect();
-    let actor_id = if actor_id.is_empty() { "unknown".to_owned() } else { actor_id };
-    gap(actor_id, attributes.into(), event.time_nano.max(1), event.received_nano.max(1))
+    let actor_id: String = cut(&event.actor_id)
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .collect();
+    let actor_id = if actor_id.is_empty() {
+        "unknown".to_owned()
+    } else {
+        actor_id
+    };
+    gap(
+        actor_id,
+        attributes.into(),
+        event.time_nano.max(1),
+        event.received_nano.max(1),
+    )
 }
 
 /// The spool reached its bound: what the engine emits from now on is not taken.
 pub fn spool_full(sender: &Member, from_nano: i64) -> Event {
-    let attributes = [("reason", "spool full".to_owned()), ("from", from_nano.to_string())];
+    let attributes = [
+        ("reason", "spool full".to_owned()),
+        ("from", from_nano.to_string()),
+    ];
     gap(sender.to_string(), attributes.into(), from_nano, from_nano)
 }
 

@@ -184,14 +184,22 @@ impl Pipeline {
         }
         let now = now_nano();
         let (mut gap, full) = match self.full {
-            None => (gap::spool_full(self.spool.sender(), now), Some(Full { since_nano: now, events: 0 })),
-            Some(Full { since_nano, events }) => {
-                (gap::spool_was_full(self.spool.sender(), since_nano, now, events), None)
-            }
+            None => (
+                gap::spool_full(self.spool.sender(), now),
+                Some(Full {
+                    since_nano: now,
+                    events: 0,
+                }),
+            ),
+            Some(Full { since_nano, events }) => (
+                gap::spool_was_full(self.spool.sender(), since_nano, now, events),
+                None,
+            ),
         };
         match full {
             Some(_) => tracing::error!(
-                alarm = true, bytes = self.spool.bytes(),
+                alarm = true,
+                bytes = self.spool.bytes(),
                 "the spool is full: events are lost until the ledger takes what is in it; see `spool_max_bytes`"
             ),
             None => tracing::warn!("the spool has room again: a gap is recorded"),

@@ -22,9 +22,9 @@ impl Reading {
     fn start(floor_nano: i64) -> Self {
         let (sender, events) = mpsc::channel(1024);
         let resume = Resume {
-        floor_nano,
-        ..Resume::default()
-    };
+            floor_nano,
+            ..Resume::default()
+        };
         tokio::spawn(Box::new(DockerSource::new(&SourceSpec::Docker)).run(resume, sender));
         Self { events }
     }

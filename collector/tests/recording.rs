@@ -97,7 +97,7 @@ async fn weird_labels_come_byte_for_byte() {
     assert_eq!(labels["quotes"], "\"a\" 'b'");
     assert_eq!(labels["newline"], "one\ntwo\ttab");
     assert_eq!(labels["unicode"], "héllo ✓ 日本 🦀");
-    assert_eq!(labels["json"], r#"{"a":[1,{"b":"\"c\""}]}"#);
+    assert_eq!(labels["json"], r#"{"a":[1,{"b":"\\\"c\\\""}]}"#);
     assert_eq!(labels["big"], "x".repeat(20_480));
 }
 
@@ -120,7 +120,7 @@ async fn a_malformed_line_is_named() {
     let good = r#"{"Type":"container","Action":"start","Actor":{"ID":"a"},"timeNano":5}"#;
     for (bad, expected) in [
         ("{", "EOF"),
-        ("[]", "invalid length"),
+        ("[]", "not a JSON object"),
         (r#"{"Action":"start"}"#, "Type"),
         (
             r#"{"Type":"container","Actor":{"ID":"a"},"timeNano":5}"#,

@@ -9,8 +9,16 @@ use std::sync::OnceLock;
 /// It has not been built.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has an executable");
-    let path = test.ancestors().nth(2).expect("target/debug/deps/test").join(name);
-    assert!(path.is_file(), "{} is missing: run `cargo build --workspace --bins`", path.display());
+    let path = test
+        .ancestors()
+        .nth(2)
+        .expect("target/debug/deps/test")
+        .join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: run `cargo build --workspace --bins`",
+        path.display()
+    );
     path
 }
 

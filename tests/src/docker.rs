@@ -8,11 +8,15 @@ use std::process::Command;
 /// # Panics
 /// The engine is required.
 pub fn skip(test: &str, reason: &str) {
-    assert!(std::env::var_os("E2L_REQUIRE_DOCKER").is_none(), "{test} cannot run: {reason}");
+    assert!(
+        std::env::var_os("E2L_REQUIRE_DOCKER").is_none(),
+        "{test} cannot run: {reason}"
+    );
     println!("SKIPPED: {test}: {reason}");
     if let Some(path) = std::env::var_os("E2L_SKIP_LOG") {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{test}: {reason}")).expect("the skip is noted");
+        file.and_then(|mut file| writeln!(file, "{test}: {reason}"))
+            .expect("the skip is noted");
     }
 }
 
@@ -24,11 +28,17 @@ pub struct Docker {
 impl Docker {
     /// The engine that is reachable, if one is.
     pub fn reachable() -> Option<Self> {
-        let version = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+        let version = Command::new("docker")
+            .args(["version", "--format", "{{.Server.Version}}"])
+            .output();
         version.ok().filter(|version| version.status.success())?;
-        let docker = Self { image: format!("e2l-test-{}:1", std::process::id()) };
+        let docker = Self {
+            image: format!("e2l-test-{}:1", std::process::id()),
+        };
         let busybox = ["/bin/busybox", "/usr/bin/busybox"];
-        let busybox = busybox.into_iter().find(|path| std::path::Path::new(path).is_file());
+        let busybox = busybox
+            .into_iter()
+            .find(|path| std::path::Path::new(path).is_file());
         let busybox = busybox.expect("busybox-static is installed: run `make setup`");
         let root = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(root.path().join("bin")).expect("a directory");
@@ -56,7 +66,10 @@ impl Docker {
 
     /// Runs `docker`; it must succeed. Returns what it printed.
     pub fn run(&self, arguments: &[&str]) -> String {
-        let output = Command::new("docker").args(arguments).output().expect("docker runs");
+        let output = Command::new("docker")
+            .args(arguments)
+            .output()
+            .expect("docker runs");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "docker {arguments:?}: {errors}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -66,7 +79,9 @@ impl Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         let ancestor = format!("ancestor={}", self.image);
-        let containers = Command::new("docker").args(["ps", "-aq", "--filter", &ancestor]).output();
+        let containers = Command::new("docker")
+            .args(["ps", "-aq", "--filter", &ancestor])
+            .output();
         if let Ok(containers) = containers {
             for id in String::from_utf8_lossy(&containers.stdout).split_whitespace() {
                 let _ = Command::new("docker").args(["rm", "-f", id]).output();

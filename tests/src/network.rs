@@ -54,7 +54,10 @@ impl Network {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let ports = free_ports();
         let addresses: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-        let network = Self { directory, peers: BTreeMap::new() };
+        let network = Self {
+            directory,
+            peers: BTreeMap::new(),
+        };
         let root = network.root();
         let made = Command::new(binary("e2l"))
             .args(["network", "init"])
@@ -88,7 +91,11 @@ impl Network {
     /// Starts an actor's peer and waits until it serves.
     pub fn start_peer(&mut self, actor: &str) {
         let home = self.root().join("actors").join(actor).join("peer");
-        let log = File::options().create(true).append(true).open(home.join("log")).expect("a log");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(home.join("log"))
+            .expect("a log");
         let mut child = Command::new(binary("e2l-peer"))
             .arg("--config")
             .arg(home.join("peer.toml"))
@@ -98,9 +105,15 @@ impl Network {
             .spawn()
             .expect("e2l-peer starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("a line");
         let log = || std::fs::read_to_string(home.join("log")).unwrap_or_default();
-        assert!(line.starts_with("ready "), "the peer of {actor} does not start:\n{}", log());
+        assert!(
+            line.starts_with("ready "),
+            "the peer of {actor} does not start:\n{}",
+            log()
+        );
         self.peers.insert(actor.to_owned(), child);
     }
 
@@ -158,7 +171,10 @@ impl Network {
     pub fn wait_for_leader(&self) -> String {
         wait_until("a peer leads", Duration::from_secs(30), || {
             let running = self.peers.keys();
-            running.filter(|actor| self.view(actor).is_some_and(|view| view.role == "leader")).next().cloned()
+            running
+                .filter(|actor| self.view(actor).is_some_and(|view| view.role == "leader"))
+                .next()
+                .cloned()
         })
     }
 
@@ -183,13 +199,19 @@ impl Network {
 
     /// Directory of one of the provider's collectors.
     pub fn collector_home(&self, number: usize) -> PathBuf {
-        self.root().join("actors/provider").join(format!("collector-{number}"))
+        self.root()
+            .join("actors/provider")
+            .join(format!("collector-{number}"))
     }
 
     /// Starts one of the provider's collectors.
     pub fn collector(&self, number: usize, arguments: &[&str]) -> Child {
         let home = self.collector_home(number);
-        let log = File::options().create(true).append(true).open(home.join("log")).expect("a log");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(home.join("log"))
+            .expect("a log");
         let mut child = Command::new(binary("e2l-collector"))
             .arg("--config")
             .arg(home.join("collector.toml"))
@@ -200,7 +222,9 @@ impl Network {
             .spawn()
             .expect("e2l-collector starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("a line");
         assert_eq!(line.trim(), "ready", "{}", self.collector_log(number));
         child
     }
@@ -210,7 +234,11 @@ impl Network {
         let path = self.collector_home(number).join("collector.toml");
         let text = std::fs::read_to_string(&path).expect("a configuration");
         let text = text.split("[synthetic]").next().unwrap_or_default();
-        let rate = if rate > 0.0 { format!("rate = {rate:.1}\n") } else { String::new() };
+        let rate = if rate > 0.0 {
+            format!("rate = {rate:.1}\n")
+        } else {
+            String::new()
+        };
         let synthetic = format!("\n[synthetic]\n{rate}containers = 20\nevents = {count}\n");
         std::fs::write(&path, format!("{text}{synthetic}")).expect("it can be written");
     }
@@ -246,12 +274,21 @@ fn show_log(actor: &str, path: &Path) {
 }
 
 fn free_ports() -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        ACTORS.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
+    let listeners: Vec<TcpListener> = ACTORS
+        .iter()
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        .collect();
+    listeners
+        .iter()
+        .map(|listener| listener.local_addr().expect("an address").port())
+        .collect()
 }
 
 fn assert_success(output: &Output) {
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "e2l failed with {}:\n{errors}", output.status);
+    assert!(
+        output.status.success(),
+        "e2l failed with {}:\n{errors}",
+        output.status
+    );
 }

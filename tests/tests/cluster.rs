@@ -13,7 +13,12 @@ fn same_ledgers(network: &Network, expected: usize) {
             .map(|event| {
                 let text = |name: &str| event[name].to_string();
                 let number = |name: &str| event[name].as_u64().expect("a number");
-                (text("tx_id"), number("height"), number("index"), text("attributes"))
+                (
+                    text("tx_id"),
+                    number("height"),
+                    number("index"),
+                    text("attributes"),
+                )
             })
             .collect();
         what

@@ -14,7 +14,10 @@ fn identity(kind: &str, action: &str, id: &str, attributes: &Value, time_nano: &
 #[test]
 fn containers_handled_by_hand_are_on_every_ledger() {
     let Some(docker) = Docker::reachable() else {
-        return skip("containers_handled_by_hand_are_on_every_ledger", "no Docker engine answers");
+        return skip(
+            "containers_handled_by_hand_are_on_every_ledger",
+            "no Docker engine answers",
+        );
     };
     let network = Network::start(1);
     let recording = network.root().join("recording.jsonl");
@@ -29,7 +32,15 @@ fn containers_handled_by_hand_are_on_every_ledger() {
     let weird = "weird=quotes \" and ' , a\nnewline, ünïcödé ☃ and {\"json\": [1, {\"nested\": null}]}";
     let long = format!("long={}", "x".repeat(20_000));
     let id = docker.run(&[
-        "run", "-d", "--label", weird, "--label", &long, docker.image(), "/bin/sleep", "300",
+        "run",
+        "-d",
+        "--label",
+        weird,
+        "--label",
+        &long,
+        docker.image(),
+        "/bin/sleep",
+        "300",
     ]);
     docker.run(&["exec", &id, "/bin/sh", "-c", "true secret-password"]);
     docker.run(&["pause", &id]);
@@ -43,13 +54,20 @@ fn containers_handled_by_hand_are_on_every_ledger() {
     docker.run(&["rm", &short]);
 
     let mine = |event: &Value| event["Actor"]["ID"] == id.as_str() || event["Actor"]["ID"] == short.as_str();
-    let recorded = wait_until("the recording ends with the last removal", Duration::from_secs(20), || {
-        let text = std::fs::read_to_string(&recording).ok()?;
-        let events: Vec<Value> =
-            text.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(&mine).collect();
-        let last = events.last()?;
-        (last["Action"] == "destroy" && last["Actor"]["ID"] == short.as_str()).then_some(events)
-    });
+    let recorded = wait_until(
+        "the recording ends with the last removal",
+        Duration::from_secs(20),
+        || {
+            let text = std::fs::read_to_string(&recording).ok()?;
+            let events: Vec<Value> = text
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .filter(&mine)
+                .collect();
+            let last = events.last()?;
+            (last["Action"] == "destroy" && last["Actor"]["ID"] == short.as_str()).then_some(events)
+        },
+    );
     reference.kill().unwrap();
     reference.wait().unwrap();
     let expected: Vec<String> = recorded
@@ -68,9 +86,8 @@ fn containers_handled_by_hand_are_on_every_ledger() {
     assert!(expected.len() >= 15, "the engine emitted only {}", expected.len());
 
     for actor in Network::actors() {
-        let on_ledger = |event: &Value| {
-            event["actor_id"] == id.as_str() || event["actor_id"] == short.as_str()
-        };
+        let on_ledger =
+            |event: &Value| event["actor_id"] == id.as_str() || event["actor_id"] == short.as_str();
         let found = wait_until("all events are on the ledger", Duration::from_secs(30), || {
             let events: Vec<Value> = network.events(actor).into_iter().filter(&on_ledger).collect();
             (events.len() >= expected.len()).then_some(events)
@@ -88,14 +105,23 @@ fn containers_handled_by_hand_are_on_every_ledger() {
                 )
             })
             .collect();
-        assert_eq!(found_ids, expected, "the ledger of {actor} is not what the engine emitted");
+        assert_eq!(
+            found_ids, expected,
+            "the ledger of {actor} is not what the engine emitted"
+        );
         for event in &found {
             assert_eq!(event["validation_code"], "VALID");
             assert!(event["endorsed_by"].as_array().unwrap().len() >= 2, "{event}");
-            assert!(!event.to_string().contains("secret-password"), "a command line is on the ledger");
+            assert!(
+                !event.to_string().contains("secret-password"),
+                "a command line is on the ledger"
+            );
         }
         let history = network.json(actor, &["history", &id]);
-        assert!(history.to_string().contains("ünïcödé ☃"), "the history of the container is incomplete");
+        assert!(
+            history.to_string().contains("ünïcödé ☃"),
+            "the history of the container is incomplete"
+        );
     }
     collector.kill().unwrap();
     collector.wait().unwrap();

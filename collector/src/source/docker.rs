@@ -6,9 +6,9 @@
 use super::engine_event::EngineEvent;
 use super::{Resume, Source, SourceError, SourceSpec, Sourced, facts};
 use crate::backoff::Backoff;
+use crate::clock::now_nano;
 use crate::gap;
 use crate::recent::{Fingerprint, fingerprint};
-use crate::clock::now_nano;
 use bollard::query_parameters::EventsOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use e2l_ledger::event::Event;
@@ -213,7 +213,9 @@ impl Reader {
 
     /// Records a gap unless the engine remembers the event that was read last.
     async fn check_continuity(&mut self, docker: &Docker) -> Result<(), bollard::errors::Error> {
-        let Some(newest) = self.newest.as_ref() else { return Ok(()) };
+        let Some(newest) = self.newest.as_ref() else {
+            return Ok(());
+        };
         let (wanted, from_nano, to_nano) = (newest.fingerprint(), newest.time_nano(), now_nano());
         // With an end, the engine tells what it remembers and closes the stream.
         let mut remembered = subscribe(docker, Some(to_nano));
@@ -230,7 +232,14 @@ impl Reader {
         // Said once: from here on there is nothing to be continuous with.
         self.newest = None;
         // Nobody takes it only when the collector stops; then the next start says it.
-        let _ = self.gaps.send(Sourced { event, since_nano: to_nano, line: 0 }).await;
+        let _ = self
+            .gaps
+            .send(Sourced {
+                event,
+                since_nano: to_nano,
+                line: 0,
+            })
+            .await;
         Ok(())
     }
 }
@@ -272,7 +281,15 @@ fn pass_on(
             .map(|(event, backlog)| with_facts(&address, event, backlog))
             .buffered(INSPECTIONS)
             .boxed();
-        while let Some(event) = enriched.next().await {
+        loop {
+            let event = tokio::select! {
+                next = enriched.next() => match next {
+                    Some(event) => event,
+                    None => return,
+                },
+                // Its end ends the reader too, which an engine without events would not notice.
+                () = events.closed() => return,
+            };
             let since_nano = event.received_nano;
             if events
                 .send(Sourced {

@@ -11,6 +11,9 @@ pub enum LineError {
     /// Not the JSON that an engine writes.
     #[error("it is not an engine's event: {0}")]
     Json(#[from] serde_json::Error),
+    /// Another kind of JSON value.
+    #[error("it is not a JSON object")]
+    NotAnObject,
     /// A field is missing.
     #[error("the event has no `{0}`")]
     Missing(&'static str),
@@ -56,6 +59,10 @@ impl EngineEvent {
     /// # Errors
     /// It is not an object, or one with other types.
     pub fn parse(line: &str) -> Result<Self, LineError> {
+        // A list would pass for the fields in order.
+        if !line.trim_start().starts_with('{') {
+            return Err(LineError::NotAnObject);
+        }
         let event: Self = serde_json::from_str(line)?;
         if event.kind.is_empty() {
             return Err(LineError::Missing("Type"));

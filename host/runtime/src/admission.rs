@@ -1,7 +1,9 @@
 //! What a component must be before it is compiled.
 
 use crate::limits::StaticLimits;
-use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, TypeRef, ValidPayload, Validator, WasmFeatures};
+use wasmparser::{
+    ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, TypeRef, ValidPayload, Validator, WasmFeatures,
+};
 
 /// Interfaces a contract may import. The last one holds types only.
 const ALLOWED: [&str; 3] = [

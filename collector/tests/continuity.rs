@@ -1,0 +1,69 @@
+//! What the source `docker` says of events that it may have missed, on a real engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use e2l_collector::fingerprint;
+use e2l_collector::source::{DockerSource, Resume, Source, SourceSpec, Sourced};
+use e2l_ledger::event::Observation;
+use std::time::Duration;
+use support::engine::{Engine, now_nano};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+fn read(resume: Resume) -> mpsc::Receiver<Sourced> {
+    let (sender, events) = mpsc::channel(1024);
+    tokio::spawn(Box::new(DockerSource::new(&SourceSpec::Docker)).run(resume, sender));
+    events
+}
+
+/// Everything up to the creation of `id`, without other containers.
+async fn until_created(events: &mut mpsc::Receiver<Sourced>, id: &str) -> Vec<Sourced> {
+    let mut all = Vec::new();
+    loop {
+        let sourced = timeout(Duration::from_secs(30), events.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        let created = sourced.event.actor_id == id;
+        if created || sourced.event.observation == Observation::Gap {
+            all.push(sourced);
+        }
+        if created {
+            return all;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_is_recorded_unless_the_engine_remembers_what_was_read_last() {
+    let Some(engine) = Engine::find("a_gap_is_recorded_unless_the_engine_remembers_what_was_read_last")
+    else {
+        return;
+    };
+    let floor_nano = now_nano();
+    let id = engine.docker(&["create", &engine.image, "/bin/true"]);
+    let resume = |newest| Resume {
+        floor_nano,
+        newest,
+        collector: "provider/collector/collector-1".to_owned(),
+        ..Resume::default()
+    };
+
+    let forgotten = until_created(&mut read(resume(Some([7; 16]))), &id).await;
+    let gap = &forgotten[0].event;
+    assert_eq!(forgotten.len(), 2);
+    assert_eq!((gap.action.as_str(), gap.observation), ("gap", Observation::Gap));
+    assert_eq!(gap.actor_id, "provider/collector/collector-1");
+    assert!(gap.attributes["reason"].starts_with("engine restarted"));
+
+    let last = fingerprint(&forgotten[1].event);
+    let known = until_created(&mut read(resume(Some(last))), &id).await;
+    assert_eq!(known.len(), 1, "nothing is missing: {known:?}");
+    let fresh = until_created(&mut read(resume(None)), &id).await;
+    assert_eq!(
+        fresh.len(),
+        1,
+        "a new spool has nothing to be continuous with: {fresh:?}"
+    );
+}
