@@ -243,6 +243,12 @@ impl Network {
         std::fs::write(&path, format!("{text}{synthetic}")).expect("it can be written");
     }
 
+    /// What an actor's peer logged.
+    pub fn peer_log(&self, actor: &str) -> String {
+        let path = self.root().join("actors").join(actor).join("peer/log");
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
     /// What a collector logged.
     pub fn collector_log(&self, number: usize) -> String {
         std::fs::read_to_string(self.collector_home(number).join("log")).unwrap_or_default()
