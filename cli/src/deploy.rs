@@ -117,7 +117,7 @@ fn write_configurations(
         chaincode_dir: "chaincode",
         data_dir: "data",
         listen: address,
-        log: "info",
+        log: "info,openraft=warn",
     };
     write_toml(
         &home.join("peer").join("peer.toml"),

@@ -164,22 +164,42 @@ impl Certificate {
     /// # Errors
     /// Says which of these does not hold.
     pub fn check(&self, config: &NetworkConfig, time_nano: i64) -> Result<(), CertificateError> {
-        if self.network() != config.network {
-            return Err(CertificateError::OtherNetwork {
-                found: self.network().to_owned(),
-                expected: config.network.clone(),
-            });
-        }
+        self.check_network(config)?;
         let member = self.member();
-        let actor = config
-            .actor(&member.actor)
-            .ok_or_else(|| CertificateError::UnknownActor(member.actor.clone()))?;
         if config.revoked.contains(&self.digest()) {
             return Err(CertificateError::Revoked {
                 actor: member.actor.clone(),
                 member: member.to_string(),
             });
         }
+        self.check_path(config, time_nano)
+    }
+
+    fn check_network(&self, config: &NetworkConfig) -> Result<(), CertificateError> {
+        if self.network() == config.network {
+            return Ok(());
+        }
+        Err(CertificateError::OtherNetwork {
+            found: self.network().to_owned(),
+            expected: config.network.clone(),
+        })
+    }
+
+    /// Checks that an authority of its actor issued it, whether or not it still holds: for what was signed
+    /// with it once.
+    ///
+    /// # Errors
+    /// As [`Certificate::check`], except revocation and expiry.
+    pub fn check_issued(&self, config: &NetworkConfig) -> Result<(), CertificateError> {
+        self.check_network(config)?;
+        self.check_path(config, self.not_after().saturating_mul(1_000_000_000))
+    }
+
+    fn check_path(&self, config: &NetworkConfig, time_nano: i64) -> Result<(), CertificateError> {
+        let member = self.member();
+        let actor = config
+            .actor(&member.actor)
+            .ok_or_else(|| CertificateError::UnknownActor(member.actor.clone()))?;
         verify_path(self.der(), &actor.authorities, time_nano).map_err(|why| CertificateError::NotTrusted {
             actor: member.actor.clone(),
             member: member.to_string(),

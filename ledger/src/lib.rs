@@ -18,6 +18,7 @@ mod map;
 mod member;
 mod merkle;
 mod policy;
+pub mod proof;
 mod proposal;
 mod request;
 mod signature;

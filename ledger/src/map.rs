@@ -2,6 +2,7 @@
 //! leaf, an empty one is zero, as in Jellyfish Merkle trees), so that its root depends on the contents alone.
 
 use crate::hash::{Digest, Domain};
+use crate::proof::MapProof;
 
 type NodeId = u32;
 const EMPTY: NodeId = 0;
@@ -11,7 +12,7 @@ enum Node {
     Empty,
     Leaf {
         key: Digest,
-        hash: Digest,
+        value: Digest,
     },
     Inner {
         left: NodeId,
@@ -69,13 +70,47 @@ impl StateMap {
         self.root()
     }
 
+    /// Digest of the value under a hashed key.
+    pub fn get(&self, key: &Digest) -> Option<Digest> {
+        match self.nodes[self.descend(key, |_| {}) as usize] {
+            Node::Leaf { key: found, value } if found == *key => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Proof of what is, or is not, under a hashed key.
+    pub fn prove(&self, key: &Digest) -> MapProof {
+        let mut siblings = Vec::new();
+        let end = self.descend(key, |sibling| siblings.push(self.hash_of(sibling)));
+        let other = match self.nodes[end as usize] {
+            Node::Leaf { key: found, value } if found != *key => Some((found, value)),
+            _ => None,
+        };
+        MapProof { siblings, other }
+    }
+
+    /// Follows a key down to a leaf or to nothing, past siblings.
+    fn descend(&self, key: &Digest, mut pass: impl FnMut(NodeId)) -> NodeId {
+        let (mut node, mut depth) = (self.root, 0);
+        while let Node::Inner { left, right, .. } = self.nodes[node as usize] {
+            let (next, sibling) = if bit(key, depth) {
+                (right, left)
+            } else {
+                (left, right)
+            };
+            pass(sibling);
+            (node, depth) = (next, depth + 1);
+        }
+        node
+    }
+
     fn apply(&mut self, node: NodeId, depth: usize, changes: &[Change]) -> NodeId {
         if changes.is_empty() {
             return node;
         }
         match self.nodes[node as usize] {
             Node::Empty => self.build(depth, changes),
-            Node::Leaf { key, hash } => self.apply_to_leaf(node, key, hash, depth, changes),
+            Node::Leaf { key, value } => self.apply_to_leaf(node, key, value, depth, changes),
             Node::Inner { left, right, .. } => {
                 let (zeros, ones) = split_at_bit(changes, depth);
                 let left = self.apply(left, depth + 1, zeros);
@@ -89,7 +124,7 @@ impl StateMap {
         &mut self,
         node: NodeId,
         key: Digest,
-        hash: Digest,
+        value: Digest,
         depth: usize,
         changes: &[Change],
     ) -> NodeId {
@@ -101,7 +136,7 @@ impl StateMap {
         if touched {
             return self.build(depth, changes);
         }
-        self.build_beside(Some((key, hash)), depth, changes)
+        self.build_beside(Some((key, value)), depth, changes)
     }
 
     /// A subtree with the changes' new values.
@@ -120,8 +155,8 @@ impl StateMap {
         let (first, second) = (additions.next(), additions.next());
         match (present, first, second) {
             (None, None, _) => EMPTY,
-            (Some((key, hash)), None, _) => self.leaf(key, hash),
-            (None, Some((key, Some(value))), None) => self.leaf(*key, Domain::MapLeaf.hash_pair(key, value)),
+            (Some((key, value)), None, _) => self.leaf(key, value),
+            (None, Some((key, Some(value))), None) => self.leaf(*key, *value),
             _ => {
                 let (zeros, ones) = split_at_bit(changes, depth);
                 let (zero_leaf, one_leaf) = match present {
@@ -160,9 +195,9 @@ impl StateMap {
         }
     }
 
-    fn leaf(&mut self, key: Digest, hash: Digest) -> NodeId {
+    fn leaf(&mut self, key: Digest, value: Digest) -> NodeId {
         self.leaves += 1;
-        self.allocate(Node::Leaf { key, hash })
+        self.allocate(Node::Leaf { key, value })
     }
 
     fn allocate(&mut self, node: Node) -> NodeId {
@@ -183,12 +218,14 @@ impl StateMap {
     fn hash_of(&self, node: NodeId) -> Digest {
         match &self.nodes[node as usize] {
             Node::Empty => Digest::ZERO,
-            Node::Leaf { hash, .. } | Node::Inner { hash, .. } => *hash,
+            // A leaf is hashed only when its sibling changes: cheaper than 32 more bytes in every node.
+            Node::Leaf { key, value } => Domain::MapLeaf.hash_pair(key, value),
+            Node::Inner { hash, .. } => *hash,
         }
     }
 }
 
-fn bit(key: &Digest, depth: usize) -> bool {
+pub(crate) fn bit(key: &Digest, depth: usize) -> bool {
     key.0[depth / 8] & (0x80 >> (depth % 8)) != 0
 }
 

@@ -48,6 +48,20 @@ proptest! {
             let changes = block.iter().map(|(key, value)| (*key, value.map(Digest))).collect();
             prop_assert_eq!(map.update(changes), root(&contents, 0));
             prop_assert_eq!(map.len(), contents.len());
+            for byte in 0..=255 {
+                for place in [0, 31] {
+                    let mut key = [0; 32];
+                    key[place] = byte;
+                    let key = Digest(key);
+                    let (root, proof, value) = (map.root(), map.prove(&key), contents.get(&key));
+                    prop_assert_eq!(map.get(&key), value.copied());
+                    prop_assert!(proof.verify(&root, &key, value), "what is there is proven");
+                    let other = Digest([7; 32]);
+                    prop_assert!(!proof.verify(&root, &key, Some(&other)), "another value is not");
+                    prop_assert!(value.is_none() || !proof.verify(&root, &key, None), "absence is not");
+                    prop_assert!(!proof.verify(&Digest([1; 32]), &key, value), "another root");
+                }
+            }
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::events::now_nano;
 use anyhow::Result;
 use bytes::Bytes;
 use e2l_client::{ClientError, LedgerClient, wire};
-use e2l_identity::FileIdentity;
 use e2l_event::Event;
+use e2l_identity::FileIdentity;
 use e2l_ledger::{BatchHeader, Call, Canonical, Digest, Envelope, Member, SignedBatch, Signer};
 use std::sync::Arc;
 

@@ -51,6 +51,11 @@ pub struct Network {
 impl Network {
     /// Makes a network with `collectors` of the provider, and starts its peers.
     pub fn start(collectors: usize) -> Self {
+        Self::start_with(collectors, "")
+    }
+
+    /// The same, with lines added to every peer's configuration.
+    pub fn start_with(collectors: usize, peer_settings: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let ports = free_ports();
         let addresses: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
@@ -72,6 +77,9 @@ impl Network {
         assert_success(&made);
         let mut network = network;
         for actor in ACTORS {
+            let path = root.join("actors").join(actor).join("peer/peer.toml");
+            let text = std::fs::read_to_string(&path).expect("a configuration");
+            std::fs::write(&path, format!("{text}\n{peer_settings}\n")).expect("it can be written");
             network.start_peer(actor);
         }
         network.wait_for_leader();

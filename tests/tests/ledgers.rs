@@ -4,7 +4,7 @@
 use e2l_tests::{Load, Members, Network, event};
 
 /// Blocks that a peer must miss to need a pointer: more than what its leader's log keeps.
-const MISSED: u64 = 1500;
+const MISSED: u64 = 150;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_transactions_stay_where_they_were_acknowledged() {
@@ -92,7 +92,7 @@ async fn every_peer_tells_the_same_history() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_was_away_for_long_comes_back_through_a_pointer() {
-    let mut network = Network::start(1);
+    let mut network = Network::start_with(1, "[raft]\npurge_after = 40\nkeep = 10");
     let members = Members::of(&network).unwrap();
     let leader = network.wait_for_leader();
     let away = Network::actors()

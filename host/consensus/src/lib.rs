@@ -25,8 +25,9 @@ pub use transport::{MessageKind, Transport, TransportError, UnknownMessage};
 
 #[doc(hidden)]
 pub mod conformance {
-    //! The adapters, for openraft's own test suite.
+    //! The adapters and the messages, for openraft's own test suite and for tests that forge messages.
     pub use crate::log_store::LogStore;
+    pub use crate::network::SnapshotMessage;
     pub use crate::state_machine::StateMachine;
-    pub use crate::types::TypeConfig;
+    pub use crate::types::{Marker, Payload, Pointer, TypeConfig, decode, encode};
 }

@@ -128,7 +128,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let mut encoded = Vec::new();
+        let purged = self.log.purged_index();
         for entry in entries {
+            // What is purged is applied for good: nobody reads it again.
+            if purged.is_some_and(|purged| entry.log_id.index <= purged) {
+                continue;
+            }
             encoded.push((entry.log_id.index, io!(Logs, Write, encode(&entry))?));
         }
         io!(Logs, Write, self.log.append(&encoded))?;

@@ -30,9 +30,9 @@ impl RaftOptions {
         Self {
             node_id,
             dir,
-            heartbeat_ms: 200,
-            election_timeout_min_ms: 700,
-            election_timeout_max_ms: 1400,
+            heartbeat_ms: 150,
+            election_timeout_min_ms: 600,
+            election_timeout_max_ms: 1200,
             max_payload_entries: 8,
             purge_after: 1000,
             keep: 500,

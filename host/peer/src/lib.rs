@@ -34,7 +34,8 @@ mod vote_log;
 mod votes_in;
 mod waiters;
 
+pub use e2l_store::wait_until_closed;
 pub use finality::{Divergence, Finality, SUSPECT_AFTER};
-pub use options::{OptionsError, PeerOptions, RaftTimings};
+pub use options::{OptionsError, PeerOptions, RaftSettings};
 pub use peer::{Peer, my_engine_profile};
 pub use pool::PoolOptions;

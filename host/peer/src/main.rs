@@ -2,12 +2,16 @@
 
 use anyhow::Result;
 use clap::Parser;
-use e2l_peer::{Peer, PeerOptions};
+use e2l_peer::{Peer, PeerOptions, wait_until_closed};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// How long work under way may take when the peer stops, and after that the databases to close.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Orders, executes, endorses and serves the ledger for one actor.
 #[derive(Parser)]
@@ -32,7 +36,10 @@ fn main() -> Result<()> {
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(run(&options, arguments.exit_with_parent));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(GRACE);
+    if !wait_until_closed(GRACE) {
+        tracing::warn!("the databases are still in use at the end; nothing that was acknowledged is lost");
+    }
     served
 }
 

@@ -23,9 +23,9 @@ pub struct PeerOptions {
     /// Log filter, as `RUST_LOG` has it.
     #[serde(default = "default_log")]
     pub log: String,
-    /// Timings of Raft.
+    /// Ordering.
     #[serde(default)]
-    pub raft: RaftTimings,
+    pub raft: RaftSettings,
     /// Bounds of the pool.
     #[serde(default)]
     pub pool: PoolOptions,
@@ -35,24 +35,30 @@ fn default_log() -> String {
     "info,openraft=warn".to_owned()
 }
 
-/// Timings of Raft, milliseconds.
+/// Settings of Raft; times in milliseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct RaftTimings {
+pub struct RaftSettings {
     /// How often a leader shows that it is alive.
     pub heartbeat_ms: u64,
     /// Shortest silence after which a follower stands for election.
     pub election_min_ms: u64,
     /// Longest such silence.
     pub election_max_ms: u64,
+    /// Entries after which the log is purged up to the newest final height; the blocks are the archive.
+    pub purge_after: u64,
+    /// Entries kept below that height, so that a peer that was away briefly needs no blocks.
+    pub keep: u64,
 }
 
-impl Default for RaftTimings {
+impl Default for RaftSettings {
     fn default() -> Self {
         Self {
             heartbeat_ms: 150,
             election_min_ms: 600,
             election_max_ms: 1200,
+            purge_after: 1000,
+            keep: 500,
         }
     }
 }

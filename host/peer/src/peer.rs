@@ -85,6 +85,8 @@ impl Peer {
                 heartbeat_ms: options.raft.heartbeat_ms,
                 election_timeout_min_ms: options.raft.election_min_ms,
                 election_timeout_max_ms: options.raft.election_max_ms,
+                purge_after: options.raft.purge_after,
+                keep: options.raft.keep,
                 ..RaftOptions::new(my_raft_id, options.data_dir.join("raft"))
             },
             Arc::new(application),

@@ -377,7 +377,6 @@ impl Pool {
         inner.bytes -= freed;
     }
 
-
     /// Envelopes and bytes held.
     pub fn load(&self) -> (u64, u64) {
         let inner = self.inner.lock();

@@ -1,6 +1,7 @@
 //! One RocksDB database: how it is opened, read, written and synced, and when it stops writing.
 
 use crate::error::StoreError;
+use crate::open_databases::OpenDatabase;
 use crate::seal::{seal, unseal};
 use parking_lot::RwLock;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch, WriteOptions};
@@ -14,6 +15,8 @@ pub(crate) struct Database {
     dir: PathBuf,
     /// The first failed write or sync.
     poison: RwLock<Option<String>>,
+    /// Dropped after the database: fields are dropped in order.
+    _open: OpenDatabase,
 }
 
 /// Settings that both databases need for their promises.
@@ -57,6 +60,7 @@ impl Database {
             db,
             dir: dir.to_owned(),
             poison: RwLock::new(None),
+            _open: OpenDatabase::new(),
         })
     }
 

@@ -12,6 +12,7 @@ mod database;
 mod error;
 mod ledger_store;
 mod log_read;
+mod open_databases;
 mod options;
 mod raft_log;
 mod records;
@@ -24,6 +25,7 @@ mod write;
 
 pub use error::StoreError;
 pub use ledger_store::{LedgerStore, Tip};
+pub use open_databases::wait_until_closed;
 pub use options::StoreOptions;
 pub use raft_log::RaftLog;
 pub use sign_once::{SignOnceError, SignRecord, Signed, Statement};

@@ -265,6 +265,11 @@ impl RaftLog {
         self.0.bounds.read().entries.map(|(first, _)| first)
     }
 
+    /// Index up to which the log was purged.
+    pub fn purged_index(&self) -> Option<u64> {
+        self.0.bounds.read().purged
+    }
+
     /// Index of the last entry; not of a purged one.
     pub fn last_index(&self) -> Option<u64> {
         self.0.bounds.read().entries.map(|(_, last)| last)

@@ -145,7 +145,10 @@ impl fmt::Display for EventError {
         match self {
             Self::Encoding(why) => write!(f, "the argument is not an encoded event: {why}"),
             Self::Version(found) => {
-                write!(f, "event encoding version {found} is unknown; this contract reads version {VERSION}")
+                write!(
+                    f,
+                    "event encoding version {found} is unknown; this contract reads version {VERSION}"
+                )
             }
             Self::Missing(what) => write!(f, "event parameter `{what}` is missing or empty"),
             Self::Malformed(what, why) => write!(f, "event parameter `{what}` is malformed: {why}"),
@@ -210,10 +213,16 @@ fn required(what: &'static str, value: &str, max: usize) -> Result<(), EventErro
         return Err(EventError::Missing(what));
     }
     if value.len() > max {
-        return Err(EventError::Malformed(what, format!("{} bytes, at most {max} are allowed", value.len())));
+        return Err(EventError::Malformed(
+            what,
+            format!("{} bytes, at most {max} are allowed", value.len()),
+        ));
     }
     if value.chars().any(char::is_control) {
-        return Err(EventError::Malformed(what, "it holds control characters".to_owned()));
+        return Err(EventError::Malformed(
+            what,
+            "it holds control characters".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -1,0 +1,20 @@
+//! What one party can show another: proofs that stand on a genesis alone, checked without a clock, a disk or a
+//! network (docs/format/proofs.md).
+
+mod anchor;
+mod error;
+mod evidence;
+mod final_header;
+mod log_page;
+mod log_range;
+mod map_proof;
+mod receipt;
+
+pub use anchor::Anchor;
+pub use error::ProofError;
+pub use evidence::{Evidence, Guilt, Signed};
+pub use final_header::{FinalHeader, FinalHeaderProof};
+pub use log_page::{LogPage, LogPageProof, PageEntry};
+pub use log_range::{prove_range, verify_range};
+pub use map_proof::MapProof;
+pub use receipt::{Receipt, Statement, Subject, VerifiedTransaction};

@@ -1,0 +1,203 @@
+use super::members::{Identity, Members, START};
+use e2l_ledger::proof::{FinalHeaderProof, LogPageProof, PageEntry, prove_range};
+use e2l_ledger::*;
+use std::collections::BTreeMap;
+
+/// Log of a container, as the events contract names it.
+pub fn event_log(container: &str) -> Vec<u8> {
+    format!("id/{container}").into_bytes()
+}
+
+/// Blocks made by hand: every call's argument names a container, to whose log it is appended.
+pub struct Ledger {
+    pub members: Members,
+    pub blocks: Vec<Block>,
+    collector: Identity,
+    leader: Identity,
+    map: StateMap,
+    logs: BTreeMap<Vec<u8>, (LogHead, Vec<PageEntry>)>,
+    batch: (u64, Digest),
+}
+
+impl Ledger {
+    pub fn new() -> Self {
+        let members = Members::new();
+        let mut map = StateMap::default();
+        let leaves = members.genesis.genesis.initial_state();
+        let leaves = leaves
+            .iter()
+            .map(|(key, value)| (key.hash(), Some(Domain::Value.hash(value))));
+        map.update(leaves.collect());
+        Self {
+            collector: members.one("provider", Role::Collector, "collector"),
+            leader: members.peer("user"),
+            members,
+            blocks: Vec::new(),
+            map,
+            logs: BTreeMap::new(),
+            batch: (0, Digest::ZERO),
+        }
+    }
+
+    /// The next batch of the collector, one call per container.
+    pub fn batch(&self, containers: &[&str]) -> SignedBatch {
+        let calls: Vec<Call> = containers
+            .iter()
+            .map(|container| Call {
+                chaincode: "eventdb".to_owned(),
+                function: "createEvent".to_owned(),
+                argument: container.as_bytes().to_vec(),
+            })
+            .collect();
+        let header = BatchHeader {
+            network: self.members.network(),
+            sender: self.collector.certificate().member().clone(),
+            incarnation: 1,
+            sequence: self.batch.0 + 1,
+            previous: self.batch.1,
+            created_nano: START,
+            count: calls.len() as u32,
+            calls_root: SignedBatch::calls_root(&calls),
+        };
+        SignedBatch::sign(header, calls, &self.collector)
+    }
+
+    /// Adds a block of batches.
+    pub fn add(&mut self, batches: &[&[&str]]) {
+        let envelopes: Vec<Envelope> = batches
+            .iter()
+            .map(|containers| {
+                let batch = self.batch(containers);
+                self.batch = (batch.header.sequence, batch.header.digest());
+                Envelope::Batch(batch)
+            })
+            .collect();
+        let proposal = self.proposal(envelopes);
+        let (results, changes) = self.execute(&proposal);
+        let previous = match self.blocks.last() {
+            Some(block) => block.header.digest(),
+            None => self.members.genesis.genesis.header().digest(),
+        };
+        let header = Header {
+            network: self.members.network(),
+            height: proposal.header.height,
+            previous,
+            proposal: proposal.header.digest(),
+            data_root: proposal.header.envelopes_root,
+            envelopes: proposal.header.envelopes,
+            results_root: TransactionResult::root(&results),
+            transactions: results.len() as u32,
+            state_root: self.map.update(changes),
+            config_root: self.members.genesis.genesis.config.root(),
+            time_nano: proposal.header.time_nano,
+        };
+        let block = Block {
+            header,
+            proposal,
+            results,
+        };
+        assert!(block.is_consistent());
+        self.blocks.push(block);
+    }
+
+    fn proposal(&self, envelopes: Vec<Envelope>) -> SignedProposal {
+        let height = self.blocks.len() as u64 + 1;
+        let header = ProposalHeader {
+            network: self.members.network(),
+            leader: self.leader.certificate().member().clone(),
+            term: 1,
+            height,
+            previous: Digest::ZERO,
+            time_nano: START + height as i64 * 1_000_000_000,
+            certificates_root: Digest::ZERO,
+            envelopes_root: Digest::ZERO,
+            envelopes: 0,
+        };
+        SignedProposal::sign(header, Vec::new(), envelopes, &self.leader)
+    }
+
+    fn execute(
+        &mut self,
+        proposal: &SignedProposal,
+    ) -> (Vec<TransactionResult>, Vec<(Digest, Option<Digest>)>) {
+        let (mut results, mut changes) = (Vec::new(), Vec::new());
+        for envelope in &proposal.envelopes {
+            let Envelope::Batch(batch) = envelope else {
+                panic!("batches only");
+            };
+            for (call, index) in batch.calls.iter().zip(0..) {
+                let id = batch.header.transaction_id(index);
+                let entry = PageEntry {
+                    provenance: Provenance {
+                        transaction: id,
+                        sender: batch.header.sender.clone(),
+                        height: proposal.header.height,
+                        index: results.len() as u32,
+                        block_time_nano: proposal.header.time_nano,
+                    },
+                    value: call.argument.clone(),
+                };
+                let log = event_log(std::str::from_utf8(&call.argument).unwrap());
+                let (head, entries) = self.logs.entry(log.clone()).or_default();
+                head.append(digest(&entry));
+                entries.push(entry);
+                let key = StateKey::log("eventdb", &log).hash();
+                changes.push((key, Some(Domain::Value.hash(&head.encode()))));
+                results.push(TransactionResult {
+                    id,
+                    code: ValidationCode::Valid,
+                    fuel: 7,
+                    output: Vec::new(),
+                });
+            }
+        }
+        (results, changes)
+    }
+
+    /// Proof that a block is final, by endorsements of the newest.
+    pub fn finality(&self, height: u64, endorsers: &[&Identity]) -> FinalHeaderProof {
+        let headers: Vec<Header> = self.blocks.iter().map(|block| block.header.clone()).collect();
+        let (header, descendants) = headers[height as usize - 1..].split_first().unwrap();
+        let newest = descendants.last().unwrap_or(header);
+        let vote = |endorser: &&Identity| {
+            let vote = Vote::Endorsement(Endorsement {
+                network: self.members.network(),
+                height: newest.height,
+                header: newest.digest(),
+            });
+            SignedVote::sign(vote, *endorser)
+        };
+        FinalHeaderProof {
+            header: header.clone(),
+            descendants: descendants.to_vec(),
+            endorsements: endorsers.iter().map(vote).collect(),
+            certificates: endorsers
+                .iter()
+                .map(|one| one.certificate().der().to_vec())
+                .collect(),
+        }
+    }
+
+    /// A page of a container's log as of the newest block.
+    pub fn page(&self, container: &str, from: u64, limit: u64, endorsers: &[&Identity]) -> LogPageProof {
+        let log = event_log(container);
+        let key = StateKey::log("eventdb", &log).hash();
+        let (head, entries) = self.logs.get(&log).cloned().unwrap_or_default();
+        let digests: Vec<Digest> = entries.iter().map(digest).collect();
+        let end = head.length.min(from + limit);
+        LogPageProof {
+            chaincode: "eventdb".to_owned(),
+            log,
+            head,
+            head_proof: self.map.prove(&key),
+            from,
+            entries: entries[from as usize..end as usize].to_vec(),
+            beside: prove_range(&digests, from..end),
+            finality: self.finality(self.blocks.len() as u64, endorsers),
+        }
+    }
+}
+
+fn digest(entry: &PageEntry) -> Digest {
+    LogEntry::digest(&entry.provenance, &Domain::Value.hash(&entry.value))
+}
