@@ -23,7 +23,7 @@ mod session;
 pub use admission::AdmissionError;
 pub use admitted::{Admitted, ArgumentEncoding, Description, FunctionDescription, FunctionKind};
 pub use error::RuntimeError;
-pub use host_state::{CallContext, HostError, HostState, LogRecord};
+pub use host_state::{CallContext, HostError, HostState, LogRecord, Pairs};
 pub use limits::{CallLimits, StaticLimits};
 pub use outcome::{Failure, Outcome};
 pub use profile::{EngineDescription, REQUIRED_STACK_BYTES, engine_profile};
