@@ -175,33 +175,6 @@ fn a_hostile_query_harms_nothing() {
     });
 }
 
-/// What the contract sees when it scans its keys.
-fn scan(peer: &Peer, limit: usize) -> Vec<u64> {
-    let lines = peer.query("hostile", "scan", &limit.to_string()).unwrap();
-    let number = |line: &str| line.trim_start_matches("fill/").parse().unwrap();
-    lines.lines().map(number).collect()
-}
-
-#[test]
-fn a_scan_sees_the_block_over_the_state_below() {
-    deep(|| {
-        let members = Members::new(Limits::default());
-        let mut peers = two_peers(&members);
-        let mut orderer = Orderer::new(&members);
-        // Puts 0..200, then deletes 50..150 and puts 200..250, then puts 60..70 again.
-        for range in ["0 200", "50 150", "200 250", "60 70"] {
-            let batch = orderer.batch(vec![hostile("fill", range)]);
-            let proposal = orderer.propose(&peers[0], vec![batch]);
-            apply_alike(&mut peers, &proposal);
-        }
-        let expected: Vec<u64> = (0..50).chain(60..70).chain(150..250).collect();
-        assert_eq!(scan(&peers[0], 1000), expected);
-        for limit in [1, 49, 50, 51, 64, 65, 159, 160, 161] {
-            assert_eq!(scan(&peers[1], limit), expected[..limit.min(expected.len())]);
-        }
-    });
-}
-
 #[test]
 fn envelopes_are_judged_one_by_one() {
     deep(|| {

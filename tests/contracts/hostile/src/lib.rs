@@ -64,6 +64,9 @@ impl Guest for Hostile {
             }
             "nan" => return Ok(floats::every_nan()),
             "fill" => return Ok(writes::fill(&argument)),
+            "fill-and-scan" => return Ok([writes::fill(&argument), writes::scan(1000)].concat()),
+            "scan" => return Ok(writes::scan(number(&argument))),
+            "note-and-read" => return Ok(writes::note_and_read(&argument)),
             "taint" => return Ok(garbage::taint()),
             "touchy" => return garbage::touchy(&argument),
             _ => mark(&function),

@@ -53,3 +53,16 @@ pub fn scan(limit: u64) -> Vec<u8> {
     let lines: Vec<Vec<u8>> = pairs.into_iter().map(|pair| pair.key).collect();
     lines.join(&b'\n')
 }
+
+/// `from limit`: appends the argument to a log, then reads of it; position and value of each entry, one a line.
+pub fn note_and_read(argument: &[u8]) -> Vec<u8> {
+    logs::append(b"notes", argument);
+    let mut words = argument.split(|byte| *byte == b' ').map(number);
+    let (from, limit) = (words.next().unwrap_or(0), words.next().unwrap_or(0));
+    let entries = logs::read(b"notes", from, limit as u32);
+    let lines = entries.iter().map(|entry| {
+        let value = String::from_utf8_lossy(&entry.value);
+        format!("{} {}.{} {value}\n", entry.position, entry.height, entry.index)
+    });
+    lines.collect::<String>().into_bytes()
+}
