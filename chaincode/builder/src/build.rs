@@ -1,6 +1,7 @@
 //! The build.
 
 use crate::error::BuildError;
+use crate::stage::{Source, fail};
 use e2l_ledger::{Digest, Domain};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -30,65 +31,44 @@ const BUILD_DIRECTORY: &str = "/tmp/event2ledger-chaincode-build";
 /// # Errors
 /// See [`BuildError`].
 pub fn build(source: &Path) -> Result<Built, BuildError> {
-    if !source.join("Cargo.toml").is_file() {
-        return Err(BuildError::NoCrate(source.to_owned()));
-    }
-    let source = source.canonicalize().map_err(fail(source))?;
+    build_source(&Source::find(source)?, None)
+}
+
+/// Builds; what is compiled on the way stays in `target` if one is given.
+pub(crate) fn build_source(source: &Source, target: Option<&Path>) -> Result<Built, BuildError> {
     let place = Path::new(BUILD_DIRECTORY);
     std::fs::create_dir_all(place).map_err(fail(place))?;
     let lock_path = place.join("lock");
     let lock = std::fs::File::create(&lock_path).map_err(fail(&lock_path))?;
     lock.lock().map_err(fail(&lock_path))?;
     let work = place.join("work");
-    let built = stage(&source, &work).and_then(|staged| build_staged(&staged, &work.join("target"), &source));
+    let own = work.join("target");
+    let built = source
+        .copy_to(&work)
+        .and_then(|staged| build_staged(&staged, &work, target.unwrap_or(&own), source.directory()));
     // What is left behind is only in the way of the next build, which removes it too.
     let _ = std::fs::remove_dir_all(&work);
     built
 }
 
-fn fail(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
-    let path = path.to_owned();
-    move |source| BuildError::File { path, source }
+/// What the compiler says of itself, where the contract lies: a toolchain file beside it counts.
+pub(crate) fn compiler(source: &Source) -> Result<Vec<u8>, BuildError> {
+    let output = Command::new("rustc")
+        .arg("-vV")
+        .current_dir(source.directory())
+        .output();
+    Ok(output.map_err(BuildError::NoCargo)?.stdout)
 }
 
-/// Copies what a contract is built from: its crate and, two directories above, the interface and the events.
-fn stage(source: &Path, work: &Path) -> Result<PathBuf, BuildError> {
-    if work.exists() {
-        std::fs::remove_dir_all(work).map_err(fail(work))?;
+fn build_staged(staged: &Path, work: &Path, target: &Path, source: &Path) -> Result<Built, BuildError> {
+    let release = target.join(TARGET).join("release");
+    // Another contract's, where the directory is not new.
+    for module in modules(&release) {
+        std::fs::remove_file(&module).map_err(fail(&module))?;
     }
-    let staged = work.join("chaincode").join("contract");
-    copy(source, &staged).map_err(fail(source))?;
-    if let Some(root) = source.ancestors().nth(2) {
-        for shared in ["wit", "ledger/event"] {
-            let from = root.join(shared);
-            if from.is_dir() {
-                copy(&from, &work.join(shared)).map_err(fail(&from))?;
-            }
-        }
-    }
-    Ok(staged)
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        if entry.file_name() == "target" {
-            continue;
-        }
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}
-
-fn build_staged(staged: &Path, target: &Path, source: &Path) -> Result<Built, BuildError> {
-    compile(staged, target)?;
-    let module = find_module(&target.join(TARGET).join("release"), source)?;
+    compile(staged, work, target)?;
+    let module = modules(&release).next();
+    let module = module.ok_or_else(|| BuildError::NoModule(source.to_owned()))?;
     let module = std::fs::read(&module).map_err(fail(&module))?;
     let component = ComponentEncoder::default()
         .validate(true)
@@ -99,7 +79,7 @@ fn build_staged(staged: &Path, target: &Path, source: &Path) -> Result<Built, Bu
     Ok(Built { component, digest })
 }
 
-fn compile(source: &Path, target: &Path) -> Result<(), BuildError> {
+fn compile(source: &Path, work: &Path, target: &Path) -> Result<(), BuildError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -130,7 +110,7 @@ fn compile(source: &Path, target: &Path) -> Result<(), BuildError> {
     }
     command
         .env("CARGO_INCREMENTAL", "0")
-        .env("CARGO_ENCODED_RUSTFLAGS", remap_flags(source));
+        .env("CARGO_ENCODED_RUSTFLAGS", remap_flags(work));
     let output = command.output().map_err(BuildError::NoCargo)?;
     if output.status.success() {
         return Ok(());
@@ -148,11 +128,9 @@ fn compile(source: &Path, target: &Path) -> Result<(), BuildError> {
 }
 
 /// Paths in panic messages must not name this machine's directories.
-fn remap_flags(source: &Path) -> OsString {
+fn remap_flags(root: &Path) -> OsString {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
-    // The staged copy has the shape of a repository: the contract lies two directories below its root.
-    let root = source.ancestors().nth(2).unwrap_or(source);
     let mut flags = OsString::new();
     for (from, to) in [(cargo_home.as_path(), "/cargo"), (root, "/source")] {
         if !flags.is_empty() {
@@ -166,14 +144,11 @@ fn remap_flags(source: &Path) -> OsString {
     flags
 }
 
-fn find_module(directory: &Path, source: &Path) -> Result<PathBuf, BuildError> {
-    let entries = std::fs::read_dir(directory).map_err(|error| BuildError::File {
-        path: directory.to_owned(),
-        source: error,
-    })?;
+/// The modules in a directory; none where it is not there.
+fn modules(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
     entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "wasm"))
-        .ok_or_else(|| BuildError::NoModule(source.to_owned()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
 }

@@ -4,7 +4,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod build;
+mod cached;
 mod error;
+mod stage;
 
 pub use build::{Built, build};
+pub use cached::build_once;
 pub use error::BuildError;

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 /// Most events in one page.
 const MAX_LIMIT: u32 = 1000;
-/// A page ends when its events have this many bytes, so that it stays well below what a query may return.
-const MAX_PAGE_BYTES: usize = 1 << 20;
+/// A page ends when its events have this many bytes. In JSON a byte can become six, and a page must stay below the
+/// 4 MiB that a query may return.
+const MAX_PAGE_BYTES: usize = 512 << 10;
 /// Entries read from the host at once.
 const STRIDE: u32 = 50;
 

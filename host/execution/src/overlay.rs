@@ -2,7 +2,7 @@
 
 use e2l_ledger::{Digest, Domain, LogEntry, LogHead, Provenance, StateKey};
 use e2l_store::{LogAppend, LogValue, StoreError, View};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -104,20 +104,23 @@ impl Overlay {
         end: &StateKey,
         limit: usize,
     ) -> Result<Vec<(StateKey, Vec<u8>)>, StoreError> {
-        let mut changed: BTreeMap<&StateKey, Option<&Vec<u8>>> = BTreeMap::new();
-        for layer in [&self.written, &self.call.written] {
-            changed.extend(layer.range(start..end).map(|(key, value)| (key, value.as_ref())));
+        let mut call = self.call.written.range(start..end).peekable();
+        let mut block = self.written.range(start..end).peekable();
+        let mut below = Below::new(&self.base, start, end, limit);
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let of_call = call.peek().map(|(key, _)| *key);
+            let of_block = block.peek().map(|(key, _)| *key);
+            let nearest = [of_call, of_block, below.peek()?].into_iter().flatten().min();
+            let Some(key) = nearest.cloned() else { break };
+            // What was written later hides what was there before; `None` hides it and is nothing.
+            let of_call = call.next_if(|(next, _)| **next == key).map(|(_, value)| value);
+            let of_block = block.next_if(|(next, _)| **next == key).map(|(_, value)| value);
+            let of_below = below.next_if(&key);
+            let value = of_call.or(of_block).cloned().unwrap_or(of_below);
+            found.extend(value.map(|value| (key, value)));
         }
-        // Every changed key may hide one below, so that many more are read.
-        let below = self.base.scan(start, end, limit.saturating_add(changed.len()))?;
-        let mut merged: BTreeMap<StateKey, Vec<u8>> = below.into_iter().collect();
-        for (key, value) in changed {
-            match value {
-                Some(value) => merged.insert(key.clone(), value.clone()),
-                None => merged.remove(key),
-            };
-        }
-        Ok(merged.into_iter().take(limit).collect())
+        Ok(found)
     }
 
     /// Appends to a log in the current call; returns the position. `stored` says how the store keeps it.
@@ -174,22 +177,20 @@ impl Overlay {
         let stored = self.base.log_head(log)?.length;
         let mut found = self.base.log_read(log, start, limit)?;
         let block = self.entries.get(log).map(Vec::as_slice).unwrap_or_default();
+        // Straight to the first one wanted: a long block must not cost at every read.
+        let skipped = start.saturating_sub(stored).min(block.len() as u64);
+        let block = block.get(skipped as usize..).unwrap_or_default();
         let block = block.iter().map(|entry| (&entry.provenance, &entry.value));
         let pending = self.call.appends.iter().filter(|append| append.log == *log);
         let pending = pending.map(|append| (provenance, &append.value));
-        for (offset, (provenance, value)) in block.chain(pending).enumerate() {
-            let position = stored + offset as u64;
-            if found.len() >= limit {
-                break;
-            }
-            if position >= start {
-                let entry = LogEntry {
-                    position,
-                    provenance: provenance.clone(),
-                    value: value.to_vec(),
-                };
-                found.push(entry);
-            }
+        let written = (stored + skipped..).zip(block.chain(pending));
+        let wanted = written.filter(|(position, _)| *position >= start);
+        for (position, (provenance, value)) in wanted.take(limit.saturating_sub(found.len())) {
+            found.push(LogEntry {
+                position,
+                provenance: provenance.clone(),
+                value: value.to_vec(),
+            });
         }
         Ok(found)
     }
@@ -241,6 +242,49 @@ impl Overlay {
             state,
             logs: self.appends,
         }
+    }
+}
+
+/// Pairs of the state below the block in key order, read as many at a time as are wanted in all.
+struct Below<'a> {
+    base: &'a View,
+    next: StateKey,
+    end: &'a StateKey,
+    stride: usize,
+    read: VecDeque<(StateKey, Vec<u8>)>,
+    complete: bool,
+}
+
+impl<'a> Below<'a> {
+    fn new(base: &'a View, start: &StateKey, end: &'a StateKey, stride: usize) -> Self {
+        Self {
+            base,
+            next: start.clone(),
+            end,
+            stride,
+            read: VecDeque::new(),
+            complete: false,
+        }
+    }
+
+    fn peek(&mut self) -> Result<Option<&StateKey>, StoreError> {
+        if self.read.is_empty() && !self.complete {
+            let found = self.base.scan(&self.next, self.end, self.stride)?;
+            self.complete = found.len() < self.stride;
+            if let Some((last, _)) = found.last() {
+                self.next = StateKey::from_bytes([last.as_bytes(), &[0]].concat());
+            }
+            self.read = found.into();
+        }
+        Ok(self.read.front().map(|(key, _)| key))
+    }
+
+    fn next_if(&mut self, key: &StateKey) -> Option<Vec<u8>> {
+        let (front, _) = self.read.front()?;
+        if front != key {
+            return None;
+        }
+        self.read.pop_front().map(|(_, value)| value)
     }
 }
 

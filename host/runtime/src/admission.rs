@@ -2,7 +2,8 @@
 
 use crate::limits::StaticLimits;
 use wasmparser::{
-    ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, TypeRef, ValidPayload, Validator, WasmFeatures,
+    ComponentTypeRef, Encoding, Instance, Parser, Payload, TypeBounds, TypeRef, ValidPayload, Validator,
+    WasmFeatures,
 };
 
 /// Interfaces a contract may import. The last one holds types only.
@@ -56,6 +57,7 @@ pub enum AdmissionError {
 #[derive(Default)]
 struct Counts {
     modules: u64,
+    instances: u64,
     functions: u64,
     tables: u64,
     globals: u64,
@@ -83,7 +85,9 @@ pub fn check(bytes: &[u8], limits: &StaticLimits) -> Result<(), AdmissionError> 
             Payload::Version { encoding, .. } if depth == 0 && *encoding != Encoding::Component => {
                 return Err(AdmissionError::NotAComponent("it is a core module".to_owned()));
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+            // Instances of components within components multiply at every level when they are compiled.
+            Payload::ComponentSection { .. } => limit("nested components", 1, 0)?,
+            Payload::ModuleSection { .. } => {
                 depth += 1;
                 counts.modules += 1;
                 limit("modules", counts.modules, u64::from(limits.modules))?;
@@ -111,6 +115,13 @@ pub fn check(bytes: &[u8], limits: &StaticLimits) -> Result<(), AdmissionError> 
 
 fn count(payload: &Payload<'_>, counts: &mut Counts, limits: &StaticLimits) -> Result<(), AdmissionError> {
     match payload {
+        Payload::InstanceSection(section) => {
+            for instance in section.clone() {
+                if matches!(instance.map_err(invalid)?, Instance::Instantiate { .. }) {
+                    counts.instances += 1;
+                }
+            }
+        }
         Payload::TypeSection(section) => {
             for group in section.clone().into_iter_err_on_gc_types() {
                 let parameters = group.map_err(invalid)?.params().len() as u64;
@@ -151,6 +162,7 @@ fn count(payload: &Payload<'_>, counts: &mut Counts, limits: &StaticLimits) -> R
         }
         _ => {}
     }
+    limit("instances", counts.instances, u64::from(limits.instances))?;
     limit("functions", counts.functions, u64::from(limits.functions))?;
     limit("tables", counts.tables, u64::from(limits.tables))?;
     limit("globals", counts.globals, u64::from(limits.globals))

@@ -3,8 +3,8 @@
 use crate::admission::AdmissionError;
 use crate::bindings::event2ledger::ledger::types;
 use crate::error::RuntimeError;
-use crate::host::NoState;
 use crate::limits::CallLimits;
+use crate::no_state::NoState;
 use crate::session::Session;
 use std::fmt;
 use wasmtime::Engine;

@@ -6,12 +6,10 @@ use crate::host_state::{HostError, HostState, LogRecord};
 use crate::limits::CallLimits;
 use crate::outcome::Failure;
 use crate::profile::{FUEL_PER_BYTE, FUEL_PER_HOST_CALL};
-use wasmtime::{Error, ResourceLimiter, Result};
+use wasmtime::{Error, Result};
 
 /// Longest key, bytes.
 const MAX_KEY: usize = 1024;
-/// Most elements of a table.
-const MAX_TABLE: usize = 100_000;
 
 /// A call ends here, because of the contract.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +24,7 @@ pub(crate) struct Stop {
 #[error(transparent)]
 pub(crate) struct Broken(pub HostError);
 
-fn stop<T>(kind: Failure, detail: impl Into<String>) -> Result<T> {
+pub(crate) fn stop<T>(kind: Failure, detail: impl Into<String>) -> Result<T> {
     Err(Error::new(Stop {
         kind,
         detail: detail.into(),
@@ -47,6 +45,8 @@ pub(crate) struct HostData<S> {
     write_bytes: usize,
     /// Fuel that host calls have used.
     pub host_fuel: u64,
+    /// Bytes of all the instance's memories.
+    pub memory: usize,
 }
 
 impl<S: HostState> HostData<S> {
@@ -59,6 +59,7 @@ impl<S: HostState> HostData<S> {
             writes: 0,
             write_bytes: 0,
             host_fuel: 0,
+            memory: 0,
         }
     }
 
@@ -221,55 +222,4 @@ fn entry(record: LogRecord) -> LogEntry {
         block_time_nano: record.block_time_nano,
         value: record.value,
     }
-}
-
-impl<S: HostState> ResourceLimiter for HostData<S> {
-    fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        if desired > self.limits.memory_bytes {
-            let detail = format!("more than {} bytes of memory", self.limits.memory_bytes);
-            return stop(Failure::OutOfMemory, detail);
-        }
-        Ok(true)
-    }
-
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        if desired > MAX_TABLE {
-            return stop(
-                Failure::OutOfMemory,
-                format!("more than {MAX_TABLE} elements of a table"),
-            );
-        }
-        Ok(true)
-    }
-}
-
-/// For calls that have no state.
-pub(crate) struct NoState;
-
-impl HostState for NoState {
-    fn get(&mut self, _: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
-        Ok(None)
-    }
-    fn put(&mut self, _: &[u8], _: Vec<u8>) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn delete(&mut self, _: &[u8]) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn scan(&mut self, _: &[u8], _: &[u8], _: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HostError> {
-        Ok(Vec::new())
-    }
-    fn append(&mut self, _: &[u8], _: Vec<u8>) -> Result<u64, HostError> {
-        Ok(0)
-    }
-    fn append_argument(&mut self, _: &[u8], _: u32, _: u32) -> Result<u64, HostError> {
-        Ok(0)
-    }
-    fn log_length(&mut self, _: &[u8]) -> Result<u64, HostError> {
-        Ok(0)
-    }
-    fn log_read(&mut self, _: &[u8], _: u64, _: usize) -> Result<Vec<LogRecord>, HostError> {
-        Ok(Vec::new())
-    }
-    fn reset(&mut self) {}
 }

@@ -45,6 +45,9 @@ pub struct LogRecord {
     pub value: Vec<u8>,
 }
 
+/// Keys with their values.
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The contract's own key space, with the writes of the block so far and of the current call.
 pub trait HostState: Send + 'static {
     /// A value.
@@ -60,7 +63,7 @@ pub trait HostState: Send + 'static {
     fn delete(&mut self, key: &[u8]) -> Result<(), HostError>;
 
     /// Pairs with `start <= key < end` in key order, at most `limit`; an empty `end` means no upper bound.
-    fn scan(&mut self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HostError>;
+    fn scan(&mut self, start: &[u8], end: &[u8], limit: usize) -> Result<Pairs, HostError>;
 
     /// Appends a value to a log; returns its position.
     fn append(&mut self, log: &[u8], value: Vec<u8>) -> Result<u64, HostError>;

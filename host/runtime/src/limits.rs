@@ -7,11 +7,13 @@ pub struct StaticLimits {
     pub component_bytes: u64,
     /// Core modules.
     pub modules: u32,
+    /// Instances of core modules: each has memories and tables of its own.
+    pub instances: u32,
     /// Functions of all modules.
     pub functions: u32,
     /// Bytes of one function's body.
     pub function_bytes: u32,
-    /// Locals of one function, parameters included.
+    /// Locals of one function, besides its parameters.
     pub locals: u32,
     /// Parameters of one function type.
     pub parameters: u32,
@@ -28,6 +30,7 @@ impl Default for StaticLimits {
         Self {
             component_bytes: 4 << 20,
             modules: 8,
+            instances: 16,
             functions: 20_000,
             function_bytes: 512 << 10,
             locals: 2_000,
@@ -44,7 +47,7 @@ impl Default for StaticLimits {
 pub struct CallLimits {
     /// Fuel: about one per instruction, and what host calls cost.
     pub fuel: u64,
-    /// Linear memory of the instance, bytes.
+    /// Linear memory of the contract, all its memories together, bytes.
     pub memory_bytes: usize,
     /// Bytes the call may return.
     pub output_bytes: usize,

@@ -18,6 +18,25 @@ pub(crate) const FUEL_PER_BYTE: u64 = 1;
 /// See [`FUEL_PER_BYTE`].
 pub(crate) const FUEL_PER_HOST_CALL: u64 = 500;
 
+/// Code is compiled for the plainest processor of the architecture: frames, and with them the depth at which a
+/// recursion ends, must not depend on what this machine's processor can do besides. `None` where wasmtime has no
+/// name for that; peers there must have the same processor.
+const TARGET: Option<&str> = if cfg!(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_arch = "x86_64"
+)) {
+    Some("x86_64-unknown-linux-gnu")
+} else if cfg!(all(
+    target_os = "linux",
+    target_env = "gnu",
+    target_arch = "aarch64"
+)) {
+    Some("aarch64-unknown-linux-gnu")
+} else {
+    None
+};
+
 /// What executes chaincode. Peers agree on it; see DESIGN section 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineDescription {
@@ -35,7 +54,8 @@ fn settings() -> String {
         "strategy=cranelift;nan_canonicalization;relaxed_simd=deterministic;fuel;max_wasm_stack={MAX_WASM_STACK};\
          fuel_per_byte={FUEL_PER_BYTE};fuel_per_host_call={FUEL_PER_HOST_CALL};simd;bulk_memory;reference_types;\
          multi_value;no threads,tail_call,memory64,multi_memory,function_references,gc,exceptions,wide_arithmetic,\
-         stack_switching,component_async;memory_init_cow"
+         stack_switching,component_async;memory_init_cow;target={}",
+        TARGET.unwrap_or("of the machine")
     )
 }
 
@@ -51,8 +71,11 @@ pub fn engine_profile() -> EngineDescription {
 }
 
 /// The engine's configuration.
-pub(crate) fn config() -> Config {
+pub(crate) fn config() -> Result<Config, wasmtime::Error> {
     let mut config = Config::new();
+    if let Some(target) = TARGET {
+        config.target(target)?;
+    }
     config
         .strategy(Strategy::Cranelift)
         .cranelift_opt_level(OptLevel::Speed)
@@ -76,5 +99,5 @@ pub(crate) fn config() -> Config {
         // Contracts are small: address space is reserved for what they may use, not for 4 GiB each.
         .memory_reservation(256 << 20)
         .memory_guard_size(64 << 10);
-    config
+    Ok(config)
 }

@@ -22,7 +22,8 @@ impl Runtime {
     /// # Errors
     /// This machine cannot run it.
     pub fn new() -> Result<Self, RuntimeError> {
-        let engine = Engine::new(&config()).map_err(|error| RuntimeError::Engine(error.to_string()))?;
+        let engine = config().and_then(|config| Engine::new(&config));
+        let engine = engine.map_err(|error| RuntimeError::Engine(format!("{error:#}")))?;
         Ok(Self { engine })
     }
 

@@ -1,9 +1,10 @@
 //! A block's calls to one chaincode.
 //!
 //! All run in one instance, for an instance costs more than a call. After a failure the instance is dead and
-//! the next call gets a fresh one. A call that fails in an instance that has served another one before is
-//! repeated once in a fresh instance, and that outcome counts: what a neighbour left in memory must not reject
-//! a transaction. What a contract keeps in memory between calls is its own affair, the same on every peer.
+//! the next call gets a fresh one. A call that fails or is rejected in an instance that has served another one
+//! before is repeated once in a fresh instance, and that outcome counts: what a neighbour left in memory must not
+//! reject a transaction. What a contract keeps in memory between calls is otherwise its own affair, the same on
+//! every peer.
 
 use crate::admitted::Admitted;
 use crate::bindings::{Contract, event2ledger::ledger::types};
@@ -93,6 +94,8 @@ impl<S: HostState> Session<S> {
         let mut live = self
             .instantiate()?
             .map_err(|(_, detail)| RuntimeError::Describe(detail))?;
+        // A list may name the same bytes many times, so what it comes to on this side is bounded as well.
+        live.store.set_hostcall_fuel(self.limits.output_bytes);
         let fuel = live.store.set_fuel(self.limits.fuel);
         fuel.and_then(|()| live.contract.call_describe(&mut live.store))
             .map_err(|error| match failure(&error) {
@@ -110,16 +113,26 @@ impl<S: HostState> Session<S> {
         argument: &[u8],
     ) -> Result<(Outcome, S), RuntimeError> {
         let had_neighbour = self.live.as_ref().is_some_and(|live| live.used);
+        let (outcome, state) = self.clean_attempt(kind, state, context, function, argument)?;
+        if had_neighbour && !matches!(outcome, Outcome::Accepted { .. }) {
+            self.live = None;
+            return self.clean_attempt(kind, state, context, function, argument);
+        }
+        Ok((outcome, state))
+    }
+
+    /// One attempt, which leaves writes behind only if it was accepted.
+    fn clean_attempt(
+        &mut self,
+        kind: Kind,
+        state: S,
+        context: &CallContext,
+        function: &str,
+        argument: &[u8],
+    ) -> Result<(Outcome, S), RuntimeError> {
         let (outcome, mut state) = self.attempt(kind, state, context, function, argument)?;
         if !matches!(outcome, Outcome::Accepted { .. }) {
             state.reset();
-        }
-        if had_neighbour && matches!(outcome, Outcome::Failed { .. }) {
-            let (outcome, mut state) = self.attempt(kind, state, context, function, argument)?;
-            if !matches!(outcome, Outcome::Accepted { .. }) {
-                state.reset();
-            }
-            return Ok((outcome, state));
         }
         Ok((outcome, state))
     }
@@ -167,27 +180,7 @@ impl<S: HostState> Session<S> {
         let Some(state) = data.state.take() else {
             return Err(RuntimeError::Engine("the call's state is gone".to_owned()));
         };
-        let outcome = match ended {
-            Ended::Done(Ok(output)) if output.len() > self.limits.output_bytes => {
-                let detail = format!(
-                    "{} bytes returned, at most {} are allowed",
-                    output.len(),
-                    self.limits.output_bytes
-                );
-                Outcome::Failed {
-                    kind: Failure::OutputTooLarge,
-                    fuel,
-                    detail,
-                }
-            }
-            Ended::Done(Ok(output)) => Outcome::Accepted { output, fuel },
-            Ended::Done(Err(rejection)) => {
-                let mut message = rejection.message;
-                truncate(&mut message, self.limits.output_bytes);
-                Outcome::Rejected { message, fuel }
-            }
-            Ended::Stopped(kind, detail) => Outcome::Failed { kind, fuel, detail },
-        };
+        let outcome = judge(ended, fuel, &self.limits);
         if !matches!(outcome, Outcome::Failed { .. }) {
             self.live = Some(live);
         }
@@ -211,6 +204,40 @@ impl<S: HostState> Session<S> {
                 Some(failed) => Ok(Err(failed)),
                 None => Err(RuntimeError::Instantiate(format!("{error:#}"))),
             },
+        }
+    }
+}
+
+/// Applies the limits that are on the call as a whole.
+fn judge(ended: Ended, fuel: u64, limits: &CallLimits) -> Outcome {
+    let failed = |kind, detail| Outcome::Failed {
+        kind,
+        // Contract and host count apart, so both together can be over.
+        fuel: fuel.min(limits.fuel),
+        detail,
+    };
+    match ended {
+        Ended::Stopped(Failure::StackOverflow, detail) => Outcome::Failed {
+            kind: Failure::StackOverflow,
+            // How deep it came depends on the frames of this build of the host, a little.
+            fuel: limits.fuel,
+            detail,
+        },
+        Ended::Stopped(kind, detail) => failed(kind, detail),
+        Ended::Done(_) if fuel > limits.fuel => {
+            let detail = "the call and its host calls together used up the call's fuel";
+            failed(Failure::OutOfFuel, detail.to_owned())
+        }
+        Ended::Done(Ok(output)) if output.len() > limits.output_bytes => {
+            let (found, limit) = (output.len(), limits.output_bytes);
+            let detail = format!("{found} bytes returned, at most {limit} are allowed");
+            failed(Failure::OutputTooLarge, detail)
+        }
+        Ended::Done(Ok(output)) => Outcome::Accepted { output, fuel },
+        Ended::Done(Err(rejection)) => {
+            let mut message = rejection.message;
+            truncate(&mut message, limits.output_bytes);
+            Outcome::Rejected { message, fuel }
         }
     }
 }

@@ -1,0 +1,110 @@
+//! Members with keys, and the genesis that names their authority.
+
+use super::contracts;
+use e2l_identity::{Authority, Validity};
+use e2l_ledger::{
+    ActorConfig, Algorithm, Certificate, ChaincodeDefinition, Digest, EngineProfile, Genesis, Limits, Member,
+    NetworkConfig, PeerConfig, Policy, Role, Signature, Signer,
+};
+use ed25519_dalek::pkcs8::DecodePrivateKey;
+use ed25519_dalek::{Signer as _, SigningKey};
+use time::OffsetDateTime;
+
+/// Time of the genesis: fixed, for nothing here may depend on a clock.
+pub const CREATED: i64 = 1_800_000_000_000_000_000;
+pub const NETWORK: &str = "test";
+pub const ACTOR: &str = "provider";
+
+pub struct Identity {
+    certificate: Certificate,
+    key: SigningKey,
+}
+
+impl Signer for Identity {
+    fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    fn sign(&self, digest: &Digest) -> Signature {
+        Signature {
+            certificate: self.certificate.digest(),
+            algorithm: Algorithm::Ed25519,
+            bytes: self.key.sign(digest.as_bytes()).to_bytes(),
+        }
+    }
+}
+
+pub struct Members {
+    pub peer: Identity,
+    pub collector: Identity,
+    pub admin: Identity,
+    pub client: Identity,
+    /// Its authority is not the one in the genesis.
+    pub stranger: Identity,
+    pub genesis: Genesis,
+}
+
+impl Members {
+    pub fn new(limits: Limits) -> Self {
+        let now = OffsetDateTime::from_unix_timestamp_nanos(i128::from(CREATED)).unwrap();
+        let validity = Validity::days(now, 365);
+        let authority = Authority::create(ACTOR, validity).unwrap();
+        let other = Authority::create(ACTOR, validity).unwrap();
+        let issue = |authority: &Authority, role, name: &str| {
+            let member = Member {
+                actor: ACTOR.into(),
+                role,
+                name: name.into(),
+            };
+            let issued = authority.issue(NETWORK, &member, validity, &[]).unwrap();
+            Identity {
+                certificate: Certificate::parse(&issued.certificate_der).unwrap(),
+                key: SigningKey::from_pkcs8_pem(&issued.key_pem).unwrap(),
+            }
+        };
+        Self {
+            peer: issue(&authority, Role::Peer, "peer"),
+            collector: issue(&authority, Role::Collector, "collector-1"),
+            admin: issue(&authority, Role::Admin, "admin"),
+            client: issue(&authority, Role::Client, "client"),
+            stranger: issue(&other, Role::Collector, "collector-2"),
+            genesis: genesis(authority.certificate_der(), limits),
+        }
+    }
+}
+
+fn genesis(authority: &[u8], limits: Limits) -> Genesis {
+    let chaincodes = contracts().iter().map(|(name, digest, _)| ChaincodeDefinition {
+        name: (*name).into(),
+        version: "1.0.0".into(),
+        digest: *digest,
+    });
+    let config = NetworkConfig {
+        network: NETWORK.into(),
+        actors: vec![ActorConfig {
+            name: ACTOR.into(),
+            authorities: vec![authority.to_vec()],
+            peer: Some(PeerConfig {
+                name: "peer".into(),
+                raft_id: 1,
+                address: "127.0.0.1:1".into(),
+            }),
+            voting: true,
+        }],
+        chaincodes: chaincodes.collect(),
+        engine: EngineProfile {
+            engine: "any".into(),
+            architecture: "any".into(),
+            configuration: Digest::ZERO,
+        },
+        finality: Policy::Majority,
+        limits,
+        revoked: Default::default(),
+        lifecycle: Policy::All,
+    };
+    config.check().unwrap();
+    Genesis {
+        created_nano: CREATED,
+        config,
+    }
+}
