@@ -152,6 +152,9 @@ fn an_existing_directory_is_refused_and_untouched() {
     create_network(&other, &plan()).unwrap();
 }
 
+/// Makes a plan that cannot be carried out.
+type Spoil = fn(&mut NetworkPlan);
+
 #[test]
 fn a_plan_that_cannot_be_carried_out_leaves_nothing_behind() {
     let bad_name = |plan: &mut NetworkPlan| plan.actors[1].name = "Developer".to_owned();
@@ -159,12 +162,12 @@ fn a_plan_that_cannot_be_carried_out_leaves_nothing_behind() {
     let nobody = |plan: &mut NetworkPlan| plan.actors.clear();
     let policy = |plan: &mut NetworkPlan| plan.finality = Policy::AtLeast(4);
     let limit = |plan: &mut NetworkPlan| plan.limits.batch_max_bytes = 1;
-    let cases: [(&str, &dyn Fn(&mut NetworkPlan)); 5] = [
-        ("`Developer` holds other characters", &bad_name),
-        ("provider", &twice),
-        ("needs 1 voting actors with a peer, there are 0", &nobody),
-        ("needs 4 voting actors with a peer, there are 3", &policy),
-        ("limit `batch_max_bytes` is 1", &limit),
+    let cases: [(&str, Spoil); 5] = [
+        ("`Developer` holds other characters", bad_name),
+        ("provider", twice),
+        ("needs 1 voting actors with a peer, there are 0", nobody),
+        ("needs 4 voting actors with a peer, there are 3", policy),
+        ("limit `batch_max_bytes` is 1", limit),
     ];
     for (says, spoil) in cases {
         let parent = tempfile::tempdir().unwrap();
