@@ -4,13 +4,14 @@ use crate::events::now_nano;
 use anyhow::Result;
 use bytes::Bytes;
 use e2l_client::{ClientError, LedgerClient, wire};
-use e2l_identity::FileIdentity;
 use e2l_event::Event;
+use e2l_identity::FileIdentity;
 use e2l_ledger::{BatchHeader, Call, Canonical, Digest, Envelope, Member, SignedBatch, Signer};
 use std::sync::Arc;
 
 /// Signs batches with a collector's identity, and keeps their chain. Does nothing on its own: no spool, no
 /// repetition.
+#[derive(Clone)]
 pub struct TestCollector {
     /// Its identity.
     pub identity: Arc<FileIdentity>,
