@@ -5,7 +5,8 @@ use crate::backoff::Backoff;
 use crate::caller::Caller;
 use crate::connection::TlsConnection;
 use crate::handshakes::Handshakes;
-use crate::tls_reason::tls_reason;
+use crate::tls_reason::{tls_kind, tls_reason};
+use e2l_identity::LogLimit;
 use e2l_ledger::Certificate;
 use futures::Stream;
 use std::io;
@@ -47,7 +48,7 @@ impl Default for IncomingLimits {
 
 /// Accepted TLS connections, for `tonic::transport::server::Router::serve_with_incoming_shutdown`. Never ends
 /// and never fails by itself: garbage, half-open connections and a lack of file descriptors cost the one who
-/// causes them, and are logged. Dropping it closes the port.
+/// causes them, and are logged, one line per second and reason. Dropping it closes the port.
 #[derive(Debug)]
 pub struct TlsIncoming {
     accepted: mpsc::Receiver<TlsConnection>,
@@ -86,6 +87,7 @@ impl TlsIncoming {
             admission: Admission::new(limits.clone()),
             handshake_timeout: limits.handshake_timeout,
             accepted: sender,
+            log: LogLimit::default(),
         });
         let accepting = tokio::spawn(accept(listener, door, limits.handshakes));
         Ok(Self {
@@ -121,6 +123,23 @@ struct Door {
     admission: Admission,
     handshake_timeout: Duration,
     accepted: mpsc::Sender<TlsConnection>,
+    log: LogLimit,
+}
+
+/// Why a connection is refused.
+struct Refused {
+    /// One word out of a fixed set.
+    reason: &'static str,
+    why: String,
+}
+
+impl Refused {
+    fn new(reason: &'static str, why: impl ToString) -> Self {
+        Self {
+            reason,
+            why: why.to_string(),
+        }
+    }
 }
 
 async fn accept(listener: TcpListener, door: Arc<Door>, handshakes: usize) {
@@ -130,8 +149,10 @@ async fn accept(listener: TcpListener, door: Arc<Door>, handshakes: usize) {
         match listener.accept().await {
             Ok((tcp, address)) => {
                 pauses.reset();
-                if handshakes.start(Arc::clone(&door).enter(tcp, address)) {
-                    tracing::warn!("too many handshakes at once: the oldest was dropped");
+                if handshakes.start(Arc::clone(&door).enter(tcp, address))
+                    && let Some(suppressed) = door.log.admit("handshakes")
+                {
+                    tracing::warn!(suppressed, "too many handshakes at once: the oldest was dropped");
                 }
             }
             Err(error) if is_the_callers(&error) => {}
@@ -159,34 +180,40 @@ impl Door {
     async fn enter(self: Arc<Self>, tcp: TcpStream, address: SocketAddr) {
         let shaken = timeout(self.handshake_timeout, self.handshake(tcp, address)).await;
         let connection = shaken.unwrap_or_else(|_| {
-            Err(format!(
-                "no handshake within {} s",
-                self.handshake_timeout.as_secs_f32()
-            ))
+            let limit = self.handshake_timeout.as_secs_f32();
+            Err(Refused::new("timeout", format!("no handshake within {limit} s")))
         });
         match connection {
             // The server is gone: nobody is left to serve it.
             Ok(connection) => drop(self.accepted.send(connection).await),
-            Err(why) => tracing::warn!(%address, why, "connection refused"),
+            Err(Refused { reason, why }) => {
+                if let Some(suppressed) = self.log.admit(reason) {
+                    tracing::warn!(%address, reason, why, suppressed, "connection refused");
+                }
+            }
         }
     }
 
-    async fn handshake(&self, tcp: TcpStream, address: SocketAddr) -> Result<TlsConnection, String> {
-        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+    async fn handshake(&self, tcp: TcpStream, address: SocketAddr) -> Result<TlsConnection, Refused> {
+        tcp.set_nodelay(true)
+            .map_err(|error| Refused::new("connection", error))?;
         let tls = self
             .acceptor
             .accept(tcp)
             .await
-            .map_err(|error| tls_reason(&error))?;
+            .map_err(|error| Refused::new(tls_kind(&error), tls_reason(&error)))?;
         let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = shown
             .map(|der| Certificate::parse(der))
             .transpose()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| Refused::new("certificate", error))?;
         let member = certificate
             .as_ref()
             .map(|certificate| certificate.member().clone());
-        let admitted = self.admission.admit(member)?;
+        let admitted = self
+            .admission
+            .admit(member)
+            .map_err(|why| Refused::new("connections", why))?;
         let caller = Caller { certificate, address };
         Ok(TlsConnection::new(tls, caller, admitted))
     }

@@ -3,6 +3,20 @@
 use std::io;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
+/// The kind of a TLS failure, one word out of a fixed set.
+pub(crate) fn tls_kind(error: &io::Error) -> &'static str {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::AlertReceived(_)) => "alert",
+        Some(Error::InvalidCertificate(_)) => "certificate",
+        Some(Error::NoCertificatesPresented) => "no-certificate",
+        Some(Error::InvalidMessage(_)) => "no-tls",
+        Some(Error::PeerIncompatible(_)) => "tls-version",
+        Some(_) => "tls",
+        None => "connection",
+    }
+}
+
 /// Why a TLS connection failed, on either side of it.
 pub(crate) fn tls_reason(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
@@ -44,7 +58,8 @@ fn alert_reason(alert: AlertDescription) -> String {
             "it demands a certificate: use an identity that the actor's authority issued"
         }
         AlertDescription::CertificateExpired => {
-            "it says that our certificate is expired: get a new one from the actor's authority"
+            "it says that our certificate is expired or not valid yet: get a new one from the actor's authority; \
+             if it is new, compare the clocks of both machines"
         }
         AlertDescription::CertificateRevoked => {
             "it says that our certificate is revoked: get a new one from the actor's authority"

@@ -7,7 +7,9 @@ mod authority;
 mod error;
 mod file_identity;
 mod files;
+mod log_limit;
 mod network;
+mod refusal;
 mod tls;
 mod trust;
 
@@ -15,6 +17,8 @@ pub use authority::{Authority, Issued, Validity};
 pub use error::IdentityError;
 pub use file_identity::FileIdentity;
 pub use files::{write_public, write_secret};
+pub use log_limit::LogLimit;
 pub use network::{ActorPlan, ChaincodePlan, NetworkPlan, create_network};
+pub use refusal::CertificateRefused;
 pub use tls::{client_config, server_config};
 pub use trust::{ExpectedPeer, StaticTrust, Trust};

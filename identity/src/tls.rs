@@ -3,8 +3,10 @@
 
 use crate::error::IdentityError;
 use crate::file_identity::FileIdentity;
+use crate::log_limit::LogLimit;
+use crate::refusal::CertificateRefused;
 use crate::trust::{ExpectedPeer, Trust};
-use e2l_ledger::{Certificate, CertificateError, Role};
+use e2l_ledger::{Certificate, Role};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
@@ -13,8 +15,8 @@ use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::TLS13;
 use rustls::{
-    CertificateError as TlsCertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
-    PeerIncompatible, ServerConfig, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, ServerConfig,
+    SignatureScheme,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -83,6 +85,7 @@ struct MemberVerifier {
     trust: Arc<dyn Trust>,
     accepts: Accepts,
     algorithms: WebPkiSupportedAlgorithms,
+    log: LogLimit,
 }
 
 impl fmt::Debug for MemberVerifier {
@@ -99,36 +102,38 @@ impl MemberVerifier {
             trust,
             accepts,
             algorithms: provider.signature_verification_algorithms,
+            log: LogLimit::default(),
         }
     }
 
     fn verify(&self, der: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-        let refuse = |member: &str, why: &dyn fmt::Display, error: TlsCertificateError| {
-            tracing::warn!(member, %why, "a TLS connection was refused");
-            Error::InvalidCertificate(error)
-        };
-        let certificate = Certificate::parse(der)
-            .map_err(|error| refuse("unknown", &error, TlsCertificateError::BadEncoding))?;
-        let member = certificate.member();
-        let time_nano = i64::try_from(now.as_secs()).unwrap_or(i64::MAX / 1_000_000_000) * 1_000_000_000;
-        let config = self.trust.config();
+        self.judge(der, now).map_err(|refused| {
+            if let Some(suppressed) = self.log.admit(refused.reason()) {
+                tracing::warn!(reason = refused.reason(), %refused, suppressed, "a certificate was refused");
+            }
+            Error::InvalidCertificate(match self.accepts {
+                Accepts::AnyMember => refused.alert(),
+                Accepts::Peer(_) => refused.in_full(),
+            })
+        })
+    }
+
+    fn judge(&self, der: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateRefused> {
+        let certificate = Certificate::parse(der).map_err(|error| CertificateRefused::malformed(&error))?;
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         certificate
-            .check(&config, time_nano)
-            .map_err(|error| refuse(&member.to_string(), &error, alert_for(&error, &certificate, now)))?;
-        let wanted = match &self.accepts {
-            Accepts::AnyMember => return Ok(()),
-            Accepts::Peer(ExpectedPeer::Any) => member.role == Role::Peer,
-            Accepts::Peer(ExpectedPeer::Member(expected)) => member == expected,
-        };
-        if wanted {
-            return Ok(());
+            .check(&self.trust.config(), seconds.saturating_mul(1_000_000_000))
+            .map_err(|error| CertificateRefused::untrusted(&certificate, &error, seconds))?;
+        let member = certificate.member();
+        match &self.accepts {
+            Accepts::Peer(ExpectedPeer::Any) if member.role != Role::Peer => {
+                Err(CertificateRefused::unexpected(&certificate, "a peer"))
+            }
+            Accepts::Peer(ExpectedPeer::Member(expected)) if member != expected => Err(
+                CertificateRefused::unexpected(&certificate, &expected.to_string()),
+            ),
+            _ => Ok(()),
         }
-        let why = format!("{:?} was expected at that address", self.accepts);
-        Err(refuse(
-            &member.to_string(),
-            &why,
-            TlsCertificateError::NotValidForName,
-        ))
     }
 
     fn verify_signature(
@@ -138,20 +143,6 @@ impl MemberVerifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-}
-
-/// The alert tells the other side what to do about it.
-fn alert_for(error: &CertificateError, certificate: &Certificate, now: UnixTime) -> TlsCertificateError {
-    match error {
-        CertificateError::Revoked { .. } => TlsCertificateError::Revoked,
-        CertificateError::NotTrusted { .. } if certificate.not_after() < now.as_secs() as i64 => {
-            TlsCertificateError::Expired
-        }
-        CertificateError::NotTrusted { .. } | CertificateError::UnknownActor(_) => {
-            TlsCertificateError::UnknownIssuer
-        }
-        _ => TlsCertificateError::ApplicationVerificationFailure,
     }
 }
 

@@ -83,6 +83,7 @@ struct Parsed {
     member: Member,
     algorithm: Algorithm,
     key: Vec<u8>,
+    not_before: i64,
     not_after: i64,
 }
 
@@ -119,6 +120,7 @@ impl Certificate {
             member,
             algorithm,
             key,
+            not_before: parsed.validity().not_before.timestamp(),
             not_after: parsed.validity().not_after.timestamp(),
         })))
     }
@@ -151,6 +153,11 @@ impl Certificate {
     /// The public key: 32 bytes for Ed25519, a SEC1 point for P-256.
     pub fn key(&self) -> &[u8] {
         &self.0.key
+    }
+
+    /// First second of its validity, since the Unix epoch.
+    pub fn not_before(&self) -> i64 {
+        self.0.not_before
     }
 
     /// Last second of its validity, since the Unix epoch.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 /// Signs batches with a collector's identity, and keeps their chain. Does nothing on its own: no spool, no
 /// repetition.
+#[derive(Clone)]
 pub struct TestCollector {
     /// Its identity.
     pub identity: Arc<FileIdentity>,

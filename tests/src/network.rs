@@ -178,10 +178,9 @@ impl Network {
     /// Waits until a running peer leads, and names its actor.
     pub fn wait_for_leader(&self) -> String {
         wait_until("a peer leads", Duration::from_secs(30), || {
-            let running = self.peers.keys();
+            let mut running = self.peers.keys();
             running
-                .filter(|actor| self.view(actor).is_some_and(|view| view.role == "leader"))
-                .next()
+                .find(|actor| self.view(actor).is_some_and(|view| view.role == "leader"))
                 .cloned()
         })
     }

@@ -35,6 +35,19 @@ impl Waiters {
         receiver
     }
 
+    /// Forgets an envelope that was not taken, unless others wait for it: nothing would ever answer it, and
+    /// whoever is refused again and again would fill the memory.
+    pub fn forget(&self, source: &EnvelopeSource) {
+        let mut inner = self.inner.lock();
+        let Some(waiting) = inner.pending.get_mut(source) else {
+            return;
+        };
+        waiting.retain(|waiter| !waiter.is_closed());
+        if waiting.is_empty() {
+            inner.pending.remove(source);
+        }
+    }
+
     /// Waits for a block that is executed to become final.
     pub fn register_executed(&self, height: u64, answer: Answer) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
@@ -151,5 +164,29 @@ pub fn reason_of(code: ValidationCode) -> Reason {
         ValidationCode::DuplicateTxid => Reason::Duplicate,
         ValidationCode::WrongNetwork => Reason::WrongNetwork,
         _ => Reason::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use e2l_ledger::Digest;
+
+    #[test]
+    fn an_envelope_that_was_not_taken_is_forgotten_unless_others_wait_for_it() {
+        let waiters = Waiters::default();
+        let source = |number| EnvelopeSource::Request(Digest([number; 32]));
+        for number in 0..100 {
+            drop(waiters.register(source(number)));
+            waiters.forget(&source(number));
+        }
+        assert!(waiters.inner.lock().pending.is_empty());
+
+        let mut waiting = waiters.register(source(1));
+        drop(waiters.register(source(1)));
+        waiters.forget(&source(1));
+        let refused = refusal(Reason::Conflict, "no");
+        waiters.refuse(&source(1), &refused);
+        assert_eq!(waiting.try_recv().unwrap(), Err(refused));
     }
 }

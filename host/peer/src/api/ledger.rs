@@ -231,6 +231,8 @@ async fn submit(
                 }
                 Some(Err(status)) => {
                     tracing::debug!(status = %status.message(), "a submit stream broke");
+                    // A caller that sent what cannot be read learns it; one that has gone does not.
+                    let _ = replies.send(Err(status)).await;
                     return;
                 }
                 None => open = false,
@@ -288,10 +290,15 @@ fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settle
         ));
     }
     // Registered before it can be ordered, or its block could pass unseen.
-    let receiver = node.waiters.register(source);
-    match admission::take(node, pooled.clone()) {
-        Ok(Taken::Waiting) => Settled::Later(receiver),
-        Ok(Taken::OnLedger) => on_ledger(node, &pooled).unwrap_or_else(|error| {
+    let receiver = node.waiters.register(source.clone());
+    let taken = admission::take(node, pooled.clone());
+    if matches!(taken, Ok(Taken::Waiting)) {
+        return Settled::Later(receiver);
+    }
+    drop(receiver);
+    node.waiters.forget(&source);
+    match taken {
+        Ok(_) => on_ledger(node, &pooled).unwrap_or_else(|error| {
             tracing::error!(%error, "a batch that is on the ledger cannot be found");
             refuse(refusal(
                 Reason::Unavailable,

@@ -14,6 +14,7 @@ use e2l_client::wire::{
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::{MessageKind, RaftNode};
+use e2l_identity::LogLimit;
 use e2l_ledger::Certificate;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -30,6 +31,7 @@ pub struct PeeringApi {
     node: Arc<Node>,
     raft: Arc<RaftNode>,
     my_raft_id: u64,
+    log: LogLimit,
 }
 
 impl PeeringApi {
@@ -39,6 +41,7 @@ impl PeeringApi {
             node,
             raft,
             my_raft_id,
+            log: LogLimit::default(),
         }
     }
 
@@ -100,7 +103,9 @@ impl Peering for PeeringApi {
             .handle(authenticated, sender, kind, body)
             .await
             .map_err(|error| {
-                tracing::warn!(from = authenticated, %error, "a Raft message was refused");
+                if let Some(suppressed) = self.log.admit("raft") {
+                    tracing::warn!(from = authenticated, %error, suppressed, "a Raft message was refused");
+                }
                 Status::failed_precondition(error.to_string())
             })?;
         Ok(Response::new(RaftReply { body }))
@@ -133,7 +138,9 @@ impl Peering for PeeringApi {
         let (actor, _) = self.caller(&request)?;
         let announced = request.into_inner();
         take_votes(&self.node, &actor, &announced.certificate, &announced.votes).map_err(|error| {
-            tracing::warn!(peer = %actor, %error, "votes are not acceptable");
+            if let Some(suppressed) = self.log.admit("votes") {
+                tracing::warn!(peer = %actor, %error, suppressed, "votes are not acceptable");
+            }
             Status::invalid_argument(error.to_string())
         })?;
         Ok(Response::new(AnnounceReply {
