@@ -186,7 +186,14 @@ impl Guard {
         sender: u64,
         request: &AppendEntriesRequest<TypeConfig>,
     ) -> Result<(), HandleError> {
-        let mut index = request.prev_log_id.map_or(0, |previous| previous.index + 1);
+        let mut index = request
+            .prev_log_id
+            .map_or(Some(0), |previous| previous.index.checked_add(1))
+            .ok_or(HandleError::Order {
+                index: u64::MAX,
+                term: request.vote.leader_id.term,
+                why: "there is no index after it",
+            })?;
         let mut term = request.prev_log_id.map_or(0, |previous| previous.leader_id.term);
         let mut fresh = Vec::new();
         for entry in &request.entries {
@@ -204,7 +211,7 @@ impl Guard {
             if found_term < term || found_term > request.vote.leader_id.term {
                 return order("its term lies before that of the entry below, or after the leader's");
             }
-            (index, term) = (index + 1, found_term);
+            (index, term) = (index.saturating_add(1), found_term);
             if self.is_new(entry)? {
                 fresh.push(entry);
             }

@@ -262,9 +262,14 @@ async fn entries_follow_each_other() {
         vec![entry(0, 4, EntryPayload::Blank)],
         vec![proposal(2, 4, "a later term than the leader's")],
     ];
-    for entries in cases {
+    let last = Some(log_id(1, 1, u64::MAX));
+    for request in cases
+        .map(|entries| append(1, previous, entries, None))
+        .into_iter()
+        .chain([append(1, last, Vec::new(), None)])
+    {
         let follower = Follower::new().await;
-        let error = follower.refused(&append(1, previous, entries, None)).await;
+        let error = follower.refused(&request).await;
         assert!(matches!(error, HandleError::Order { .. }), "{error}");
     }
 }

@@ -51,7 +51,7 @@ impl LedgerApplication {
             )
             .map_err(|error| error.to_string())?;
         }
-        let ahead_ms = (header.time_nano - now_nano()) / 1_000_000;
+        let ahead_ms = header.time_nano.saturating_sub(now_nano()) / 1_000_000;
         let drift_ms = i64::try_from(self.node.config.limits.clock_drift_ms).unwrap_or(i64::MAX);
         if ahead_ms > drift_ms {
             return Err(format!(

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Votes remembered per peer for heights that this peer has not executed yet.
 const AHEAD: usize = 1024;
 
+/// Contradicting votes remembered per actor: one is enough to know, and a liar must not fill the memory.
+const DIVERGENCES: usize = 8;
+
 /// How long a linked peer may keep a height waiting (DESIGN section 3).
 pub const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
@@ -37,6 +40,25 @@ struct Witness {
     blocking_since: Option<Instant>,
 }
 
+/// What a vote contradicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disputed {
+    /// Which proposal is committed: the leader told two stories, or the voter lies. Finality stops.
+    Proposal,
+    /// What executing it gives: the voter's endorsement does not count, and if enough others agree on
+    /// something else, this peer's own result is the wrong one.
+    Header,
+}
+
+impl std::fmt::Display for Disputed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Proposal => "acknowledgement",
+            Self::Header => "endorsement",
+        })
+    }
+}
+
 /// Two signed statements that cannot both be honest, or a peer that computes something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Divergence {
@@ -45,7 +67,7 @@ pub struct Divergence {
     /// At which height.
     pub height: u64,
     /// What kind of vote.
-    pub what: &'static str,
+    pub what: Disputed,
     /// What this peer has.
     pub own: Digest,
     /// What the vote says.
@@ -92,11 +114,16 @@ impl Finality {
         }
     }
 
-    /// Another actor's peer voted. The signature was checked by the caller.
-    pub fn voted(&mut self, actor: &str, vote: &Vote) {
+    /// Another actor's peer voted. The signature was checked by the caller. Says whether the vote is worth
+    /// keeping: not one of a liar who has said enough, nor one about the distant past.
+    pub fn voted(&mut self, actor: &str, vote: &Vote) -> bool {
         let Some(witness) = self.witnesses.get_mut(actor) else {
-            return;
+            return false;
         };
+        if vote.height().saturating_add(AHEAD as u64) < self.final_height {
+            return false;
+        }
+        let before = self.divergences.iter().filter(|known| known.actor == actor).count();
         let (ahead, height, digest) = match vote {
             Vote::Acknowledgement(vote) => (&mut witness.acknowledged_ahead, vote.height, vote.proposal),
             Vote::Endorsement(vote) => (&mut witness.endorsed_ahead, vote.height, vote.header),
@@ -106,6 +133,7 @@ impl Finality {
             ahead.pop_first();
         }
         self.match_votes(actor);
+        before < DIVERGENCES
     }
 
     fn match_votes(&mut self, actor: &str) {
@@ -116,7 +144,7 @@ impl Finality {
         let mut diverged = Vec::new();
         let mut settle = |ahead: &mut BTreeMap<u64, Digest>,
                           reached: &mut u64,
-                          what: &'static str,
+                          what: Disputed,
                           pick: fn(&Own) -> Digest| {
             ahead.retain(|height, digest| {
                 let Some(mine) = own.get(height).map(pick) else {
@@ -139,20 +167,35 @@ impl Finality {
         settle(
             &mut witness.acknowledged_ahead,
             &mut witness.acknowledged,
-            "acknowledgement",
+            Disputed::Proposal,
             |own| own.proposal,
         );
         settle(
             &mut witness.endorsed_ahead,
             &mut witness.endorsed,
-            "endorsement",
+            Disputed::Header,
             |own| own.header,
         );
         for divergence in diverged {
-            if !self.divergences.contains(&divergence) {
+            let known = self.divergences.iter().filter(|known| known.actor == divergence.actor);
+            if known.count() < DIVERGENCES && !self.divergences.contains(&divergence) {
                 self.divergences.push(divergence);
             }
         }
+    }
+
+    /// Whether the votes say that nothing may become final: two stories about what was ordered, or so many
+    /// who got another result that the policy cannot be met on this peer's chain.
+    fn is_disputed(&self) -> bool {
+        let disputing = |what| {
+            let actors = self.divergences.iter().filter(move |divergence| divergence.what == what);
+            let mut actors: Vec<&str> = actors.map(|divergence| divergence.actor.as_str()).collect();
+            actors.sort_unstable();
+            actors.dedup();
+            actors.len()
+        };
+        disputing(Disputed::Proposal) > 0
+            || disputing(Disputed::Header) >= self.policy.required(self.voters())
     }
 
     /// Whether there is a link to an actor's peer now.
@@ -168,7 +211,7 @@ impl Finality {
     /// Advances as far as the votes allow; returns the final height. Must also be called from time to time
     /// (every [`SUSPECT_AFTER`] or more often), so that a silent peer does not hold finality up.
     pub fn advance(&mut self, now: Instant) -> u64 {
-        if self.divergences.is_empty() {
+        if !self.is_disputed() {
             let endorsed = self.endorsed_to_policy().min(self.applied);
             self.judge_pace(endorsed, now);
             let acknowledged = self
@@ -263,8 +306,172 @@ impl Finality {
         })
     }
 
-    /// Votes that contradict this peer's own result. While there is one, nothing becomes final.
+    /// Votes that contradict this peer's own result. See [`Disputed`] for which of them stop finality.
     pub fn divergences(&self) -> &[Divergence] {
         &self.divergences
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use e2l_ledger::{Acknowledgement, Endorsement};
+
+    fn proposal(height: u64) -> Digest {
+        Digest([height as u8; 32])
+    }
+
+    fn header(height: u64) -> Digest {
+        Digest([100 + height as u8; 32])
+    }
+
+    fn acknowledged(height: u64, proposal: Digest) -> Vote {
+        Vote::Acknowledgement(Acknowledgement {
+            network: Digest::ZERO,
+            height,
+            proposal,
+        })
+    }
+
+    fn endorsed(height: u64, header: Digest) -> Vote {
+        Vote::Endorsement(Endorsement {
+            network: Digest::ZERO,
+            height,
+            header,
+        })
+    }
+
+    /// `me` of three, with links to both others, who have acknowledged the genesis.
+    fn three(policy: Policy) -> Finality {
+        let voters = ["me", "one", "two"].map(str::to_owned);
+        let mut finality = Finality::new(policy, "me", voters.into_iter(), 0);
+        finality.executed(0, proposal(0), header(0));
+        for actor in ["one", "two"] {
+            finality.linked(actor, true);
+        }
+        finality.advance(Instant::now());
+        finality
+    }
+
+    fn execute(finality: &mut Finality, heights: std::ops::RangeInclusive<u64>) {
+        for height in heights {
+            finality.executed(height, proposal(height), header(height));
+        }
+    }
+
+    #[test]
+    fn a_majority_of_endorsements_and_everybodys_acknowledgement_make_a_height_final() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        execute(&mut finality, 1..=2);
+        assert_eq!(finality.advance(now), 0, "nobody else has spoken");
+        finality.voted("one", &endorsed(1, header(1)));
+        assert_eq!(finality.advance(now), 0, "the third has a link and has not acknowledged");
+        finality.voted("two", &acknowledged(2, proposal(2)));
+        assert_eq!(finality.advance(now), 1);
+        assert_eq!(finality.endorsed_by(1), ["me", "one"]);
+        // An endorsement covers all below.
+        finality.voted("two", &endorsed(2, header(2)));
+        finality.voted("one", &acknowledged(2, proposal(2)));
+        assert_eq!(finality.advance(now), 2);
+        assert_eq!(finality.sealed_height(), 1);
+        finality.voted("one", &endorsed(2, header(2)));
+        finality.advance(now);
+        assert_eq!(finality.sealed_height(), 2);
+    }
+
+    #[test]
+    fn votes_that_come_before_the_own_result_count_after_it() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        for actor in ["one", "two"] {
+            finality.voted(actor, &endorsed(1, header(1)));
+        }
+        assert_eq!(finality.advance(now), 0, "this peer has not executed it");
+        execute(&mut finality, 1..=1);
+        assert_eq!(finality.advance(now), 1);
+    }
+
+    #[test]
+    fn who_has_no_link_is_not_waited_for() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        execute(&mut finality, 1..=1);
+        finality.voted("one", &endorsed(1, header(1)));
+        finality.linked("two", false);
+        assert_eq!(finality.advance(now), 1);
+    }
+
+    #[test]
+    fn who_is_silent_is_waited_for_a_second_and_then_not_before_it_has_caught_up() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        execute(&mut finality, 1..=1);
+        finality.voted("one", &endorsed(1, header(1)));
+        assert_eq!(finality.advance(now), 0);
+        assert_eq!(finality.advance(now + SUSPECT_AFTER / 2), 0);
+        assert_eq!(finality.advance(now + SUSPECT_AFTER), 1);
+        // The next height does not wait for it again.
+        execute(&mut finality, 2..=2);
+        finality.voted("one", &endorsed(2, header(2)));
+        assert_eq!(finality.advance(now + SUSPECT_AFTER), 2);
+        // It has caught up: it is waited for again.
+        finality.voted("two", &acknowledged(2, proposal(2)));
+        finality.advance(now + SUSPECT_AFTER);
+        execute(&mut finality, 3..=3);
+        finality.voted("one", &endorsed(3, header(3)));
+        assert_eq!(finality.advance(now + SUSPECT_AFTER), 2);
+    }
+
+    #[test]
+    fn two_stories_about_what_was_ordered_stop_finality() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        execute(&mut finality, 1..=1);
+        finality.voted("one", &endorsed(1, header(1)));
+        finality.voted("two", &acknowledged(1, proposal(9)));
+        assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 0);
+        assert_eq!(finality.advance(now + 4 * SUSPECT_AFTER), 0);
+        let found = &finality.divergences()[0];
+        assert_eq!((found.actor.as_str(), found.height, found.what), ("two", 1, Disputed::Proposal));
+    }
+
+    #[test]
+    fn one_other_result_does_not_stop_finality_and_a_majority_of_them_does() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        execute(&mut finality, 1..=1);
+        finality.voted("two", &acknowledged(1, proposal(1)));
+        finality.voted("two", &endorsed(1, header(9)));
+        finality.voted("one", &endorsed(1, header(1)));
+        assert_eq!(finality.advance(now), 1);
+        assert_eq!(finality.endorsed_by(1), ["me", "one"], "the other result is no endorsement");
+
+        execute(&mut finality, 2..=2);
+        for actor in ["one", "two"] {
+            finality.voted(actor, &acknowledged(2, proposal(2)));
+            finality.voted(actor, &endorsed(2, header(9)));
+        }
+        assert_eq!(finality.advance(now), 1, "this peer's own result is the wrong one");
+    }
+
+    #[test]
+    fn the_policy_of_all_waits_for_all() {
+        let (mut finality, now) = (three(Policy::All), Instant::now());
+        execute(&mut finality, 1..=1);
+        finality.voted("one", &endorsed(1, header(1)));
+        finality.linked("two", false);
+        assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 0);
+        finality.voted("two", &endorsed(1, header(1)));
+        assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 1);
+    }
+
+    #[test]
+    fn a_liar_fills_no_memory() {
+        let mut finality = three(Policy::Majority);
+        execute(&mut finality, 1..=1);
+        for lie in 0..200 {
+            finality.voted("two", &endorsed(1, Digest([lie; 32])));
+        }
+        assert!(finality.divergences().len() <= DIVERGENCES);
+        assert!(!finality.voted("two", &endorsed(1, Digest([201; 32]))), "it need not be stored");
+        for height in 0..5000 {
+            finality.voted("one", &endorsed(1000 + height, Digest::ZERO));
+        }
+        assert!(finality.witnesses["one"].endorsed_ahead.len() <= AHEAD);
     }
 }

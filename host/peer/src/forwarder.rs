@@ -86,9 +86,8 @@ async fn forward_some(
 }
 
 fn refuse(node: &Node, pooled: &Pooled, refused: &Refusal) {
-    let source = pooled.envelope.source();
     tracing::warn!(sender = %pooled.envelope.sender(), why = %refused.message, "the leader refuses an envelope");
-    for dropped in node.pool.drop_envelope(&source) {
+    for dropped in node.pool.drop_envelope(&pooled.envelope) {
         node.waiters.refuse(&dropped, refused);
     }
 }

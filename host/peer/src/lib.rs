@@ -35,7 +35,7 @@ mod votes_in;
 mod waiters;
 
 pub use e2l_store::wait_until_closed;
-pub use finality::{Divergence, Finality, SUSPECT_AFTER};
+pub use finality::{Disputed, Divergence, Finality, SUSPECT_AFTER};
 pub use options::{OptionsError, PeerOptions, RaftSettings};
 pub use peer::{Peer, my_engine_profile};
 pub use pool::PoolOptions;

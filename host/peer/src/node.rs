@@ -183,7 +183,7 @@ impl Node {
         for envelope in &block.proposal.envelopes {
             let refused = block.results.iter().any(|result| result.id == envelope.digest());
             if refused {
-                self.pool.drop_envelope(&envelope.source());
+                self.pool.drop_envelope(envelope);
             }
         }
         self.waiters.executed(block);
@@ -194,8 +194,9 @@ impl Node {
     }
 
     /// Another actor's peer voted; its signature was checked.
-    pub fn on_vote(&self, actor: &str, vote: &SignedVote) {
-        self.finality.lock().voted(actor, &vote.vote);
+    /// Says whether it is worth keeping.
+    pub fn on_vote(&self, actor: &str, vote: &SignedVote) -> bool {
+        self.finality.lock().voted(actor, &vote.vote)
     }
 
     /// The link to another actor's peer came up or went down.
@@ -219,7 +220,7 @@ impl Node {
         let height = finality.advance(Instant::now());
         for divergence in finality.divergences() {
             self.alarm(format!(
-                "{}'s {} of height {} says {}, this peer has {}: finality stops until the actors decide",
+                "{}'s {} of height {} says {}, this peer has {}: compare the two peers' ledgers",
                 divergence.actor, divergence.what, divergence.height, divergence.other, divergence.own
             ));
         }

@@ -336,8 +336,22 @@ impl Pool {
 
     /// Drops an envelope that was refused for good, and what its sender chained to it: none of that can
     /// follow any more. Returns everything dropped.
-    pub fn drop_envelope(&self, source: &EnvelopeSource) -> Vec<EnvelopeSource> {
+    ///
+    /// Another envelope under the same name stays: a leader may order a forgery, and its refusal must not
+    /// cost the genuine one its place.
+    pub fn drop_envelope(&self, refused: &Envelope) -> Vec<EnvelopeSource> {
+        let source = &refused.source();
         let mut inner = self.inner.lock();
+        let held = match source {
+            EnvelopeSource::Batch(sender, incarnation, sequence) => inner
+                .senders
+                .get(sender)
+                .and_then(|sender| sender.pending.get(&(*incarnation, *sequence))),
+            EnvelopeSource::Request(id) => inner.requests.get(id),
+        };
+        if held.is_none_or(|entry| entry.pooled.envelope.digest() != refused.digest()) {
+            return Vec::new();
+        }
         let dropped: Vec<Entry> = match source {
             EnvelopeSource::Batch(sender, incarnation, sequence) => {
                 let pending = inner.senders.get_mut(sender).map(|sender| &mut sender.pending);
@@ -360,8 +374,11 @@ impl Pool {
     pub fn executed(&self, block: &Block, heads: impl IntoIterator<Item = (Member, SenderHead)>) {
         let mut inner = self.inner.lock();
         let mut freed = 0;
+        let refused: std::collections::HashSet<Digest> = block.results.iter().map(|result| result.id).collect();
         for envelope in &block.proposal.envelopes {
-            if let Envelope::Request(request) = envelope {
+            if let Envelope::Request(request) = envelope
+                && !refused.contains(&envelope.digest())
+            {
                 let entry = inner.requests.remove(&request.header.transaction_id());
                 freed += entry.map_or(0, |entry| entry.pooled.bytes.len());
             }

@@ -10,6 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Most votes in one message.
 const MAX_VOTES: usize = 1024;
 
+/// How far above the newest executed height votes are counted. A peer that is further behind hears the newest
+/// votes again when it has come closer: every announcement repeats them.
+const AHEAD: u64 = 1024;
+
 /// Why votes are not acceptable. None of the message's further votes is counted.
 #[derive(Debug, thiserror::Error)]
 pub enum VotesError {
@@ -77,6 +81,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
     }
     certificate.check(&node.config, now_nano())?;
     let mut kept = Vec::with_capacity(votes.len());
+    let horizon = node.newest().header.height.saturating_add(AHEAD);
     for bytes in votes {
         let vote = SignedVote::decode(bytes)?;
         if *vote.vote.network() != node.network {
@@ -88,8 +93,9 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
                 height: vote.vote.height(),
                 source,
             })?;
-        node.on_vote(actor, &vote);
-        kept.push((actor.to_owned(), vote));
+        if vote.vote.height() <= horizon && node.on_vote(actor, &vote) {
+            kept.push((actor.to_owned(), vote));
+        }
     }
     node.store.save_votes(&kept)?;
     node.advance();

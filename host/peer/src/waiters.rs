@@ -2,7 +2,7 @@
 
 use e2l_client::refusal;
 use e2l_client::wire::{Final, Refusal, refusal::Reason};
-use e2l_ledger::{Block, Envelope, EnvelopeSource, ValidationCode};
+use e2l_ledger::{Block, Digest, Envelope, EnvelopeSource, ValidationCode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use tokio::sync::oneshot;
@@ -10,10 +10,19 @@ use tokio::sync::oneshot;
 /// What a caller is told.
 pub type Answer = Result<Final, Refusal>;
 
+/// Someone who waits for one envelope.
+struct Waiter {
+    /// Digest of what its sender signed.
+    statement: Digest,
+    /// Digest of that and the signature.
+    envelope: Digest,
+    sender: oneshot::Sender<Answer>,
+}
+
 #[derive(Default)]
 struct Inner {
     /// Not in a block yet.
-    pending: HashMap<EnvelopeSource, Vec<oneshot::Sender<Answer>>>,
+    pending: HashMap<EnvelopeSource, Vec<Waiter>>,
     /// In a block that is not final yet.
     executed: BTreeMap<u64, Vec<(Answer, oneshot::Sender<Answer>)>>,
 }
@@ -26,12 +35,16 @@ pub struct Waiters {
 
 impl Waiters {
     /// Waits for an envelope that is not in a block yet. Callers that have gone are forgotten on the way.
-    pub fn register(&self, source: EnvelopeSource) -> oneshot::Receiver<Answer> {
+    pub fn register(&self, envelope: &Envelope) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
         let mut inner = self.inner.lock();
-        let waiting = inner.pending.entry(source).or_default();
-        waiting.retain(|waiter| !waiter.is_closed());
-        waiting.push(sender);
+        let waiting = inner.pending.entry(envelope.source()).or_default();
+        waiting.retain(|waiter| !waiter.sender.is_closed());
+        waiting.push(Waiter {
+            statement: envelope.signed_digest(),
+            envelope: envelope.digest(),
+            sender,
+        });
         receiver
     }
 
@@ -42,7 +55,7 @@ impl Waiters {
         let Some(waiting) = inner.pending.get_mut(source) else {
             return;
         };
-        waiting.retain(|waiter| !waiter.is_closed());
+        waiting.retain(|waiter| !waiter.sender.is_closed());
         if waiting.is_empty() {
             inner.pending.remove(source);
         }
@@ -64,7 +77,7 @@ impl Waiters {
     pub fn refuse(&self, source: &EnvelopeSource, refused: &Refusal) {
         for waiter in self.inner.lock().pending.remove(source).into_iter().flatten() {
             // A caller that has gone needs no answer.
-            let _ = waiter.send(Err(refused.clone()));
+            let _ = waiter.sender.send(Err(refused.clone()));
         }
     }
 
@@ -75,11 +88,16 @@ impl Waiters {
             return;
         }
         for (envelope, answer) in answers(block) {
-            let Some(waiting) = inner.pending.remove(&envelope.source()) else {
+            let source = envelope.source();
+            let Some(waiting) = inner.pending.remove(&source) else {
                 continue;
             };
+            let (answered, waiting) = sort_out(waiting, envelope, &answer);
             let executed = inner.executed.entry(block.header.height).or_default();
-            executed.extend(waiting.into_iter().map(|waiter| (answer.clone(), waiter)));
+            executed.extend(answered);
+            if !waiting.is_empty() {
+                inner.pending.insert(source, waiting);
+            }
         }
     }
 
@@ -97,6 +115,31 @@ impl Waiters {
             }
         }
     }
+}
+
+/// Who is answered by what became of an envelope, and who still waits. A leader may order a forgery under the
+/// name of an honest sender: its refusal is not that of the genuine envelope.
+fn sort_out(
+    waiting: Vec<Waiter>,
+    envelope: &Envelope,
+    answer: &Answer,
+) -> (Vec<(Answer, oneshot::Sender<Answer>)>, Vec<Waiter>) {
+    let (digest, statement) = (envelope.digest(), envelope.signed_digest());
+    let (mut answered, mut still) = (Vec::new(), Vec::new());
+    for waiter in waiting {
+        match answer {
+            Err(_) if waiter.envelope != digest => still.push(waiter),
+            Ok(_) if waiter.statement != statement => {
+                let conflict = refusal(
+                    Reason::Conflict,
+                    "another statement of its sender with the same number is on the ledger",
+                );
+                answered.push((Err(conflict), waiter.sender));
+            }
+            _ => answered.push((answer.clone(), waiter.sender)),
+        }
+    }
+    (answered, still)
 }
 
 /// Adds what is known only once a block is final.
@@ -170,23 +213,83 @@ pub fn reason_of(code: ValidationCode) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use e2l_ledger::Digest;
+    use e2l_ledger::{Algorithm, Call, Member, RequestHeader, Role, Signature, SignedRequest};
+
+    /// A request with a nonce, a function and a signature, none of which are checked here.
+    fn request(nonce: u8, function: &str, signature: u8) -> Envelope {
+        let call = Call {
+            chaincode: "eventdb".to_owned(),
+            function: function.to_owned(),
+            argument: Vec::new(),
+        };
+        let sender = Member {
+            actor: "provider".to_owned(),
+            role: Role::Admin,
+            name: "admin".to_owned(),
+        };
+        let header = RequestHeader {
+            network: Digest::ZERO,
+            sender,
+            nonce: [nonce; 16],
+            expires_at: 1,
+            call: call.digest(),
+        };
+        let signature = Signature {
+            certificate: Digest::ZERO,
+            algorithm: Algorithm::Ed25519,
+            bytes: [signature; 64],
+        };
+        Envelope::Request(SignedRequest {
+            header,
+            call,
+            signature,
+        })
+    }
+
+    fn done() -> Answer {
+        Ok(Final::default())
+    }
 
     #[test]
     fn an_envelope_that_was_not_taken_is_forgotten_unless_others_wait_for_it() {
         let waiters = Waiters::default();
-        let source = |number| EnvelopeSource::Request(Digest([number; 32]));
         for number in 0..100 {
-            drop(waiters.register(source(number)));
-            waiters.forget(&source(number));
+            let envelope = request(number, "f", 0);
+            drop(waiters.register(&envelope));
+            waiters.forget(&envelope.source());
         }
         assert!(waiters.inner.lock().pending.is_empty());
 
-        let mut waiting = waiters.register(source(1));
-        drop(waiters.register(source(1)));
-        waiters.forget(&source(1));
+        let envelope = request(1, "f", 0);
+        let mut waiting = waiters.register(&envelope);
+        drop(waiters.register(&envelope));
+        waiters.forget(&envelope.source());
         let refused = refusal(Reason::Conflict, "no");
-        waiters.refuse(&source(1), &refused);
+        waiters.refuse(&envelope.source(), &refused);
         assert_eq!(waiting.try_recv().unwrap(), Err(refused));
+    }
+
+    #[test]
+    fn a_refused_forgery_does_not_answer_the_genuine() {
+        let waiters = Waiters::default();
+        let (genuine, forged) = (request(1, "f", 1), request(1, "f", 2));
+        let _waiting = waiters.register(&genuine);
+        let pending = |waiters: &Waiters| waiters.inner.lock().pending.remove(&genuine.source()).unwrap();
+        let refused = Err(refusal(Reason::Unauthentic, "forged"));
+        let (answered, still) = sort_out(pending(&waiters), &forged, &refused);
+        assert!(answered.is_empty());
+        let (answered, still) = sort_out(still, &genuine, &done());
+        assert_eq!(answered.len(), 1);
+        assert!(still.is_empty());
+    }
+
+    #[test]
+    fn another_statement_under_the_same_number_is_a_conflict() {
+        let waiters = Waiters::default();
+        let (mine, other) = (request(1, "f", 1), request(1, "g", 2));
+        let _waiting = waiters.register(&mine);
+        let pending = waiters.inner.lock().pending.remove(&mine.source()).unwrap();
+        let (answered, _) = sort_out(pending, &other, &done());
+        assert!(matches!(&answered[0].0, Err(refused) if refused.reason() == Reason::Conflict));
     }
 }

@@ -290,7 +290,7 @@ fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settle
         ));
     }
     // Registered before it can be ordered, or its block could pass unseen.
-    let receiver = node.waiters.register(source.clone());
+    let receiver = node.waiters.register(&pooled.envelope);
     let taken = admission::take(node, pooled.clone());
     if matches!(taken, Ok(Taken::Waiting)) {
         return Settled::Later(receiver);
