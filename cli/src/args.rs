@@ -7,6 +7,8 @@ use crate::commands::events::EventsArgs;
 use crate::commands::history::HistoryArgs;
 use crate::commands::network::NetworkCommand;
 use crate::commands::peer::PeerCommand;
+use crate::commands::receipt::ReceiptArgs;
+use crate::commands::verify::VerifyArgs;
 use crate::demo::DemoArgs;
 use crate::settings::Global;
 use std::path::PathBuf;
@@ -48,6 +50,10 @@ pub enum Command {
     Events(EventsArgs),
     /// Read one container's or service's whole life
     History(HistoryArgs),
+    /// Get proof of one transaction
+    Receipt(ReceiptArgs),
+    /// Check a receipt, a history or evidence against a genesis, with no network and no peer
+    Verify(VerifyArgs),
     /// See how peers are
     #[command(subcommand)]
     Peer(PeerCommand),

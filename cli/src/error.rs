@@ -1,6 +1,6 @@
 //! How a command ends when it does not succeed.
 
-use e2l_client::ClientError;
+use e2l_client::{ClientError, VerifyError};
 use std::io;
 use std::path::Path;
 
@@ -103,6 +103,20 @@ impl From<io::Error> for CliError {
             made.exit = Exit::Ok;
         }
         made
+    }
+}
+
+impl From<VerifyError> for CliError {
+    fn from(error: VerifyError) -> Self {
+        const NEXT: &str = "do not rely on that peer: ask another actor's with --actor NAME, and compare";
+        match error {
+            VerifyError::Client(error) => error.into(),
+            VerifyError::Proof(error) if error.is_undecided() => Self::not_proven(
+                format!("the answer is not proven: {error}"),
+                "ask again a little later, or another actor's peer with --actor NAME",
+            ),
+            error => Self::refused(error, NEXT),
+        }
     }
 }
 

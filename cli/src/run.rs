@@ -2,7 +2,7 @@
 
 use crate::args::{Cli, Command};
 use crate::commands::chaincode::ChaincodeCommand;
-use crate::commands::{cert, chaincode, events, history, network, peer, shell};
+use crate::commands::{cert, chaincode, events, history, network, peer, receipt, shell, verify};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Style, Terminal};
 use crate::session::Session;
@@ -73,6 +73,10 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::History(args) => {
             with_session(settings()?, Role::Client, async |s| history::run(s, args).await)
         }
+        Command::Receipt(args) => {
+            with_session(settings()?, Role::Client, async |s| receipt::run(s, args).await)
+        }
+        Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {
             with_session(settings()?, Role::Client, async |s| peer::run(s, command).await)
         }

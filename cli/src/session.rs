@@ -4,9 +4,12 @@ use crate::error::{CliError, CliResult};
 use crate::network_dir::read_genesis;
 use crate::output::{Format, Style, Terminal};
 use crate::settings::{Place, Settings};
-use e2l_client::{ClientOptions, EventStream, LedgerClient, PeerAddress, wire};
+use e2l_client::{ClientOptions, LedgerClient, PeerAddress, Verifier, wire};
 use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_ledger::proof::Anchor;
 use e2l_ledger::{Digest, GenesisFile, NetworkConfig, Role, Signer};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,12 +73,38 @@ impl Session {
         Ok(self.client.status().await?)
     }
 
-    /// Opens a stream of events.
+    /// Opens a stream of events, proven unless the caller does without.
     ///
     /// # Errors
-    /// No peer answers.
-    pub async fn events(&self, request: wire::EventsRequest) -> CliResult<EventStream> {
-        Ok(self.client.events(request).await?)
+    /// No peer answers, or what it sends is not proven.
+    pub async fn events(
+        &self,
+        request: wire::EventsRequest,
+        verify: bool,
+    ) -> CliResult<BoxStream<'static, CliResult<wire::EventsReply>>> {
+        Ok(if verify {
+            self.verifier()?
+                .events(request)
+                .await?
+                .map_err(CliError::from)
+                .boxed()
+        } else {
+            self.client.events(request).await?.map_err(CliError::from).boxed()
+        })
+    }
+
+    /// Reads that are proven against the genesis.
+    ///
+    /// # Errors
+    /// Not every actor has approved the genesis.
+    pub fn verifier(&self) -> CliResult<Verifier> {
+        let anchor = Anchor::new(&self.genesis).map_err(|error| {
+            CliError::refused(
+                format!("the genesis cannot be trusted: {error}"),
+                "get the genesis that all actors have signed",
+            )
+        })?;
+        Ok(Verifier::new(self.client.clone(), Arc::new(anchor)))
     }
 
     /// Configuration in the genesis.

@@ -164,6 +164,34 @@ impl LedgerClient {
         .await
     }
 
+    /// Proof of a transaction, not yet verified: see [`Verifier`](crate::Verifier).
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] when the answering peer knows no final transaction of that id.
+    pub async fn receipt(&self, id: &e2l_ledger::Digest) -> Result<wire::GetReceiptReply, ClientError> {
+        let request = wire::GetReceiptRequest {
+            transaction_id: id.0.to_vec().into(),
+        };
+        self.read("receipt", request, |mut stub, request| async move {
+            stub.get_receipt(request).await
+        })
+        .await
+    }
+
+    /// Entries of a chaincode's log with their proof, not yet verified: see [`Verifier`](crate::Verifier).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn log_page(
+        &self,
+        request: wire::GetLogPageRequest,
+    ) -> Result<wire::GetLogPageReply, ClientError> {
+        self.read("log page", request, |mut stub, request| async move {
+            stub.get_log_page(request).await
+        })
+        .await
+    }
+
     /// What the answering peer knows of itself and of the others.
     ///
     /// # Errors

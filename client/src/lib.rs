@@ -10,11 +10,13 @@
 
 mod admission;
 mod backoff;
+mod block_events;
 mod caller;
 mod channel;
 mod client;
 mod connection;
 mod error;
+mod event_filter;
 mod events;
 mod failover;
 mod handshakes;
@@ -28,6 +30,8 @@ mod status;
 mod submit;
 mod tls_reason;
 mod transport;
+mod verified_events;
+mod verifier;
 #[allow(
     missing_docs,
     clippy::all,
@@ -37,6 +41,7 @@ mod transport;
 )]
 pub mod wire;
 
+pub use block_events::{Endorsers, block_events};
 pub use caller::{Caller, caller};
 pub use channel::{Target, connect, connect_lazy};
 pub use client::LedgerClient;
@@ -51,3 +56,5 @@ pub use remedy::refusal_remedy;
 pub use serve::{MAX_MESSAGE_BYTES, ledger_server, peering_server, serve, server};
 pub use status::{refusal, refusal_status, status_refusal};
 pub use submit::{Outcome, SubmitReceiver, SubmitSender, SubmitStream};
+pub use verified_events::VerifiedEvents;
+pub use verifier::{LogRead, Verifier, VerifyError};

@@ -4,8 +4,9 @@ use crate::canonical::Canonical;
 use crate::code::ValidationCode;
 use crate::hash::{Digest, Domain};
 use crate::merkle::merkle_root;
-use crate::proposal::SignedProposal;
+use crate::proposal::{Envelope, SignedProposal};
 use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeSet;
 
 /// What every actor endorses.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -91,6 +92,23 @@ impl Canonical for Block {
 }
 
 impl Block {
+    /// Whether every call, envelope, certificate and result is what the header commits to, and none is
+    /// missing. Leaves out the signatures of leader and senders, which no root covers, and the calls of
+    /// envelopes that were refused because their own header does not describe them.
+    pub fn is_complete(&self) -> bool {
+        let refused: BTreeSet<Digest> = self.results.iter().map(|result| result.id).collect();
+        let described = |envelope: &Envelope| match envelope {
+            Envelope::Batch(batch) => batch.is_consistent(),
+            Envelope::Request(request) => request.header.call == request.call.digest(),
+        };
+        let envelopes = &self.proposal.envelopes;
+        self.is_consistent()
+            && self.proposal.has_true_roots()
+            && envelopes
+                .iter()
+                .all(|envelope| described(envelope) || refused.contains(&envelope.digest()))
+    }
+
     /// Whether header, proposal and results belong together.
     pub fn is_consistent(&self) -> bool {
         let (header, proposal) = (&self.header, &self.proposal);

@@ -224,6 +224,13 @@ impl SignedProposal {
         merkle_root(&envelopes.iter().map(Envelope::digest).collect::<Vec<_>>())
     }
 
+    /// Whether the header's roots are those of the content.
+    pub fn has_true_roots(&self) -> bool {
+        self.header.certificates_root == Self::certificates_root(&self.certificates)
+            && usize::try_from(self.header.envelopes) == Ok(self.envelopes.len())
+            && self.header.envelopes_root == Self::envelopes_root(&self.envelopes)
+    }
+
     /// Number of transactions.
     pub fn transactions(&self) -> usize {
         self.envelopes.iter().map(Envelope::transactions).sum()

@@ -46,6 +46,9 @@ pub struct EventsArgs {
     /// The newest N only; with --follow, the newest N and what follows (0: only what follows)
     #[arg(short = 'n', long, value_name = "N")]
     pub limit: Option<u64>,
+    /// Take the peer's word, instead of fetching and checking every block against the genesis
+    #[arg(long)]
+    pub no_verify: bool,
 }
 
 fn moment(text: &str) -> Result<i64, String> {
@@ -106,12 +109,17 @@ pub async fn run(session: &Session, args: &EventsArgs) -> CliResult<()> {
     let view = EventView::new(Lines::Ledger, session.voters(), terminal);
     let out = BufWriter::new(std::io::stdout().lock());
     let mut sink = EventSink::new(out, session.format(), view, terminal, args.follow);
-    let as_of = pump(session, request, args.follow, &mut sink).await?;
+    let as_of = pump(session, request, args, &mut sink).await?;
     let count = sink.finish()?;
     if let Some((height, time)) = as_of {
         let events = if count == 1 { "event" } else { "events" };
+        let proven = if args.no_verify {
+            "; not verified"
+        } else {
+            "; verified"
+        };
         session.note(&format!(
-            "{count} {events}, as of height {height}, {} UTC",
+            "{count} {events}, as of height {height}, {} UTC{proven}",
             stamp(time)
         ));
     }
@@ -122,10 +130,11 @@ pub async fn run(session: &Session, args: &EventsArgs) -> CliResult<()> {
 async fn pump<W: Write>(
     session: &Session,
     request: wire::EventsRequest,
-    follow: bool,
+    args: &EventsArgs,
     sink: &mut EventSink<W>,
 ) -> CliResult<Option<(u64, i64)>> {
-    let mut stream = session.events(request).await?;
+    let follow = args.follow;
+    let mut stream = session.events(request, !args.no_verify).await?;
     let mut as_of = None;
     let mut caught_up = false;
     while let Some(reply) = stream.next().await {

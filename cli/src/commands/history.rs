@@ -1,15 +1,18 @@
 //! `e2l history`: one container's or service's whole life.
 
+use crate::entry_value::{entry_value, log_of};
 use crate::error::{CliError, CliResult};
 use crate::event_view::{Oddities, action_style, particulars};
 use crate::output::{Cell, Column, Listing, Style, Table, short_id, stamp};
+use crate::proof_file::ProofFile;
 use crate::session::Session;
-use e2l_client::{EventRecord, wire};
+use e2l_client::{EventRecord, LogRead, wire};
 use e2l_ledger::ValidationCode;
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Entries asked for at a time; the contract may send fewer.
 const PAGE: u64 = 500;
@@ -24,6 +27,12 @@ pub struct HistoryArgs {
     /// The chaincode that keeps it; may be left out where only one is active
     #[arg(long, value_name = "NAME")]
     pub chaincode: Option<String>,
+    /// Write the history's proof to this file, for `e2l verify`
+    #[arg(long, value_name = "FILE", conflicts_with = "no_verify")]
+    pub out: Option<PathBuf>,
+    /// Take the peer's word, instead of checking against the genesis that nothing is hidden or altered
+    #[arg(long)]
+    pub no_verify: bool,
 }
 
 /// A page of `getHistory`.
@@ -39,6 +48,8 @@ struct History {
     events: Vec<Value>,
     height: u64,
     time_nano: i64,
+    /// None when the caller did without.
+    proof: Option<LogRead>,
 }
 
 /// Runs the command.
@@ -47,15 +58,60 @@ struct History {
 /// Nothing of that name is on the ledger, or several are; the answer is incomplete; no peer answers.
 pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
     let chaincode = chaincode(session, args)?;
-    let (id, history) = match read(session, &chaincode, &args.id).await? {
-        history if !history.events.is_empty() => (args.id.clone(), history),
-        _ => {
-            let id = resolve(session, &args.id).await?;
-            let history = read(session, &chaincode, &id).await?;
-            (id, history)
-        }
+    let read = async |id: &str| match args.no_verify {
+        true => unverified(session, &chaincode, id).await,
+        false => verified(session, &chaincode, id).await,
     };
+    let (id, history) = match read(&args.id).await? {
+        history if !history.events.is_empty() => (args.id.clone(), history),
+        nothing => match resolve(session, &args.id).await? {
+            Some(id) => (id.clone(), read(&id).await?),
+            None if args.out.is_some() => (args.id.clone(), nothing),
+            None => return Err(absent(&args.id, &nothing)),
+        },
+    };
+    if let (Some(path), Some(proof)) = (&args.out, &history.proof) {
+        ProofFile::of_history(session.network(), &proof.proofs, session.verifier()?.anchor())?.write(path)?;
+        session.note(&format!(
+            "the proof is in {}: check it with `e2l verify`",
+            path.display()
+        ));
+    }
     print(session, &id, &history)
+}
+
+/// Nothing of that name: proven for an id, and for a name only as good as the peer's word.
+fn absent(id: &str, nothing: &History) -> CliError {
+    let proven = match nothing.proof {
+        Some(_) => format!(
+            "no container or service has the id `{id}`, as of height {}, {} UTC (proven); none has it as its name or \
+             the start of its id, as the peer says",
+            nothing.height,
+            stamp(nothing.time_nano)
+        ),
+        None => format!("nothing on the ledger has the id or name `{id}`, as the peer says"),
+    };
+    CliError::refused(
+        proven,
+        "`e2l events` shows ids and names; an event may need a moment until it is final",
+    )
+}
+
+/// Reads all entries with their proof.
+async fn verified(session: &Session, chaincode: &str, id: &str) -> CliResult<History> {
+    let read = session.verifier()?.log(chaincode, &log_of(id)).await?;
+    let events: Result<Vec<Value>, String> = read.entries.iter().map(entry_value).collect();
+    Ok(History {
+        events: events.map_err(|why| {
+            CliError::usage(
+                format!("the history of {id} holds an entry that is not an event: {why}"),
+                "name the events contract with --chaincode",
+            )
+        })?,
+        height: read.block.header.height,
+        time_nano: read.block.header.time_nano,
+        proof: Some(read),
+    })
 }
 
 fn chaincode(session: &Session, args: &HistoryArgs) -> CliResult<String> {
@@ -71,11 +127,12 @@ fn chaincode(session: &Session, args: &HistoryArgs) -> CliResult<String> {
 }
 
 /// Reads page after page until all entries are there.
-async fn read(session: &Session, chaincode: &str, id: &str) -> CliResult<History> {
+async fn unverified(session: &Session, chaincode: &str, id: &str) -> CliResult<History> {
     let mut history = History {
         events: Vec::new(),
         height: 0,
         time_nano: 0,
+        proof: None,
     };
     loop {
         let from = history.events.len() as u64;
@@ -115,8 +172,8 @@ fn check(page: &Page, from: u64, id: &str) -> CliResult<()> {
     ))
 }
 
-/// Objects that the given text may stand for: id, with the newest event's time and the name.
-async fn resolve(session: &Session, text: &str) -> CliResult<String> {
+/// The object that the given text stands for, as the peer says: what is shown of it is verified all the same.
+async fn resolve(session: &Session, text: &str) -> CliResult<Option<String>> {
     let mut found: BTreeMap<String, (i64, String)> = BTreeMap::new();
     for kind in ["container", "service"] {
         let mut filter = wire::EventFilter::default();
@@ -129,7 +186,7 @@ async fn resolve(session: &Session, text: &str) -> CliResult<String> {
             filter: Some(filter),
             ..wire::EventsRequest::default()
         };
-        let mut stream = session.events(request).await?;
+        let mut stream = session.events(request, false).await?;
         while let Some(reply) = stream.next().await {
             for event in reply?.events {
                 let event = EventRecord::try_from(event)
@@ -142,17 +199,9 @@ async fn resolve(session: &Session, text: &str) -> CliResult<String> {
     choose(text, found)
 }
 
-fn choose(text: &str, found: BTreeMap<String, (i64, String)>) -> CliResult<String> {
-    if found.is_empty() {
-        return Err(CliError::refused(
-            format!("nothing on the ledger has the id or name `{text}`"),
-            "`e2l events` shows ids and names; an event may need a moment until it is final",
-        ));
-    }
-    if found.len() == 1
-        && let Some(id) = found.keys().next()
-    {
-        return Ok(id.clone());
+fn choose(text: &str, found: BTreeMap<String, (i64, String)>) -> CliResult<Option<String>> {
+    if found.len() < 2 {
+        return Ok(found.into_keys().next());
     }
     let mut newest: Vec<_> = found.iter().map(|(id, (time, name))| (*time, id, name)).collect();
     newest.sort_by(|a, b| b.cmp(a));
@@ -217,9 +266,13 @@ fn print(session: &Session, id: &str, history: &History) -> CliResult<()> {
     listing.print(session.format())?;
     let count = history.events.len();
     session.note(&format!(
-        "{id}: all {count} events, as of height {}, {} UTC",
+        "{id}: all {count} events, as of height {}, {} UTC; {}",
         history.height,
-        stamp(history.time_nano)
+        stamp(history.time_nano),
+        match &history.proof {
+            Some(proof) => format!("verified, endorsed by {}", proof.block.endorsed_by.join(", ")),
+            None => "not verified".to_owned(),
+        }
     ));
     Ok(())
 }
@@ -288,16 +341,13 @@ mod tests {
     #[test]
     fn a_name_of_several_objects_lists_them() {
         let one: BTreeMap<_, _> = [("a1".to_owned(), (1, "web".to_owned()))].into();
-        assert_eq!(choose("a", one.clone()).unwrap(), "a1");
+        assert_eq!(choose("a", one.clone()).unwrap().as_deref(), Some("a1"));
         let mut two = one;
         two.insert("a2".to_owned(), (2, "web".to_owned()));
         let error = choose("web", two).unwrap_err();
         let text = error.to_string();
         assert!(text.find("a2") < text.find("a1"), "newest first: {text}");
         assert_eq!(error.exit(), crate::Exit::Refused);
-        assert_eq!(
-            choose("x", BTreeMap::new()).unwrap_err().exit(),
-            crate::Exit::Refused
-        );
+        assert_eq!(choose("x", BTreeMap::new()).unwrap(), None);
     }
 }

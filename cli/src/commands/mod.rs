@@ -7,4 +7,6 @@ pub mod events;
 pub mod history;
 pub mod network;
 pub mod peer;
+pub mod receipt;
 pub mod shell;
+pub mod verify;

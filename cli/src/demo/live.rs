@@ -127,7 +127,7 @@ async fn forward(
         follow: true,
         ..wire::EventsRequest::default()
     };
-    let mut stream = session.client().events(request).await?;
+    let mut stream = session.events(request, true).await?;
     while let Some(reply) = stream.next().await {
         let reply = reply?;
         let records: Result<Vec<_>, _> = reply.events.into_iter().map(EventRecord::try_from).collect();

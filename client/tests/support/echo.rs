@@ -177,8 +177,22 @@ impl Ledger for EchoLedger {
         let size = usize::try_from(request.into_inner().height).unwrap();
         Ok(Response::new(wire::GetBlockReply {
             block: vec![7; size].into(),
-            endorsements: Vec::new(),
+            ..Default::default()
         }))
+    }
+
+    async fn get_receipt(
+        &self,
+        _request: Request<wire::GetReceiptRequest>,
+    ) -> Result<Response<wire::GetReceiptReply>, Status> {
+        Ok(Response::new(wire::GetReceiptReply::default()))
+    }
+
+    async fn get_log_page(
+        &self,
+        _request: Request<wire::GetLogPageRequest>,
+    ) -> Result<Response<wire::GetLogPageReply>, Status> {
+        Ok(Response::new(wire::GetLogPageReply::default()))
     }
 
     async fn status(

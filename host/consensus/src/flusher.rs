@@ -23,7 +23,7 @@ impl Flusher {
                     callbacks.extend(queue.try_iter());
                     let flushed = log.flush();
                     for callback in callbacks {
-                        let result = flushed.as_ref().map(|()| ()).map_err(|error| {
+                        let result = flushed.as_ref().copied().map_err(|error| {
                             std::io::Error::other(format!("the Raft log cannot be made durable: {error}"))
                         });
                         callback.log_io_completed(result);

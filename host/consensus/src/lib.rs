@@ -4,6 +4,8 @@
 //! before Raft sees it. The ledger behind it is an [`Application`], the network a [`Transport`]. A Raft snapshot
 //! is only a pointer to a final height (DESIGN section 3).
 
+// openraft's errors are large, and its traits fix them.
+#![allow(clippy::result_large_err)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod application;

@@ -4,6 +4,7 @@ use crate::error::ExecutionError;
 use crate::host::CallHost;
 use crate::overlay::{Overlay, Writes, map_changes};
 use crate::signatures::SignatureCache;
+use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
     Block, Call, Canonical, Certificate, Digest, Domain, Envelope, Header, NetworkConfig, Provenance,
     Refused, SenderHead, SignedProposal, StateKey, StateMap, TransactionResult, ValidationCode,
@@ -126,6 +127,11 @@ impl Executor {
             signatures,
             map,
         })
+    }
+
+    /// Proof of what the state holds under a key as of the newest block.
+    pub fn prove(&self, key: &StateKey) -> MapProof {
+        self.map.prove(&key.hash())
     }
 
     /// Compiles every active chaincode, so that a peer that lacks one says so when it starts.

@@ -4,9 +4,10 @@
 use crate::node::{Executed, Node};
 use e2l_consensus::Committed;
 use e2l_execution::{ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal};
+use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
     Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Header, SignedProposal,
-    SignedVote, Vote,
+    SignedVote, StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, StoreError};
 use std::sync::Arc;
@@ -248,6 +249,11 @@ impl Chain {
             return Err(foreign(why));
         }
         self.write(execution.block, execution.writes)
+    }
+
+    /// Proof of what the state holds under a key, and the height as of which.
+    pub fn prove(&self, key: &StateKey) -> (Executed, MapProof) {
+        (self.node.newest(), self.executor.prove(key))
     }
 
     /// Raft stands at `marker`, which no block carries.

@@ -123,7 +123,11 @@ impl Finality {
         if vote.height().saturating_add(AHEAD as u64) < self.final_height {
             return false;
         }
-        let before = self.divergences.iter().filter(|known| known.actor == actor).count();
+        let before = self
+            .divergences
+            .iter()
+            .filter(|known| known.actor == actor)
+            .count();
         let (ahead, height, digest) = match vote {
             Vote::Acknowledgement(vote) => (&mut witness.acknowledged_ahead, vote.height, vote.proposal),
             Vote::Endorsement(vote) => (&mut witness.endorsed_ahead, vote.height, vote.header),
@@ -177,7 +181,10 @@ impl Finality {
             |own| own.header,
         );
         for divergence in diverged {
-            let known = self.divergences.iter().filter(|known| known.actor == divergence.actor);
+            let known = self
+                .divergences
+                .iter()
+                .filter(|known| known.actor == divergence.actor);
             if known.count() < DIVERGENCES && !self.divergences.contains(&divergence) {
                 self.divergences.push(divergence);
             }
@@ -188,7 +195,10 @@ impl Finality {
     /// who got another result that the policy cannot be met on this peer's chain.
     fn is_disputed(&self) -> bool {
         let disputing = |what| {
-            let actors = self.divergences.iter().filter(move |divergence| divergence.what == what);
+            let actors = self
+                .divergences
+                .iter()
+                .filter(move |divergence| divergence.what == what);
             let mut actors: Vec<&str> = actors.map(|divergence| divergence.actor.as_str()).collect();
             actors.sort_unstable();
             actors.dedup();
@@ -365,7 +375,11 @@ mod tests {
         execute(&mut finality, 1..=2);
         assert_eq!(finality.advance(now), 0, "nobody else has spoken");
         finality.voted("one", &endorsed(1, header(1)));
-        assert_eq!(finality.advance(now), 0, "the third has a link and has not acknowledged");
+        assert_eq!(
+            finality.advance(now),
+            0,
+            "the third has a link and has not acknowledged"
+        );
         finality.voted("two", &acknowledged(2, proposal(2)));
         assert_eq!(finality.advance(now), 1);
         assert_eq!(finality.endorsed_by(1), ["me", "one"]);
@@ -428,7 +442,10 @@ mod tests {
         assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 0);
         assert_eq!(finality.advance(now + 4 * SUSPECT_AFTER), 0);
         let found = &finality.divergences()[0];
-        assert_eq!((found.actor.as_str(), found.height, found.what), ("two", 1, Disputed::Proposal));
+        assert_eq!(
+            (found.actor.as_str(), found.height, found.what),
+            ("two", 1, Disputed::Proposal)
+        );
     }
 
     #[test]
@@ -439,14 +456,22 @@ mod tests {
         finality.voted("two", &endorsed(1, header(9)));
         finality.voted("one", &endorsed(1, header(1)));
         assert_eq!(finality.advance(now), 1);
-        assert_eq!(finality.endorsed_by(1), ["me", "one"], "the other result is no endorsement");
+        assert_eq!(
+            finality.endorsed_by(1),
+            ["me", "one"],
+            "the other result is no endorsement"
+        );
 
         execute(&mut finality, 2..=2);
         for actor in ["one", "two"] {
             finality.voted(actor, &acknowledged(2, proposal(2)));
             finality.voted(actor, &endorsed(2, header(9)));
         }
-        assert_eq!(finality.advance(now), 1, "this peer's own result is the wrong one");
+        assert_eq!(
+            finality.advance(now),
+            1,
+            "this peer's own result is the wrong one"
+        );
     }
 
     #[test]
@@ -468,7 +493,10 @@ mod tests {
             finality.voted("two", &endorsed(1, Digest([lie; 32])));
         }
         assert!(finality.divergences().len() <= DIVERGENCES);
-        assert!(!finality.voted("two", &endorsed(1, Digest([201; 32]))), "it need not be stored");
+        assert!(
+            !finality.voted("two", &endorsed(1, Digest([201; 32]))),
+            "it need not be stored"
+        );
         for height in 0..5000 {
             finality.voted("one", &endorsed(1000 + height, Digest::ZERO));
         }

@@ -29,6 +29,7 @@ mod node;
 mod options;
 mod peer;
 mod pool;
+mod proofs;
 mod proposer;
 mod vote_log;
 mod votes_in;

@@ -54,6 +54,7 @@ pub struct Node {
     newest: RwLock<Executed>,
     finalized: watch::Sender<Option<Finalized>>,
     alarms: Mutex<BTreeSet<String>>,
+    endorsers: Mutex<BTreeMap<Digest, Certificate>>,
     heard: Mutex<BTreeMap<String, Heard>>,
 }
 
@@ -124,9 +125,11 @@ impl Node {
             newest: RwLock::new(newest),
             finalized: watch::Sender::new(None),
             alarms: Mutex::default(),
+            endorsers: Mutex::default(),
             heard: Mutex::default(),
         };
         let node = Arc::new(node);
+        node.remember_endorser(node.signer.certificate())?;
         node.repeat_votes()?;
         node.advance();
         Ok(node)
@@ -302,6 +305,32 @@ impl Node {
     pub fn ledger_head(&self, sender: &Member) -> Result<SenderHead, HeadError> {
         let record = self.newest().view.get(&StateKey::sender(sender))?;
         Ok(crate::pool::decode_head(record)?)
+    }
+
+    /// Keeps the certificate of a peer that votes: proofs of what it endorsed need it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn remember_endorser(&self, certificate: &Certificate) -> Result<(), StoreError> {
+        let digest = certificate.digest();
+        if self.endorsers.lock().contains_key(&digest) {
+            return Ok(());
+        }
+        self.store.save_certificate(&digest, certificate.der())?;
+        self.endorsers.lock().insert(digest, certificate.clone());
+        Ok(())
+    }
+
+    /// The certificate of a peer that has voted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn endorser(&self, digest: &Digest) -> Result<Option<Certificate>, StoreError> {
+        if let Some(certificate) = self.endorsers.lock().get(digest) {
+            return Ok(Some(certificate.clone()));
+        }
+        let der = self.store.certificate(digest)?;
+        Ok(der.and_then(|der| Certificate::parse(&der).ok()))
     }
 
     /// A certificate that is on the ledger.

@@ -79,7 +79,7 @@ impl Peer {
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;
         let links = Links::new(&node, my_raft_id, &tls)?;
-        let application = LedgerApplication::new(node.clone(), chain, links.clone());
+        let application = LedgerApplication::new(node.clone(), chain.clone(), links.clone());
         let raft = RaftNode::start(
             RaftOptions {
                 heartbeat_ms: options.raft.heartbeat_ms,
@@ -107,10 +107,17 @@ impl Peer {
             server_config(&identity, trust)?,
             IncomingLimits::default(),
         )?;
-        let routes =
-            Routes::new(ledger_server(LedgerApi::new(node.clone(), raft.clone(), queries))).add_service(
-                peering_server(PeeringApi::new(node.clone(), raft.clone(), my_raft_id)),
-            );
+        let routes = Routes::new(ledger_server(LedgerApi::new(
+            node.clone(),
+            raft.clone(),
+            queries,
+            chain,
+        )))
+        .add_service(peering_server(PeeringApi::new(
+            node.clone(),
+            raft.clone(),
+            my_raft_id,
+        )));
         spawn_work(&node, &raft, &links);
         Ok(Self {
             node,

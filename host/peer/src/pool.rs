@@ -374,7 +374,8 @@ impl Pool {
     pub fn executed(&self, block: &Block, heads: impl IntoIterator<Item = (Member, SenderHead)>) {
         let mut inner = self.inner.lock();
         let mut freed = 0;
-        let refused: std::collections::HashSet<Digest> = block.results.iter().map(|result| result.id).collect();
+        let refused: std::collections::HashSet<Digest> =
+            block.results.iter().map(|result| result.id).collect();
         for envelope in &block.proposal.envelopes {
             if let Envelope::Request(request) = envelope
                 && !refused.contains(&envelope.digest())

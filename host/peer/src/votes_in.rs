@@ -97,6 +97,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
             kept.push((actor.to_owned(), vote));
         }
     }
+    node.remember_endorser(&certificate)?;
     node.store.save_votes(&kept)?;
     node.advance();
     Ok(())

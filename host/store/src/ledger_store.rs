@@ -258,6 +258,25 @@ impl LedgerStore {
         votes_at(&self.0.database, height)
     }
 
+    /// Keeps the certificate (DER) that votes are signed with; not synced, since it comes with every vote.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn save_certificate(&self, digest: &Digest, der: &[u8]) -> Result<(), StoreError> {
+        let database = &self.0.database;
+        let mut batch = WriteBatch::default();
+        database.put_named(&mut batch, META, &certificate_name(digest), der)?;
+        database.write(batch, false)
+    }
+
+    /// A certificate that was kept.
+    ///
+    /// # Errors
+    /// It is corrupt or cannot be read.
+    pub fn certificate(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.database.get_named(META, &certificate_name(digest))
+    }
+
     /// The newest vote of every actor and kind.
     pub fn newest_votes(&self) -> Vec<ActorVote> {
         self.0.newest_votes.all()
@@ -363,6 +382,10 @@ fn check_tip(view: &View, genesis: Option<&Genesis>) -> Result<(), StoreError> {
         return Err(view.missing(BLOCKS, tip.height));
     }
     Ok(())
+}
+
+fn certificate_name(digest: &Digest) -> String {
+    format!("certificate/{digest}")
 }
 
 fn load_final(database: &Database) -> Result<u64, StoreError> {

@@ -7,6 +7,7 @@ use crate::hash::Digest;
 pub struct Anchor {
     network: Digest,
     config: NetworkConfig,
+    created_nano: i64,
 }
 
 impl Anchor {
@@ -19,7 +20,13 @@ impl Anchor {
         Ok(Self {
             network: file.genesis.digest(),
             config: file.genesis.config.clone(),
+            created_nano: file.genesis.created_nano,
         })
+    }
+
+    /// Time of the genesis, nanoseconds since the Unix epoch.
+    pub fn created_nano(&self) -> i64 {
+        self.created_nano
     }
 
     /// Hash of the genesis: what every signature names.

@@ -1,10 +1,8 @@
 //! The ledger as a stream of events.
 
-use super::event_filter::passes;
 use crate::node::{Executed, Node};
 use e2l_client::wire::{EventFilter, EventsReply, EventsRequest, LedgerEvent};
-use e2l_ledger::event::Event;
-use e2l_ledger::{Block, Call, Envelope, Member, TransactionResult, ValidationCode};
+use e2l_client::{Endorsers, block_events};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -175,61 +173,9 @@ fn of_block(
     let Some(block) = at.view.block(height)? else {
         return Err(crate::node::missing(height));
     };
-    let (endorsed_by, sealed) =
+    let (actors, sealed) =
         node.with_finality(|finality| (finality.endorsed_by(height), finality.sealed_height() >= height));
-    for (index, sender, call, result) in calls(&block) {
-        if result.code != ValidationCode::Valid || call.function != "createEvent" {
-            continue;
-        }
-        let Ok(event) = Event::decode(&call.argument) else {
-            continue;
-        };
-        if !passes(filter, &event, sender) {
-            continue;
-        }
-        let delay_ms = (block.header.time_nano - event.time_nano) / 1_000_000;
-        found.push(LedgerEvent {
-            transaction_id: result.id.0.to_vec().into(),
-            height,
-            index,
-            code: u32::from(result.code as u8),
-            event: call.argument.clone().into(),
-            sender: sender.name.clone(),
-            actor: sender.actor.clone(),
-            role: sender.role.as_str().to_owned(),
-            block_time_nano: block.header.time_nano,
-            late: delay_ms.unsigned_abs() > node.config.limits.collection_window_ms,
-            delay_ms,
-            sealed,
-            endorsed_by: endorsed_by.clone(),
-        });
-    }
+    let endorsers = Endorsers { actors, sealed };
+    found.extend(block_events(&block, filter, &node.config.limits, &endorsers));
     Ok(())
-}
-
-/// The executed calls of a block with index, sender and result; refused envelopes have none.
-fn calls(block: &Block) -> impl Iterator<Item = (u32, &Member, &Call, &TransactionResult)> {
-    let mut listed = Vec::with_capacity(block.results.len());
-    let mut index = 0;
-    for envelope in &block.proposal.envelopes {
-        if block
-            .results
-            .get(index)
-            .is_some_and(|result| result.id == envelope.digest())
-        {
-            index += 1;
-            continue;
-        }
-        let calls = match envelope {
-            Envelope::Batch(batch) => batch.calls.as_slice(),
-            Envelope::Request(request) => std::slice::from_ref(&request.call),
-        };
-        for call in calls {
-            if let (Some(result), Ok(position)) = (block.results.get(index), u32::try_from(index)) {
-                listed.push((position, envelope.sender(), call, result));
-            }
-            index += 1;
-        }
-    }
-    listed.into_iter()
 }

@@ -4,20 +4,23 @@ use super::access::{Action, authorize};
 use super::{events, status};
 use crate::admission;
 use crate::chain_query::QueryThreads;
+use crate::chain_thread::ChainThread;
 use crate::node::{Finalized, Node};
 use crate::pool::{Pooled, Taken};
+use crate::proofs::{self, NoProof};
 use crate::waiters::{Answer, answers, complete};
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::submit_reply::Outcome;
 use e2l_client::wire::{
     Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest,
-    GetBlockReply, GetBlockRequest, QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest,
-    StatusReply, StatusRequest, SubmitReply, SubmitRequest,
+    GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest, GetReceiptReply, GetReceiptRequest,
+    QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest,
+    SubmitReply, SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
-use e2l_ledger::{Canonical, Certificate, Envelope, EnvelopeSource, Member, Role};
+use e2l_ledger::{Canonical, Certificate, Digest, Envelope, EnvelopeSource, Member, Role};
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -26,18 +29,26 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// Envelopes of one stream that wait for their blocks at once; the next is read when one is answered.
 const MAX_WAITING: usize = 1024;
+/// Most entries in a proven page.
+const MAX_PAGE: u32 = 1000;
 
 /// The service.
 pub struct LedgerApi {
     node: Arc<Node>,
     raft: Arc<RaftNode>,
     queries: QueryThreads,
+    chain: ChainThread,
 }
 
 impl LedgerApi {
     /// Serves a node.
-    pub fn new(node: Arc<Node>, raft: Arc<RaftNode>, queries: QueryThreads) -> Self {
-        Self { node, raft, queries }
+    pub fn new(node: Arc<Node>, raft: Arc<RaftNode>, queries: QueryThreads, chain: ChainThread) -> Self {
+        Self {
+            node,
+            raft,
+            queries,
+            chain,
+        }
     }
 
     fn finalized(&self) -> Result<Finalized, Status> {
@@ -48,6 +59,16 @@ impl LedgerApi {
                  another peer",
             ))
         })
+    }
+}
+
+fn no_proof(error: NoProof) -> Status {
+    match error {
+        NoProof::NotEndorsed(_) | NoProof::NotFinal(_) => refusal_status(&refusal(
+            Reason::Unavailable,
+            format!("{error}: try again, or ask another peer"),
+        )),
+        other => internal(&other),
     }
 }
 
@@ -144,6 +165,47 @@ impl Ledger for LedgerApi {
             .ok_or_else(|| Status::not_found(format!("block {height} is not here")))
     }
 
+    async fn get_receipt(
+        &self,
+        request: Request<GetReceiptRequest>,
+    ) -> Result<Response<GetReceiptReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        self.finalized()?;
+        let id = request.into_inner().transaction_id;
+        let id = <[u8; 32]>::try_from(id.as_ref()).map_err(|_| {
+            Status::invalid_argument(format!("a transaction id has 32 bytes, not {}", id.len()))
+        })?;
+        let (id, node) = (Digest(id), self.node.clone());
+        let found = tokio::task::spawn_blocking(move || proofs::receipt(&node, &id)).await;
+        let found = found.map_err(|error| internal(&error))?.map_err(no_proof)?;
+        let receipt =
+            found.ok_or_else(|| Status::not_found(format!("no final transaction has the id {id}")))?;
+        Ok(Response::new(GetReceiptReply {
+            receipt: receipt.encode().into(),
+        }))
+    }
+
+    async fn get_log_page(
+        &self,
+        request: Request<GetLogPageRequest>,
+    ) -> Result<Response<GetLogPageReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        let GetLogPageRequest {
+            chaincode,
+            log,
+            from,
+            limit,
+        } = request.into_inner();
+        if self.node.config.chaincode(&chaincode).is_none() {
+            return Err(Status::not_found(format!("no chaincode `{chaincode}` is active")));
+        }
+        let limit = limit.clamp(1, MAX_PAGE) as usize;
+        let page = proofs::log_page(&self.node, &self.chain, chaincode, log.to_vec(), from, limit).await;
+        Ok(Response::new(GetLogPageReply {
+            proof: page.map_err(no_proof)?.encode().into(),
+        }))
+    }
+
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
         authorize(&self.node, &request, Action::Ask)?;
         Ok(Response::new(status::status(&self.node, &self.raft)))
@@ -191,6 +253,9 @@ pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockRep
     Ok(Some(GetBlockReply {
         block: block.encode().into(),
         endorsements,
+        finality: proofs::final_header(node, height)
+            .map(|proof| proof.encode().into())
+            .unwrap_or_default(),
     }))
 }
 

@@ -1,7 +1,6 @@
 //! The two gRPC services of a peer. Every call begins with who calls, and what that role may do.
 
 mod access;
-mod event_filter;
 mod events;
 mod ledger;
 mod peering;

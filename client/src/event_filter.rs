@@ -1,11 +1,11 @@
 //! Which events a caller wants.
 
-use e2l_client::wire::EventFilter;
+use crate::wire::EventFilter;
 use e2l_ledger::Member;
 use e2l_ledger::event::{Event, EventKind};
 
 /// Whether an event passes: every field that is set must match.
-pub fn passes(filter: &EventFilter, event: &Event, sender: &Member) -> bool {
+pub(crate) fn passes(filter: &EventFilter, event: &Event, sender: &Member) -> bool {
     let attribute = |name: &str| event.attributes.get(name).map(String::as_str);
     let unset_or = |wanted: &str, matches: &dyn Fn(&str) -> bool| wanted.is_empty() || matches(wanted);
     unset_or(&filter.r#type, &|wanted| event.kind.as_str() == wanted)

@@ -1,0 +1,68 @@
+//! `e2l receipt`: proof of one transaction.
+
+use crate::error::{CliError, CliResult};
+use crate::output::{Format, stamp};
+use crate::proof_file::ProofFile;
+use crate::session::Session;
+use e2l_ledger::Digest;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Which transaction.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ReceiptArgs {
+    /// Id of the transaction, as `e2l events` and `e2l history` show it
+    #[arg(value_name = "TX_ID")]
+    pub id: Digest,
+    /// Write the receipt to this file, for `e2l verify`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no such final transaction, or what the peer sends does not prove it.
+pub async fn run(session: &Session, args: &ReceiptArgs) -> CliResult<()> {
+    let (receipt, proven) = session.verifier()?.receipt(&args.id).await?;
+    let file = ProofFile::of_receipt(session.network(), &receipt, &proven);
+    if let Some(path) = &args.out {
+        file.write(path)?;
+        session.note(&format!(
+            "the receipt is in {}: check it anywhere with `e2l verify {} --genesis genesis.json`",
+            path.display(),
+            path.display()
+        ));
+    }
+    let mut out = std::io::stdout().lock();
+    if session.format() == Format::Table {
+        let block = &proven.block;
+        let what = match &proven.call {
+            Some(call) => format!("{}.{}", call.chaincode, call.function),
+            None => "a statement refused as a whole".to_owned(),
+        };
+        writeln!(out, "transaction   {}", proven.result.id)?;
+        writeln!(out, "what          {what}: {}", proven.result.code)?;
+        writeln!(out, "signed by     {}", proven.sender)?;
+        writeln!(
+            out,
+            "where         height {}, index {}, {} UTC",
+            block.header.height,
+            proven.index,
+            stamp(block.header.time_nano)
+        )?;
+        writeln!(
+            out,
+            "endorsed by   {} ({} of {})",
+            block.endorsed_by.join(", "),
+            block.endorsed_by.len(),
+            block.voters
+        )?;
+        session.note("verified against the genesis");
+        return Ok(());
+    }
+    let text =
+        serde_json::to_string(&file).map_err(|error| CliError::usage(error, "report this as a defect"))?;
+    writeln!(out, "{text}")?;
+    Ok(())
+}

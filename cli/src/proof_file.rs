@@ -1,0 +1,244 @@
+//! A proof as a file: what it proves in words, and the bytes that prove it. Only the bytes count; the words must
+//! be exactly what they prove.
+
+use crate::entry_value::{entry_value, log_of};
+use crate::error::{CliError, CliResult};
+use e2l_ledger::event::Event;
+use e2l_ledger::proof::{Anchor, Evidence, LogPageProof, ProofError, Receipt, VerifiedTransaction};
+use e2l_ledger::{Canonical, DecodeError, Digest};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What a file proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProofKind {
+    /// That a transaction is on the ledger, and what became of it.
+    Receipt,
+    /// That a list of events is the whole history of one container or service.
+    History,
+    /// That a member signed two statements that contradict each other.
+    Evidence,
+}
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofFile {
+    /// What it proves.
+    pub kind: ProofKind,
+    /// Version of this file's form.
+    pub version: u32,
+    /// Hash of the network's genesis.
+    pub network: Digest,
+    /// What is proven, in words.
+    pub claim: Value,
+    /// Canonical encodings, hexadecimal: one receipt, one piece of evidence, or the pages of a history.
+    pub proofs: Vec<String>,
+}
+
+/// Why a file proves nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Not hexadecimal.
+    #[error("its proof is not hexadecimal")]
+    Hex,
+    /// Not one proof where there must be one.
+    #[error("it holds {0} proofs")]
+    Count(usize),
+    /// Not a proof.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// A proof that does not hold.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// Pages that do not make one list.
+    #[error("its pages do not make one whole list: {0}")]
+    Pages(String),
+    /// Words that are not what is proven.
+    #[error("what it claims is not what it proves: it proves {0}")]
+    Claim(Value),
+    /// Another version.
+    #[error("version {0} of proof files is unknown to this release")]
+    Version(u32),
+    /// Another network.
+    #[error("it says it is from network {found}, the genesis is that of {expected}")]
+    OtherNetwork {
+        /// In the file.
+        found: Digest,
+        /// Of the genesis.
+        expected: Digest,
+    },
+}
+
+const VERSION: u32 = 1;
+
+impl ProofFile {
+    /// The file of a receipt.
+    pub fn of_receipt(network: Digest, receipt: &Receipt, proven: &VerifiedTransaction) -> Self {
+        Self::new(ProofKind::Receipt, network, receipt_claim(proven), [receipt])
+    }
+
+    /// The file of a history.
+    ///
+    /// # Errors
+    /// The pages are not a whole history.
+    pub fn of_history(network: Digest, pages: &[LogPageProof], anchor: &Anchor) -> CliResult<Self> {
+        let claim = history_claim(pages, anchor).map_err(|error| {
+            CliError::refused(
+                error,
+                "do not rely on that peer: ask another actor's with --actor NAME",
+            )
+        })?;
+        Ok(Self::new(ProofKind::History, network, claim, pages))
+    }
+
+    fn new<'a, P: Canonical + 'a>(
+        kind: ProofKind,
+        network: Digest,
+        claim: Value,
+        proofs: impl IntoIterator<Item = &'a P>,
+    ) -> Self {
+        Self {
+            kind,
+            version: VERSION,
+            network,
+            claim,
+            proofs: proofs
+                .into_iter()
+                .map(|proof| hex::encode(proof.encode()))
+                .collect(),
+        }
+    }
+
+    /// Writes the file; not over another one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &Path) -> CliResult<()> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|error| CliError::usage(error, "report this as a defect"))?;
+        text.push('\n');
+        let file = std::fs::File::options().write(true).create_new(true).open(path);
+        file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+            .map_err(|error| CliError::file("write", path, &error))
+    }
+
+    /// Checks that the file proves what it claims.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn verify(&self, anchor: &Anchor) -> Result<(), FileError> {
+        if self.version != VERSION {
+            return Err(FileError::Version(self.version));
+        }
+        if self.network != *anchor.network() {
+            return Err(FileError::OtherNetwork {
+                found: self.network,
+                expected: *anchor.network(),
+            });
+        }
+        let proven = match self.kind {
+            ProofKind::Receipt => receipt_claim(&self.only::<Receipt>()?.verify(anchor)?),
+            ProofKind::History => history_claim(&self.all()?, anchor)?,
+            ProofKind::Evidence => evidence_claim(&self.only::<Evidence>()?, anchor)?,
+        };
+        if proven == self.claim {
+            return Ok(());
+        }
+        Err(FileError::Claim(proven))
+    }
+
+    fn all<P: Canonical>(&self) -> Result<Vec<P>, FileError> {
+        let decode = |text: &String| {
+            let bytes = hex::decode(text).map_err(|_| FileError::Hex)?;
+            Ok(P::decode(&bytes)?)
+        };
+        self.proofs.iter().map(decode).collect()
+    }
+
+    fn only<P: Canonical>(&self) -> Result<P, FileError> {
+        let mut all = self.all()?;
+        match (all.pop(), all.len()) {
+            (Some(proof), 0) => Ok(proof),
+            _ => Err(FileError::Count(self.proofs.len())),
+        }
+    }
+}
+
+/// What a receipt proves, in words.
+pub fn receipt_claim(proven: &VerifiedTransaction) -> Value {
+    let block = &proven.block;
+    let call = proven.call.as_ref().map(|call| {
+        let event = Event::decode(&call.argument).ok().map(|event| {
+            json!({
+                "type": event.kind.as_str(),
+                "action": event.action,
+                "actor_id": event.actor_id,
+                "time_nano": event.time_nano,
+                "observed": event.observation.as_str(),
+                "attributes": event.attributes,
+            })
+        });
+        json!({
+            "chaincode": call.chaincode,
+            "function": call.function,
+            "argument": hex::encode(&call.argument),
+            "event": event,
+        })
+    });
+    json!({
+        "tx_id": proven.result.id,
+        "height": block.header.height,
+        "index": proven.index,
+        "block": block.header.digest(),
+        "block_time_nano": block.header.time_nano,
+        "validation_code": proven.result.code,
+        "sender": proven.sender.to_string(),
+        "call": call,
+        "endorsed_by": block.endorsed_by,
+        "voters": block.voters,
+    })
+}
+
+fn history_claim(pages: &[LogPageProof], anchor: &Anchor) -> Result<Value, FileError> {
+    let unfit = |why: &str| FileError::Pages(why.to_owned());
+    let (Some(first), Some(last)) = (pages.first(), pages.last()) else {
+        return Err(FileError::Count(0));
+    };
+    let mut events = Vec::new();
+    for page in pages {
+        if (&page.chaincode, &page.log, page.from) != (&first.chaincode, &first.log, events.len() as u64) {
+            return Err(unfit("one does not go on where the one before ended"));
+        }
+        for entry in page.verify(anchor)?.entries {
+            events.push(entry_value(&entry).map_err(FileError::Pages)?);
+        }
+    }
+    let newest = last.verify(anchor)?;
+    if newest.length != events.len() as u64 {
+        return Err(unfit("entries are missing at its end"));
+    }
+    let id = first.log.strip_prefix(log_of("").as_slice());
+    let id = id.and_then(|id| std::str::from_utf8(id).ok());
+    Ok(json!({
+        "chaincode": first.chaincode,
+        "id": id.ok_or_else(|| unfit("it is not the list of a container or service"))?,
+        "events": events,
+        "as_of_height": newest.block.header.height,
+        "as_of_time_nano": newest.block.header.time_nano,
+        "block": newest.block.header.digest(),
+        "endorsed_by": newest.block.endorsed_by,
+        "voters": newest.block.voters,
+    }))
+}
+
+fn evidence_claim(evidence: &Evidence, anchor: &Anchor) -> Result<Value, FileError> {
+    let guilt = evidence.verify(anchor)?;
+    Ok(json!({
+        "guilty": guilt.member.to_string(),
+        "what": guilt.what,
+        "statements": [guilt.statements.0, guilt.statements.1],
+    }))
+}

@@ -1,0 +1,147 @@
+//! Reads that are proven against a genesis: what a peer says of itself counts for nothing.
+
+use crate::client::LedgerClient;
+use crate::error::ClientError;
+use crate::wire;
+use e2l_ledger::proof::{
+    Anchor, FinalHeader, FinalHeaderProof, LogPageProof, ProofError, Receipt, VerifiedTransaction,
+};
+use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry};
+use std::sync::Arc;
+
+/// Most entries asked for at a time.
+const PAGE: u32 = 500;
+
+/// Why a read is not proven.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// There is no answer to verify.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer is no proof.
+    #[error("the peer's answer is not a proof: {0}")]
+    Malformed(#[from] DecodeError),
+    /// The proof does not hold.
+    #[error("the peer's answer is not true, or not proven: {0}")]
+    Proof(#[from] ProofError),
+    /// A proof of something else than was asked for.
+    #[error("the peer proves something else than was asked for: {0}")]
+    OtherSubject(String),
+}
+
+/// All entries of a log.
+#[derive(Debug, Clone)]
+pub struct LogRead {
+    /// The entries, in order, from the first to the last.
+    pub entries: Vec<LogEntry>,
+    /// The block as of which these are all.
+    pub block: FinalHeader,
+    /// The proofs, one per page.
+    pub proofs: Vec<LogPageProof>,
+}
+
+/// A client that trusts only a genesis.
+#[derive(Clone)]
+pub struct Verifier {
+    client: LedgerClient,
+    anchor: Arc<Anchor>,
+}
+
+impl Verifier {
+    /// Verifies what `client` reads.
+    pub fn new(client: LedgerClient, anchor: Arc<Anchor>) -> Self {
+        Self { client, anchor }
+    }
+
+    /// The client that it verifies.
+    pub fn client(&self) -> &LedgerClient {
+        &self.client
+    }
+
+    /// What it trusts.
+    pub fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+
+    /// The receipt of a transaction, and what it proves.
+    ///
+    /// # Errors
+    /// No peer has it, or what it sends does not prove it.
+    pub async fn receipt(&self, id: &Digest) -> Result<(Receipt, VerifiedTransaction), VerifyError> {
+        let reply = self.client.receipt(id).await?;
+        let receipt = Receipt::decode(&reply.receipt)?;
+        let proven = receipt.verify(&self.anchor)?;
+        if proven.result.id != *id {
+            return Err(VerifyError::OtherSubject(format!(
+                "transaction {}",
+                proven.result.id
+            )));
+        }
+        Ok((receipt, proven))
+    }
+
+    /// All entries of a chaincode's log as of one final block.
+    ///
+    /// # Errors
+    /// No peer answers, or what it sends is not proven to be all.
+    pub async fn log(&self, chaincode: &str, log: &[u8]) -> Result<LogRead, VerifyError> {
+        let mut read: Option<LogRead> = None;
+        loop {
+            let from = read.as_ref().map_or(0, |read| read.entries.len() as u64);
+            let request = wire::GetLogPageRequest {
+                chaincode: chaincode.to_owned(),
+                log: log.to_vec().into(),
+                from,
+                limit: PAGE,
+            };
+            let reply = self.client.log_page(request).await?;
+            let proof = LogPageProof::decode(&reply.proof)?;
+            let page = proof.verify(&self.anchor)?;
+            if proof.chaincode != chaincode || proof.log != log || proof.from != from {
+                return Err(VerifyError::OtherSubject(format!(
+                    "entries from {} of another list",
+                    proof.from
+                )));
+            }
+            let came = page.entries.len();
+            let read = read.get_or_insert_with(|| LogRead {
+                entries: Vec::new(),
+                block: page.block.clone(),
+                proofs: Vec::new(),
+            });
+            read.proofs.push(proof);
+            // A log only grows, so entries proven earlier are still the first of it.
+            read.entries.extend(page.entries);
+            if page.block.header.height > read.block.header.height {
+                read.block = page.block;
+            }
+            if read.entries.len() as u64 >= page.length {
+                return Ok(read.clone());
+            }
+            if came == 0 {
+                return Err(VerifyError::OtherSubject(format!(
+                    "nothing, with {} of {} entries still to come",
+                    page.length - read.entries.len() as u64,
+                    page.length
+                )));
+            }
+        }
+    }
+
+    /// A final block.
+    ///
+    /// # Errors
+    /// No peer has it, or what it sends is not that block.
+    pub async fn block(&self, height: u64) -> Result<(Block, FinalHeader), VerifyError> {
+        let reply = self.client.block(height).await?;
+        let block = Block::decode(&reply.block)?;
+        let proven = FinalHeaderProof::decode(&reply.finality)?.verify(&self.anchor)?;
+        if block.header.height != height || proven.header != block.header || !block.is_complete() {
+            return Err(VerifyError::OtherSubject(format!(
+                "block {} with other content than its header commits to",
+                block.header.height
+            )));
+        }
+        Ok((block, proven))
+    }
+}

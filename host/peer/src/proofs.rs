@@ -1,0 +1,248 @@
+//! What this peer can prove to others, from its store and the others' endorsements.
+
+use crate::chain::ChainError;
+use crate::chain_thread::ChainThread;
+use crate::node::{Executed, Node, missing};
+use e2l_ledger::proof::{FinalHeaderProof, LogPageProof, MapProof, PageEntry, Receipt, prove_range};
+use e2l_ledger::{
+    Block, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, SignedVote, StateKey, Vote,
+};
+use e2l_store::{StoreError, View};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Headers above one that are looked at for endorsements that cover it.
+const DESCENDANTS: u64 = 256;
+/// How long a page waits until the height as of which it is proven is final.
+const FINALITY_WAIT: Duration = Duration::from_secs(10);
+/// Entries read from the store at a time.
+const STRIDE: usize = 1024;
+/// A page ends when its entries have this many bytes.
+const PAGE_BYTES: usize = 2 << 20;
+
+/// Why there is no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum NoProof {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The execution thread.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// Too few endorsements are known here.
+    #[error("this peer does not know enough endorsements of height {0} yet")]
+    NotEndorsed(u64),
+    /// The height does not become final.
+    #[error("height {0} is not final yet")]
+    NotFinal(u64),
+    /// The record does not fit its block.
+    #[error("the record at height {height} index {index} does not fit its block")]
+    Inconsistent {
+        /// Height of the block.
+        height: u64,
+        /// Index of the transaction.
+        index: u32,
+    },
+}
+
+/// Proof that a height is final.
+///
+/// # Errors
+/// See [`NoProof`].
+pub fn final_header(node: &Node, height: u64) -> Result<FinalHeaderProof, NoProof> {
+    let view = node.newest().view;
+    let header_at = |height| view.header(height)?.ok_or_else(|| missing(height));
+    let header = header_at(height)?;
+    let voters = node.config.voters().count();
+    let required = node.config.finality.required(voters);
+    let mut descendants: Vec<Header> = Vec::new();
+    let last = view.height().min(height.saturating_add(DESCENDANTS));
+    for endorsed in height..=last {
+        if endorsed > height {
+            descendants.push(header_at(endorsed)?);
+        }
+        let digest = descendants.last().unwrap_or(&header).digest();
+        let found = endorsements(node, endorsed, &digest)?;
+        if found.len() >= required {
+            let (endorsements, certificates) = found.into_values().unzip();
+            return Ok(FinalHeaderProof {
+                header,
+                descendants,
+                endorsements,
+                certificates,
+            });
+        }
+    }
+    Err(NoProof::NotEndorsed(height))
+}
+
+/// The endorsements of a header that are known here, by actor.
+fn endorsements(
+    node: &Node,
+    height: u64,
+    header: &Digest,
+) -> Result<BTreeMap<String, (SignedVote, Vec<u8>)>, StoreError> {
+    let mut found = BTreeMap::new();
+    for (actor, vote) in node.store.votes(height)? {
+        if !matches!(&vote.vote, Vote::Endorsement(endorsement) if endorsement.header == *header) {
+            continue;
+        }
+        if let Some(certificate) = node.endorser(&vote.signature.certificate)? {
+            found.insert(actor, (vote, certificate.der().to_vec()));
+        }
+    }
+    Ok(found)
+}
+
+/// The receipt of a transaction that is final; `None` if there is none of that id.
+///
+/// # Errors
+/// See [`NoProof`].
+pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, NoProof> {
+    let Some(finalized) = node.finalized() else {
+        return Ok(None);
+    };
+    let view = &finalized.at.view;
+    let Some((height, index)) = view.transaction(id)? else {
+        return Ok(None);
+    };
+    let block = view.block(height)?.ok_or_else(|| missing(height))?;
+    let finality = final_header(node, height)?;
+    let inconsistent = NoProof::Inconsistent { height, index };
+    let Some(certificate) = sender_certificate(node, &block, index as usize)? else {
+        return Err(inconsistent);
+    };
+    Receipt::new(&block, index as usize, certificate, finality)
+        .map(Some)
+        .ok_or(inconsistent)
+}
+
+/// The certificate of the sender of a block's transaction. A refused envelope may have none that is known.
+fn sender_certificate(node: &Node, block: &Block, index: usize) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut first = 0;
+    for envelope in &block.proposal.envelopes {
+        let refused = block
+            .results
+            .get(first)
+            .is_some_and(|result| result.id == envelope.digest());
+        first += if refused { 1 } else { envelope.transactions() };
+        if index < first {
+            let known = certificate_of(node, block, envelope)?;
+            return Ok(known.or_else(|| refused.then(Vec::new)));
+        }
+    }
+    Ok(None)
+}
+
+fn certificate_of(node: &Node, block: &Block, envelope: &Envelope) -> Result<Option<Vec<u8>>, StoreError> {
+    let wanted = envelope.signature().certificate;
+    let brought = block.proposal.certificates.iter();
+    if let Some(der) = brought
+        .into_iter()
+        .find(|der| Domain::Certificate.hash(der) == wanted)
+    {
+        return Ok(Some(der.clone()));
+    }
+    let known: Option<Certificate> = node.certificate(&wanted)?;
+    Ok(known.map(|certificate| certificate.der().to_vec()))
+}
+
+/// Entries of a chaincode's log from a position on, proven as of the newest height, once that is final.
+///
+/// # Errors
+/// See [`NoProof`].
+pub async fn log_page(
+    node: &std::sync::Arc<Node>,
+    chain: &ChainThread,
+    chaincode: String,
+    log: Vec<u8>,
+    from: u64,
+    limit: usize,
+) -> Result<LogPageProof, NoProof> {
+    let key = StateKey::log(&chaincode, &log);
+    let asked = key.clone();
+    let (at, head_proof) = chain
+        .run(move |chain| Ok(chain.prove(&asked)))
+        .await
+        .map_err(|_| ChainError::Stopped)??;
+    let height = at.header.height;
+    let mut finalized = node.watch_finalized();
+    let is_final = finalized.wait_for(|known| {
+        known
+            .as_ref()
+            .is_some_and(|known| known.at.header.height >= height)
+    });
+    match tokio::time::timeout(FINALITY_WAIT, is_final).await {
+        Ok(Ok(_)) => {}
+        _ => return Err(NoProof::NotFinal(height)),
+    }
+    let node = node.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let page = Page {
+            chaincode,
+            log,
+            key,
+            head_proof,
+            from,
+            limit,
+        };
+        page.prove(&node, &at)
+    });
+    made.await.map_err(|_| ChainError::Stopped)?
+}
+
+struct Page {
+    chaincode: String,
+    log: Vec<u8>,
+    key: StateKey,
+    head_proof: MapProof,
+    from: u64,
+    limit: usize,
+}
+
+impl Page {
+    fn prove(self, node: &Node, at: &Executed) -> Result<LogPageProof, NoProof> {
+        let head = at.view.log_head(&self.key)?;
+        let (digests, entries) = self.read(&at.view, &head)?;
+        let end = self.from + entries.len() as u64;
+        Ok(LogPageProof {
+            chaincode: self.chaincode,
+            log: self.log,
+            beside: prove_range(&digests, self.from..end),
+            head,
+            head_proof: self.head_proof,
+            from: self.from,
+            entries,
+            finality: final_header(node, at.header.height)?,
+        })
+    }
+
+    /// Digests of all entries, and the entries of the page.
+    fn read(&self, view: &View, head: &LogHead) -> Result<(Vec<Digest>, Vec<PageEntry>), StoreError> {
+        let (mut digests, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut open = true;
+        while (digests.len() as u64) < head.length {
+            let read = view.log_read(&self.key, digests.len() as u64, STRIDE)?;
+            if read.is_empty() {
+                break;
+            }
+            for LogEntry {
+                position,
+                provenance,
+                value,
+            } in read
+            {
+                digests.push(LogEntry::digest(&provenance, &Domain::Value.hash(&value)));
+                if position < self.from || !open {
+                    continue;
+                }
+                bytes += value.len();
+                open = entries.len() < self.limit && (bytes <= PAGE_BYTES || entries.is_empty());
+                if open {
+                    entries.push(PageEntry { provenance, value });
+                }
+            }
+        }
+        Ok((digests, entries))
+    }
+}
