@@ -57,8 +57,15 @@ pub enum FileError {
     #[error("its pages do not make one whole list: {0}")]
     Pages(String),
     /// Words that are not what is proven.
-    #[error("what it claims is not what it proves: it proves {0}")]
-    Claim(Value),
+    #[error("it claims that `{field}` is {claimed}, and proves that it is {proven}")]
+    Claim {
+        /// The first field that differs.
+        field: String,
+        /// What the file says.
+        claimed: Value,
+        /// What its proof says.
+        proven: Value,
+    },
     /// Another version.
     #[error("version {0} of proof files is unknown to this release")]
     Version(u32),
@@ -144,10 +151,7 @@ impl ProofFile {
             ProofKind::History => history_claim(&self.all()?, anchor)?,
             ProofKind::Evidence => evidence_claim(&self.only::<Evidence>()?, anchor)?,
         };
-        if proven == self.claim {
-            return Ok(());
-        }
-        Err(FileError::Claim(proven))
+        compare(&self.claim, &proven)
     }
 
     fn all<P: Canonical>(&self) -> Result<Vec<P>, FileError> {
@@ -165,6 +169,33 @@ impl ProofFile {
             _ => Err(FileError::Count(self.proofs.len())),
         }
     }
+}
+
+/// The words must be those of the proof, no more and no fewer.
+fn compare(claim: &Value, proven: &Value) -> Result<(), FileError> {
+    if claim == proven {
+        return Ok(());
+    }
+    let empty = serde_json::Map::new();
+    let (said, shown) = (
+        claim.as_object().unwrap_or(&empty),
+        proven.as_object().unwrap_or(&empty),
+    );
+    let field = said
+        .keys()
+        .chain(shown.keys())
+        .find(|field| said.get(*field) != shown.get(*field));
+    let of = |object: &serde_json::Map<String, Value>| {
+        field
+            .and_then(|field| object.get(field))
+            .cloned()
+            .unwrap_or_default()
+    };
+    Err(FileError::Claim {
+        claimed: of(said),
+        proven: of(shown),
+        field: field.cloned().unwrap_or_else(|| "claim".to_owned()),
+    })
 }
 
 /// What a receipt proves, in words.

@@ -9,6 +9,7 @@ mod docker;
 mod events;
 mod ledger_copy;
 mod load;
+mod lying_peer;
 mod members;
 mod network;
 
@@ -18,5 +19,6 @@ pub use docker::{Docker, skip};
 pub use events::event;
 pub use ledger_copy::LedgerCopy;
 pub use load::{Load, Receipt};
+pub use lying_peer::{Lie, LyingPeer};
 pub use members::{Members, PATIENCE, eventually};
 pub use network::{Network, PeerView, wait_until};

@@ -4,6 +4,8 @@ use crate::chain::ChainError;
 use crate::chain_thread::ChainThread;
 use crate::links::{Link, Links};
 use crate::node::Node;
+use e2l_client::wire::GetBlockReply;
+use e2l_ledger::proof::FinalHeaderProof;
 use e2l_ledger::{Block, Canonical, Digest};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,10 +90,10 @@ async fn fetch(
                 Ok(None) => break,
                 Err(status) => return Ok(Err(status.message().to_owned())),
             };
-            let block = match Block::decode(&reply.block) {
+            let block = match proven_block(node, &reply) {
                 Ok(block) if block.header.height <= height => block,
                 Ok(_) => break,
-                Err(error) => return Ok(Err(error.to_string())),
+                Err(why) => return Ok(Err(why)),
             };
             any = true;
             match chain.run(move |chain| chain.import(block, None)).await {
@@ -108,4 +110,19 @@ async fn fetch(
         }
     }
     Ok(Ok(()))
+}
+
+/// The block of a reply, if enough actors have endorsed it: one peer's word is not enough to execute, and then to
+/// endorse, what Raft has not told this peer.
+fn proven_block(node: &Node, reply: &GetBlockReply) -> Result<Block, String> {
+    let block = Block::decode(&reply.block).map_err(|error| error.to_string())?;
+    let proof = FinalHeaderProof::decode(&reply.finality).map_err(|error| error.to_string())?;
+    let proven = proof.verify(&node.anchor).map_err(|error| error.to_string())?;
+    if proven.header == block.header && block.is_complete() {
+        return Ok(block);
+    }
+    Err(format!(
+        "block {} is not the one that its endorsers signed",
+        block.header.height
+    ))
 }

@@ -7,6 +7,7 @@ use crate::votes_in::now_nano;
 use crate::waiters::Waiters;
 use e2l_execution::SignatureCache;
 use e2l_identity::Trust;
+use e2l_ledger::proof::Anchor;
 use e2l_ledger::{
     Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer, StateKey,
     Vote,
@@ -35,6 +36,8 @@ pub struct Executed {
 pub struct Node {
     /// Hash of the genesis.
     pub network: Digest,
+    /// What proofs of other peers are checked against.
+    pub anchor: Anchor,
     /// The configuration in force.
     pub config: Arc<NetworkConfig>,
     /// Signs in this peer's name.
@@ -113,6 +116,7 @@ impl Node {
         }
         let node = Self {
             network: genesis.digest(),
+            anchor: Anchor::checked(genesis),
             config,
             signer,
             store,

@@ -1,5 +1,5 @@
 use crate::config::NetworkConfig;
-use crate::genesis::{GenesisError, GenesisFile};
+use crate::genesis::{Genesis, GenesisError, GenesisFile};
 use crate::hash::Digest;
 
 /// What a verifier trusts: a genesis that every actor has approved.
@@ -17,16 +17,21 @@ impl Anchor {
     /// Not every actor has approved it, or it makes no sense.
     pub fn new(file: &GenesisFile) -> Result<Self, GenesisError> {
         file.check()?;
-        Ok(Self {
-            network: file.genesis.digest(),
-            config: file.genesis.config.clone(),
-            created_nano: file.genesis.created_nano,
-        })
+        Ok(Self::checked(&file.genesis))
     }
 
     /// Time of the genesis, nanoseconds since the Unix epoch.
     pub fn created_nano(&self) -> i64 {
         self.created_nano
+    }
+
+    /// Trusts a genesis that the caller has checked.
+    pub fn checked(genesis: &Genesis) -> Self {
+        Self {
+            network: genesis.digest(),
+            config: genesis.config.clone(),
+            created_nano: genesis.created_nano,
+        }
     }
 
     /// Hash of the genesis: what every signature names.
