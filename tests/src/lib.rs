@@ -15,6 +15,7 @@ mod load;
 mod members;
 mod network;
 mod recording;
+mod refusing_peer;
 mod swarm;
 
 pub use binaries::{binary, component};
@@ -28,4 +29,5 @@ pub use load::{Load, Receipt};
 pub use members::{Members, PATIENCE, eventually};
 pub use network::{Network, PeerView, wait_until};
 pub use recording::Recording;
+pub use refusing_peer::RefusingPeer;
 pub use swarm::Swarm;
