@@ -1,5 +1,6 @@
 //! The machine's Docker Engine.
 
+use crate::image::image_archive;
 use std::io::Write;
 use std::process::Command;
 
@@ -35,26 +36,8 @@ impl Docker {
         let docker = Self {
             image: format!("e2l-test-{}:1", std::process::id()),
         };
-        let busybox = ["/bin/busybox", "/usr/bin/busybox"];
-        let busybox = busybox
-            .into_iter()
-            .find(|path| std::path::Path::new(path).is_file());
-        let busybox = busybox.expect("busybox-static is installed: run `make setup`");
         let root = tempfile::tempdir().expect("a temporary directory");
-        std::fs::create_dir(root.path().join("bin")).expect("a directory");
-        for name in ["busybox", "sh", "sleep"] {
-            std::fs::copy(busybox, root.path().join("bin").join(name)).expect("busybox is copied");
-        }
-        let archive = root.path().join("image.tar");
-        let packed = Command::new("tar")
-            .arg("-C")
-            .arg(root.path())
-            .args(["-cf"])
-            .arg(&archive)
-            .arg("bin")
-            .status()
-            .expect("tar runs");
-        assert!(packed.success());
+        let archive = image_archive(root.path());
         docker.run(&["import", archive.to_str().expect("a path"), &docker.image.clone()]);
         Some(docker)
     }

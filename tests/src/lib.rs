@@ -5,20 +5,31 @@
 
 mod binaries;
 mod collector;
+mod collector_process;
 mod docker;
+mod engine_host;
 mod events;
+mod image;
 mod ledger_copy;
 mod load;
 mod lying_peer;
 mod members;
 mod network;
+mod recording;
+mod refusing_peer;
+mod swarm;
 
 pub use binaries::{binary, component};
 pub use collector::TestCollector;
+pub use collector_process::CollectorProcess;
 pub use docker::{Docker, skip};
+pub use engine_host::EngineHost;
 pub use events::event;
 pub use ledger_copy::LedgerCopy;
 pub use load::{Load, Receipt};
 pub use lying_peer::{Lie, LyingPeer};
 pub use members::{Members, PATIENCE, eventually};
 pub use network::{Network, PeerView, wait_until};
+pub use recording::Recording;
+pub use refusing_peer::RefusingPeer;
+pub use swarm::Swarm;

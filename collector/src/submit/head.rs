@@ -1,9 +1,11 @@
 //! Where the collector stands on the ledger.
 
+use super::error::SubmitError;
 use super::peers::is_final;
+use super::standing::{Refusal, Standings};
 use crate::backoff::Backoff;
 use crate::spool::Prepared;
-use e2l_client::{ClientError, LedgerClient, wire};
+use e2l_client::{LedgerClient, wire};
 use e2l_ledger::{Digest, SenderHead};
 use futures::future::join_all;
 use std::time::Duration;
@@ -12,32 +14,40 @@ use tokio::time::sleep;
 /// Asks the peers until a majority has answered: one alone may be behind. Waits for as long as it takes.
 ///
 /// # Errors
-/// The peers refuse this collector.
-pub async fn newest_head(client: &LedgerClient) -> Result<SenderHead, ClientError> {
-    let peers: Vec<LedgerClient> = client
+/// Most peers refuse this collector, and no other can be reached.
+pub async fn newest_head(client: &LedgerClient) -> Result<SenderHead, SubmitError> {
+    let peers: Vec<(&str, LedgerClient)> = client
         .peers()
-        .filter_map(|peer| client.only(&peer.actor))
+        .filter_map(|peer| Some((peer.actor.as_str(), client.only(&peer.actor)?)))
         .collect();
     let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     loop {
-        let answers = join_all(peers.iter().map(|peer| peer.sender_head(None))).await;
-        let (heads, failures): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
-        let heads: Vec<SenderHead> = heads.into_iter().flatten().map(|reply| head_of(&reply)).collect();
+        let answers = join_all(peers.iter().map(|(_, peer)| peer.sender_head(None))).await;
+        let mut standings = Standings::new(peers.iter().map(|(actor, _)| (*actor).to_owned()));
+        let (mut heads, mut failures) = (Vec::new(), Vec::new());
+        for (index, answer) in answers.into_iter().enumerate() {
+            match answer {
+                Ok(reply) => heads.push(head_of(&reply)),
+                Err(error) => {
+                    failures.push(format!("{}: {error}", peers[index].0));
+                    if is_final(&error) {
+                        standings.refuses(index, Refusal::of(&error));
+                    } else {
+                        standings.is_away(index);
+                    }
+                }
+            }
+        }
         if heads.len() * 2 > peers.len() {
             let newest = heads
                 .into_iter()
                 .max_by_key(|head| (head.incarnation, head.sequence));
             return Ok(newest.unwrap_or_default());
         }
-        let failures: Vec<ClientError> = failures.into_iter().filter_map(Result::err).collect();
-        if let Some(refused) = failures.iter().find(|error| is_final(error)) {
-            return Err(refused.clone());
+        let why = failures.join("; ");
+        if standings.all_refuse().is_some() {
+            return Err(SubmitError::Refused { refusals: why });
         }
-        let why = failures
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; ");
         let pause = pauses.fail();
         tracing::warn!(%why, retry_ms = pause.as_millis(), "a new spool needs the answers of most peers: waiting");
         sleep(pause).await;

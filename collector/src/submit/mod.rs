@@ -6,6 +6,7 @@
 mod error;
 mod head;
 mod peers;
+mod standing;
 
 pub use error::SubmitError;
 pub use head::newest_head;
@@ -14,9 +15,10 @@ use crate::clock::now_nano;
 use crate::spool::Prepared;
 use crate::stats::SharedStats;
 use e2l_client::wire::refusal::Reason;
-use e2l_client::{ClientError, LedgerClient, Outcome, SubmitStream, wire};
+use e2l_client::{ClientError, LedgerClient, Outcome, SubmitStream, refusal_remedy, wire};
 use e2l_ledger::ValidationCode;
 use peers::{Peers, is_final};
+use standing::Refusal;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -40,6 +42,8 @@ enum Ended {
     SamePeer(Duration),
     /// See where the ledger stands before going on.
     Gap(String),
+    /// This peer will never take it; the others may.
+    Refused(Refusal),
     /// The preferred peer may be back.
     Return,
 }
@@ -89,17 +93,50 @@ impl Submitter {
                 return Ok(());
             };
             sleep_until(free).await;
-            match self.stream(peer).await? {
+            match self.stream(peer).await {
                 Ended::Done => return Ok(()),
                 Ended::Return => {}
-                Ended::SamePeer(pause) => sleep(pause).await,
+                Ended::SamePeer(pause) => {
+                    self.peers.is_busy(peer);
+                    sleep(pause).await;
+                }
                 Ended::NextPeer(why, least) => {
                     tracing::warn!(peer = self.peers.actor(peer), %why, "going on at another peer");
                     self.peers.failed(peer, least);
                 }
-                Ended::Gap(why) => self.resolve_gap(peer, &why).await?,
+                Ended::Gap(why) => self.resolve_gap(peer, &why).await,
+                Ended::Refused(refusal) => self.refused_by(peer, refusal),
             }
+            self.check_standing()?;
         }
+    }
+
+    fn refused_by(&mut self, peer: usize, refusal: Refusal) {
+        tracing::error!(
+            alarm = true, peer = self.peers.actor(peer), why = %refusal,
+            "a peer refuses for good: asking the others"
+        );
+        self.peers.refuses(peer, refusal);
+    }
+
+    /// Stops when no peer is left that might take what is to be submitted.
+    fn check_standing(&self) -> Result<(), SubmitError> {
+        let Some(refusals) = self.peers.all_refuse() else {
+            return Ok(());
+        };
+        let conflict = refusals
+            .iter()
+            .all(|(_, refusal)| matches!(refusal, Refusal::Conflict(_)));
+        let refusals: Vec<String> = refusals
+            .iter()
+            .map(|(actor, refusal)| format!("{actor}: {refusal}"))
+            .collect();
+        let refusals = refusals.join("; ");
+        Err(if conflict {
+            SubmitError::Conflict { refusals }
+        } else {
+            SubmitError::Refused { refusals }
+        })
     }
 
     async fn next_batch(&mut self) -> bool {
@@ -115,7 +152,7 @@ impl Submitter {
         }
     }
 
-    async fn stream(&mut self, peer: usize) -> Result<Ended, SubmitError> {
+    async fn stream(&mut self, peer: usize) -> Ended {
         let opened = self.peers.client(peer).submit_stream(self.window * 2 + 2).await;
         let mut stream = match opened {
             Ok(stream) => stream,
@@ -146,11 +183,11 @@ impl Submitter {
                             self.settle(sequence, &done);
                         }
                         Ok(Some((sequence, Outcome::Refusal(refusal)))) => {
-                            if let Some(ended) = self.refused(sequence, &refusal)? {
-                                return Ok(ended);
+                            if let Some(ended) = self.refused(sequence, &refusal) {
+                                return ended;
                             }
                         }
-                        Ok(None) => return Ok(Ended::NextPeer("it ended the stream".to_owned(), None)),
+                        Ok(None) => return Ended::NextPeer("it ended the stream".to_owned(), None),
                         Err(error) => return Self::failed(error),
                     }
                 }
@@ -165,21 +202,21 @@ impl Submitter {
                             return Self::failed(error);
                         }
                     }
-                    None if self.unfinal.is_empty() => return Ok(Ended::Done),
+                    None if self.unfinal.is_empty() => return Ended::Done,
                     // What is under way is still to be answered; without this the closed channel would spin.
                     None => return self.finish(stream, peer).await,
                 },
                 () = sleep_until(heard + SILENCE), if !self.unfinal.is_empty() => {
                     let why = format!("no answer for {} s", SILENCE.as_secs());
-                    return Ok(Ended::NextPeer(why, None));
+                    return Ended::NextPeer(why, None);
                 }
-                () = until(back) => return Ok(Ended::Return),
+                () = until(back) => return Ended::Return,
             }
         }
     }
 
     /// Waits for the last answers; no more batches come.
-    async fn finish(&mut self, mut stream: SubmitStream, peer: usize) -> Result<Ended, SubmitError> {
+    async fn finish(&mut self, mut stream: SubmitStream, peer: usize) -> Ended {
         while !self.unfinal.is_empty() {
             match tokio::time::timeout(SILENCE, stream.recv()).await {
                 Ok(Ok(Some((sequence, Outcome::Final(done))))) => {
@@ -187,23 +224,23 @@ impl Submitter {
                     self.settle(sequence, &done);
                 }
                 Ok(Ok(Some((sequence, Outcome::Refusal(refusal))))) => {
-                    if let Some(ended) = self.refused(sequence, &refusal)? {
-                        return Ok(ended);
+                    if let Some(ended) = self.refused(sequence, &refusal) {
+                        return ended;
                     }
                 }
-                Ok(Ok(None)) => return Ok(Ended::NextPeer("it ended the stream".to_owned(), None)),
+                Ok(Ok(None)) => return Ended::NextPeer("it ended the stream".to_owned(), None),
                 Ok(Err(error)) => return Self::failed(error),
-                Err(_) => return Ok(Ended::NextPeer("it does not answer".to_owned(), None)),
+                Err(_) => return Ended::NextPeer("it does not answer".to_owned(), None),
             }
         }
-        Ok(Ended::Done)
+        Ended::Done
     }
 
-    fn failed(error: ClientError) -> Result<Ended, SubmitError> {
+    fn failed(error: ClientError) -> Ended {
         if is_final(&error) {
-            return Err(SubmitError::Denied(error));
+            return Ended::Refused(Refusal::of(&error));
         }
-        Ok(Ended::NextPeer(error.to_string(), error.retry_after()))
+        Ended::NextPeer(error.to_string(), error.retry_after())
     }
 
     /// A batch is final; tells how far the prefix reaches.
@@ -229,71 +266,48 @@ impl Submitter {
         }
     }
 
-    fn refused(&self, sequence: u64, refusal: &wire::Refusal) -> Result<Option<Ended>, SubmitError> {
-        let Some(unfinal) = self
+    fn refused(&self, sequence: u64, refusal: &wire::Refusal) -> Option<Ended> {
+        let unfinal = self
             .unfinal
             .iter()
-            .find(|unfinal| unfinal.batch.sequence == sequence)
-        else {
-            return Ok(None);
-        };
+            .find(|unfinal| unfinal.batch.sequence == sequence)?;
         if unfinal.settled {
-            return Ok(None);
+            return None;
         }
         let reason = refusal.reason();
         self.stats
             .change(|stats| *stats.refusals.entry(reason.as_str_name().to_owned()).or_default() += 1);
         let pause = Duration::from_millis(refusal.retry_after_ms);
         let why = format!("batch {sequence}: {} ({})", refusal.message, reason.as_str_name());
-        match reason {
-            Reason::Busy => Ok(Some(Ended::SamePeer(pause.max(Duration::from_millis(20))))),
-            Reason::SequenceGap | Reason::Duplicate => Ok(Some(Ended::Gap(why))),
-            Reason::Unavailable | Reason::Unspecified => Ok(Some(Ended::NextPeer(why, Some(pause)))),
-            Reason::Conflict => {
-                let batch = &unfinal.batch;
-                let incarnation = batch.incarnation;
-                tracing::error!(alarm = true, %why, "another batch has this number");
-                Err(SubmitError::Conflict {
-                    incarnation,
-                    sequence,
-                    why: refusal.message.clone(),
-                })
-            }
+        Some(match reason {
+            Reason::Busy => Ended::SamePeer(pause.max(Duration::from_millis(20))),
+            Reason::SequenceGap | Reason::Duplicate => Ended::Gap(why),
+            Reason::Unavailable | Reason::Unspecified => Ended::NextPeer(why, Some(pause)),
+            Reason::Conflict => Ended::Refused(Refusal::Conflict(why)),
             Reason::Unauthentic | Reason::Forbidden | Reason::Malformed | Reason::WrongNetwork => {
-                tracing::error!(alarm = true, %why, "the batch is refused for good");
-                Err(SubmitError::Refused {
-                    sequence,
-                    source: ClientError::refused(refusal),
-                })
+                let remedy = refusal_remedy(reason);
+                Ended::Refused(Refusal::Other(format!("{why}; {remedy}")))
             }
-        }
+        })
     }
 
     /// Finds out why a batch does not follow: this peer is behind, or others' batches have our numbers.
-    async fn resolve_gap(&mut self, peer: usize, why: &str) -> Result<(), SubmitError> {
+    async fn resolve_gap(&mut self, peer: usize, why: &str) {
         tracing::warn!(peer = self.peers.actor(peer), %why, "asking where this collector stands on the ledger");
         let head = match self.peers.client(peer).sender_head(None).await {
             Ok(head) => head,
-            Err(error) if is_final(&error) => return Err(SubmitError::Denied(error)),
+            Err(error) if is_final(&error) => return self.refused_by(peer, Refusal::of(&error)),
             Err(error) => {
                 tracing::warn!(peer = self.peers.actor(peer), %error, "it does not say");
-                self.peers.failed(peer, None);
-                return Ok(());
+                return self.peers.failed(peer, None);
             }
         };
         let batches: Vec<&Prepared> = self.unfinal.iter().map(|unfinal| &unfinal.batch).collect();
-        if let Some(why) = head::contradiction(&head, &batches) {
-            tracing::error!(alarm = true, %why, "the ledger contradicts this collector's spool");
-            let (incarnation, sequence) = batches.first().map_or((0, 0), |b| (b.incarnation, b.sequence));
-            return Err(SubmitError::Conflict {
-                incarnation,
-                sequence,
-                why,
-            });
+        match head::contradiction(&head, &batches) {
+            Some(why) => self.refused_by(peer, Refusal::Conflict(why)),
+            // It is behind, or its queue has lost what came before: another may know more, and it will itself.
+            None => self.peers.is_behind(peer),
         }
-        // It is behind, or its queue has lost what came before: another may know more, and it will itself.
-        self.peers.failed(peer, None);
-        Ok(())
     }
 }
 
