@@ -4,6 +4,7 @@ use crate::bench::BenchArgs;
 use crate::commands::cert::CertCommand;
 use crate::commands::chaincode::ChaincodeCommand;
 use crate::commands::events::EventsArgs;
+use crate::commands::evidence::EvidenceArgs;
 use crate::commands::history::HistoryArgs;
 use crate::commands::network::NetworkCommand;
 use crate::commands::peer::PeerCommand;
@@ -54,6 +55,8 @@ pub enum Command {
     Receipt(ReceiptArgs),
     /// Check a receipt, a history or evidence against a genesis, with no network and no peer
     Verify(VerifyArgs),
+    /// See who signed statements that contradict each other
+    Evidence(EvidenceArgs),
     /// See how peers are
     #[command(subcommand)]
     Peer(PeerCommand),

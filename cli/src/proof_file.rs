@@ -4,7 +4,7 @@
 use crate::entry_value::{entry_value, log_of};
 use crate::error::{CliError, CliResult};
 use e2l_ledger::event::Event;
-use e2l_ledger::proof::{Anchor, Evidence, LogPageProof, ProofError, Receipt, VerifiedTransaction};
+use e2l_ledger::proof::{Anchor, Evidence, Guilt, LogPageProof, ProofError, Receipt, VerifiedTransaction};
 use e2l_ledger::{Canonical, DecodeError, Digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -101,6 +101,11 @@ impl ProofFile {
         Ok(Self::new(ProofKind::History, network, claim, pages))
     }
 
+    /// The file of a piece of evidence.
+    pub fn of_evidence(network: Digest, evidence: &Evidence, guilt: &Guilt) -> Self {
+        Self::new(ProofKind::Evidence, network, evidence_claim(guilt), [evidence])
+    }
+
     fn new<'a, P: Canonical + 'a>(
         kind: ProofKind,
         network: Digest,
@@ -149,7 +154,7 @@ impl ProofFile {
         let proven = match self.kind {
             ProofKind::Receipt => receipt_claim(&self.only::<Receipt>()?.verify(anchor)?),
             ProofKind::History => history_claim(&self.all()?, anchor)?,
-            ProofKind::Evidence => evidence_claim(&self.only::<Evidence>()?, anchor)?,
+            ProofKind::Evidence => evidence_claim(&self.only::<Evidence>()?.verify(anchor)?),
         };
         compare(&self.claim, &proven)
     }
@@ -265,11 +270,10 @@ fn history_claim(pages: &[LogPageProof], anchor: &Anchor) -> Result<Value, FileE
     }))
 }
 
-fn evidence_claim(evidence: &Evidence, anchor: &Anchor) -> Result<Value, FileError> {
-    let guilt = evidence.verify(anchor)?;
-    Ok(json!({
+fn evidence_claim(guilt: &Guilt) -> Value {
+    json!({
         "guilty": guilt.member.to_string(),
         "what": guilt.what,
         "statements": [guilt.statements.0, guilt.statements.1],
-    }))
+    })
 }

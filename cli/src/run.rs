@@ -2,7 +2,7 @@
 
 use crate::args::{Cli, Command};
 use crate::commands::chaincode::ChaincodeCommand;
-use crate::commands::{cert, chaincode, events, history, network, peer, receipt, shell, verify};
+use crate::commands::{cert, chaincode, events, evidence, history, network, peer, receipt, shell, verify};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Style, Terminal};
 use crate::session::Session;
@@ -75,6 +75,9 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         }
         Command::Receipt(args) => {
             with_session(settings()?, Role::Client, async |s| receipt::run(s, args).await)
+        }
+        Command::Evidence(args) => {
+            with_session(settings()?, Role::Client, async |s| evidence::run(s, args).await)
         }
         Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {

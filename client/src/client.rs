@@ -192,6 +192,19 @@ impl LedgerClient {
         .await
     }
 
+    /// Contradictions that the answering peer has found, not yet verified: see [`Verifier`](crate::Verifier).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn evidence(&self) -> Result<wire::EvidenceReply, ClientError> {
+        self.read(
+            "evidence",
+            wire::EvidenceRequest {},
+            |mut stub, request| async move { stub.evidence(request).await },
+        )
+        .await
+    }
+
     /// What the answering peer knows of itself and of the others.
     ///
     /// # Errors

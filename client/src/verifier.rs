@@ -4,7 +4,8 @@ use crate::client::LedgerClient;
 use crate::error::ClientError;
 use crate::wire;
 use e2l_ledger::proof::{
-    Anchor, FinalHeader, FinalHeaderProof, LogPageProof, ProofError, Receipt, VerifiedTransaction,
+    Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPageProof, ProofError, Receipt,
+    VerifiedTransaction,
 };
 use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry};
 use std::sync::Arc;
@@ -78,6 +79,22 @@ impl Verifier {
             )));
         }
         Ok((receipt, proven))
+    }
+
+    /// Contradictions that the answering peer has found, and whom each convicts. What convicts nobody is an
+    /// error: a peer must not accuse the innocent.
+    ///
+    /// # Errors
+    /// No peer answers, or a piece does not hold.
+    pub async fn evidence(&self) -> Result<Vec<(Evidence, Guilt)>, VerifyError> {
+        let reply = self.client.evidence().await?;
+        let mut found = Vec::with_capacity(reply.evidence.len());
+        for bytes in &reply.evidence {
+            let evidence = Evidence::decode(bytes)?;
+            let guilt = evidence.verify(&self.anchor)?;
+            found.push((evidence, guilt));
+        }
+        Ok(found)
     }
 
     /// All entries of a chaincode's log as of one final block.

@@ -149,6 +149,13 @@ impl wire::ledger_server::Ledger for Lying {
         }))
     }
 
+    async fn evidence(
+        &self,
+        _request: Request<wire::EvidenceRequest>,
+    ) -> Result<Response<wire::EvidenceReply>, Status> {
+        self.truth.evidence().await.map(Response::new).map_err(failed)
+    }
+
     async fn status(
         &self,
         _request: Request<wire::StatusRequest>,

@@ -141,6 +141,13 @@ impl wire::ledger_server::Ledger for Refusing {
         self.refuse()
     }
 
+    async fn evidence(
+        &self,
+        _request: Request<wire::EvidenceRequest>,
+    ) -> Result<Response<wire::EvidenceReply>, Status> {
+        self.refuse()
+    }
+
     async fn status(
         &self,
         _request: Request<wire::StatusRequest>,

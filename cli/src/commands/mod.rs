@@ -4,6 +4,7 @@ pub mod argument;
 pub mod cert;
 pub mod chaincode;
 pub mod events;
+pub mod evidence;
 pub mod history;
 pub mod network;
 pub mod peer;

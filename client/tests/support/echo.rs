@@ -195,6 +195,13 @@ impl Ledger for EchoLedger {
         Ok(Response::new(wire::GetLogPageReply::default()))
     }
 
+    async fn evidence(
+        &self,
+        _request: Request<wire::EvidenceRequest>,
+    ) -> Result<Response<wire::EvidenceReply>, Status> {
+        Ok(Response::new(wire::EvidenceReply::default()))
+    }
+
     async fn status(
         &self,
         _request: Request<wire::StatusRequest>,

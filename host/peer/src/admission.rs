@@ -1,5 +1,6 @@
 //! The door: what is checked before an envelope enters the pool.
 
+use crate::evidence::check_batches;
 use crate::node::{HeadError, Node};
 use crate::pool::{Pooled, Taken};
 use crate::votes_in::now_nano;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use e2l_client::refusal;
 use e2l_client::wire::{Refusal, refusal::Reason};
 use e2l_ledger::{Canonical, Certificate, Envelope, SignatureError, check_envelope};
+use e2l_store::StoreError;
 
 /// Checks an envelope that its own sender, or another peer for it, brings with a certificate.
 ///
@@ -56,13 +58,34 @@ pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pool
 /// # Errors
 /// Why it is refused.
 pub fn take(node: &Node, pooled: Pooled) -> Result<Taken, Refusal> {
-    node.pool
-        .take(pooled, |sender| node.ledger_head(sender))
-        .unwrap_or_else(|error: HeadError| {
-            tracing::error!(%error, "a sender's head cannot be read");
-            Err(refusal(
-                Reason::Unavailable,
-                "this peer cannot read its ledger: try another peer",
-            ))
-        })
+    let taken = node.pool.take(pooled.clone(), |sender| node.ledger_head(sender));
+    if let Ok(Err(refused)) = &taken
+        && refused.reason() == Reason::Conflict
+        && let Err(error) = convict(node, &pooled)
+    {
+        tracing::error!(%error, "evidence cannot be kept");
+    }
+    taken.unwrap_or_else(|error: HeadError| {
+        tracing::error!(%error, "a sender's head cannot be read");
+        Err(refusal(
+            Reason::Unavailable,
+            "this peer cannot read its ledger: try another peer",
+        ))
+    })
+}
+
+/// A batch contradicts one that waits: both are evidence.
+fn convict(node: &Node, pooled: &Pooled) -> Result<(), StoreError> {
+    let Envelope::Batch(batch) = &*pooled.envelope else {
+        return Ok(());
+    };
+    let Some(rival) = node.pool.rival(batch) else {
+        return Ok(());
+    };
+    match &*rival.envelope {
+        Envelope::Batch(other) => {
+            check_batches(node, (other, &rival.certificate), (batch, &pooled.certificate))
+        }
+        Envelope::Request(_) => Ok(()),
+    }
 }

@@ -22,6 +22,7 @@ mod chain;
 mod chain_query;
 mod chain_thread;
 mod components;
+mod evidence;
 mod finality;
 mod forwarder;
 mod links;

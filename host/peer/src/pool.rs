@@ -395,6 +395,19 @@ impl Pool {
         inner.bytes -= freed;
     }
 
+    /// The batch that waits under the same number as another one.
+    pub fn rival(&self, batch: &SignedBatch) -> Option<Pooled> {
+        let header = &batch.header;
+        let inner = self.inner.lock();
+        let pending = &inner.senders.get(&header.sender)?.pending;
+        Some(
+            pending
+                .get(&(header.incarnation, header.sequence))?
+                .pooled
+                .clone(),
+        )
+    }
+
     /// Envelopes and bytes held.
     pub fn load(&self) -> (u64, u64) {
         let inner = self.inner.lock();

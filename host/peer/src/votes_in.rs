@@ -1,5 +1,6 @@
 //! Votes of other peers: checked one by one, then counted and kept.
 
+use crate::evidence;
 use crate::node::Node;
 use bytes::Bytes;
 use e2l_ledger::{
@@ -80,7 +81,8 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         });
     }
     certificate.check(&node.config, now_nano())?;
-    let mut kept = Vec::with_capacity(votes.len());
+    node.remember_endorser(&certificate)?;
+    let mut kept: Vec<(String, SignedVote)> = Vec::with_capacity(votes.len());
     let horizon = node.newest().header.height.saturating_add(AHEAD);
     for bytes in votes {
         let vote = SignedVote::decode(bytes)?;
@@ -94,10 +96,10 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
                 source,
             })?;
         if vote.vote.height() <= horizon && node.on_vote(actor, &vote) {
+            evidence::check_vote(node, (actor, &vote), &certificate, &kept)?;
             kept.push((actor.to_owned(), vote));
         }
     }
-    node.remember_endorser(&certificate)?;
     node.store.save_votes(&kept)?;
     node.advance();
     Ok(())

@@ -114,6 +114,33 @@ impl Database {
         })
     }
 
+    /// All sealed records whose readable keys start with `prefix`, without it, in the order of their keys.
+    pub(crate) fn list_named(
+        &self,
+        column: &'static str,
+        prefix: &str,
+    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        let mut iterator = self.db.raw_iterator_cf(self.column(column)?);
+        iterator.seek(prefix);
+        let mut found = Vec::new();
+        while let Some((key, record)) = iterator.item() {
+            let Some(name) = std::str::from_utf8(key)
+                .ok()
+                .and_then(|key| key.strip_prefix(prefix))
+            else {
+                break;
+            };
+            let content = unseal(column, key, record)
+                .ok_or_else(|| self.corrupt(column, name, "its checksum does not hold"))?;
+            found.push((name.to_owned(), content.to_vec()));
+            iterator.next();
+        }
+        iterator
+            .status()
+            .map_err(|error| self.read_error(column, error))?;
+        Ok(found)
+    }
+
     /// Adds a sealed record with a readable key to a batch.
     pub(crate) fn put_named(
         &self,

@@ -258,6 +258,25 @@ impl LedgerStore {
         votes_at(&self.0.database, height)
     }
 
+    /// Keeps evidence (canonical bytes) under a name; durable on return. The same name again replaces it.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn save_evidence(&self, name: &str, evidence: &[u8]) -> Result<(), StoreError> {
+        let database = &self.0.database;
+        let mut batch = WriteBatch::default();
+        database.put_named(&mut batch, META, &format!("{EVIDENCE}{name}"), evidence)?;
+        database.write(batch, true)
+    }
+
+    /// All evidence that was kept, by name.
+    ///
+    /// # Errors
+    /// A piece is corrupt or cannot be read.
+    pub fn evidence(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.0.database.list_named(META, EVIDENCE)
+    }
+
     /// Keeps the certificate (DER) that votes are signed with; not synced, since it comes with every vote.
     ///
     /// # Errors
@@ -383,6 +402,9 @@ fn check_tip(view: &View, genesis: Option<&Genesis>) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+/// Start of the names of evidence.
+const EVIDENCE: &str = "evidence/";
 
 fn certificate_name(digest: &Digest) -> String {
     format!("certificate/{digest}")

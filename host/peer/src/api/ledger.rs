@@ -5,6 +5,7 @@ use super::{events, status};
 use crate::admission;
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
+use crate::evidence::check_ledger_batch;
 use crate::node::{Finalized, Node};
 use crate::pool::{Pooled, Taken};
 use crate::proofs::{self, NoProof};
@@ -14,9 +15,9 @@ use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::submit_reply::Outcome;
 use e2l_client::wire::{
     Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest,
-    GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest, GetReceiptReply, GetReceiptRequest,
-    QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest,
-    SubmitReply, SubmitRequest,
+    EvidenceReply, EvidenceRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest,
+    GetReceiptReply, GetReceiptRequest, QueryReply, QueryRequest, Refusal, SenderHeadReply,
+    SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
@@ -203,6 +204,14 @@ impl Ledger for LedgerApi {
         let page = proofs::log_page(&self.node, &self.chain, chaincode, log.to_vec(), from, limit).await;
         Ok(Response::new(GetLogPageReply {
             proof: page.map_err(no_proof)?.encode().into(),
+        }))
+    }
+
+    async fn evidence(&self, request: Request<EvidenceRequest>) -> Result<Response<EvidenceReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        let kept = self.node.store.evidence().map_err(|error| internal(&error))?;
+        Ok(Response::new(EvidenceReply {
+            evidence: kept.into_iter().map(|(_, evidence)| evidence.into()).collect(),
         }))
     }
 
@@ -396,6 +405,7 @@ fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, e2l_store::StoreEr
         return Ok(refuse(refusal(Reason::SequenceGap, message)));
     };
     if place.digest != header.digest() {
+        check_ledger_batch(node, place.height, batch, &pooled.certificate)?;
         let message = format!(
             "batch {} of incarnation {} is on the ledger at height {} with another content: two batches may never \
              have one number",
