@@ -2,6 +2,8 @@
 
 use crate::finality::Finality;
 use crate::pool::{Pool, heads_after};
+use crate::repair::Damage;
+use crate::scrubber::ScrubProgress;
 use crate::vote_log::VoteLog;
 use crate::votes_in::now_nano;
 use crate::waiters::Waiters;
@@ -17,7 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// A height that this peer has executed.
 #[derive(Clone)]
@@ -52,6 +54,10 @@ pub struct Node {
     pub waiters: Waiters,
     /// This peer's own votes, for the others.
     pub votes: VoteLog,
+    /// How far the scrubber is.
+    pub scrub: ScrubProgress,
+    damage: mpsc::Sender<Damage>,
+    reports: Mutex<Option<mpsc::Receiver<Damage>>>,
     finality: Mutex<Finality>,
     executed: Mutex<BTreeMap<u64, Executed>>,
     newest: RwLock<Executed>,
@@ -114,6 +120,7 @@ impl Node {
         for (actor, vote) in store.newest_votes() {
             finality.voted(&actor, &vote.vote);
         }
+        let (damage, reports) = mpsc::channel(64);
         let node = Self {
             network: genesis.digest(),
             anchor: Anchor::checked(genesis),
@@ -124,6 +131,9 @@ impl Node {
             pool,
             waiters: Waiters::default(),
             votes: VoteLog::default(),
+            scrub: ScrubProgress::default(),
+            damage,
+            reports: Mutex::new(Some(reports)),
             finality: Mutex::new(finality),
             executed: Mutex::new(BTreeMap::from([(tip.height, newest.clone())])),
             newest: RwLock::new(newest),
@@ -198,6 +208,44 @@ impl Node {
             .lock()
             .executed(height, block.header.proposal, block.header.digest());
         self.advance();
+    }
+
+    /// Reports damage, for the repairer. When too much is reported at once some is found again later.
+    pub fn report(&self, damage: Damage) {
+        if let Err(error) = self.damage.try_send(damage) {
+            tracing::warn!(%error, "damage was found and cannot be repaired now");
+        }
+    }
+
+    /// The reports, for the one repairer; `None` when they were taken before.
+    pub fn take_reports(&self) -> Option<mpsc::Receiver<Damage>> {
+        self.reports.lock().take()
+    }
+
+    /// Looks at the store anew: views that were taken before a repair do not see it. The state of an older
+    /// height is not replaced; it goes with the next block.
+    pub fn refresh_views(&self) {
+        let view = Arc::new(self.store.view());
+        let mut newest = self.newest.write();
+        if view.height() != newest.header.height {
+            return;
+        }
+        newest.view = view.clone();
+        let height = newest.header.height;
+        drop(newest);
+        if let Some(executed) = self.executed.lock().get_mut(&height) {
+            executed.view = view.clone();
+        }
+        self.finalized.send_if_modified(|finalized| match finalized {
+            Some(known) if known.at.header.height == height => {
+                known.at = Arc::new(Executed {
+                    view,
+                    ..(*known.at).clone()
+                });
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Another actor's peer voted; its signature was checked.

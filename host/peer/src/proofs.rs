@@ -3,6 +3,7 @@
 use crate::chain::ChainError;
 use crate::chain_thread::ChainThread;
 use crate::node::{Executed, Node, missing};
+use crate::repair::{Unsound, sound_block};
 use e2l_ledger::proof::{FinalHeaderProof, LogPageProof, MapProof, PageEntry, Receipt, prove_range};
 use e2l_ledger::{
     Block, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, SignedVote, StateKey, Vote,
@@ -98,23 +99,23 @@ fn endorsements(
 ///
 /// # Errors
 /// See [`NoProof`].
-pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, NoProof> {
+pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, Unsound> {
     let Some(finalized) = node.finalized() else {
         return Ok(None);
     };
-    let view = &finalized.at.view;
-    let Some((height, index)) = view.transaction(id)? else {
+    let Some((height, index)) = node.store.view().transaction(id)? else {
         return Ok(None);
     };
-    let block = view.block(height)?.ok_or_else(|| missing(height))?;
-    let finality = final_header(node, height)?;
+    if height > finalized.at.header.height {
+        return Ok(None);
+    }
+    let (block, finality) = sound_block(node, height)?.ok_or_else(|| missing(height))?;
     let inconsistent = NoProof::Inconsistent { height, index };
     let Some(certificate) = sender_certificate(node, &block, index as usize)? else {
-        return Err(inconsistent);
+        return Err(inconsistent.into());
     };
-    Receipt::new(&block, index as usize, certificate, finality)
-        .map(Some)
-        .ok_or(inconsistent)
+    let receipt = Receipt::new(&block, index as usize, certificate, finality);
+    receipt.map(Some).ok_or_else(|| inconsistent.into())
 }
 
 /// The certificate of the sender of a block's transaction. A refused envelope may have none that is known.

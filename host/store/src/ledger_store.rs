@@ -237,6 +237,14 @@ impl LedgerStore {
         self.view().for_each_state(f)
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    pub(crate) fn forget_skeleton(&self, height: u64) {
+        self.0.skeletons.forget(height);
+    }
+
     /// Keeps votes; not synced. Different statements of one actor about one height are all kept: they are
     /// evidence. The caller checks signatures, and bounds how many statements an actor may leave here.
     ///

@@ -16,6 +16,7 @@ mod open_databases;
 mod options;
 mod raft_log;
 mod records;
+mod repair;
 mod seal;
 mod sign_once;
 mod snapshot;
