@@ -58,6 +58,8 @@ pub struct Node {
     pub scrub: ScrubProgress,
     damage: mpsc::Sender<Damage>,
     reports: Mutex<Option<mpsc::Receiver<Damage>>>,
+    /// Blocks whose headers could not be read at the start, so that their transactions are not counted yet.
+    uncounted: Mutex<BTreeSet<u64>>,
     finality: Mutex<Finality>,
     executed: Mutex<BTreeMap<u64, Executed>>,
     newest: RwLock<Executed>,
@@ -107,9 +109,10 @@ impl Node {
         let final_height = store.final_height().min(tip.height);
         let mut finality = Finality::new(config.finality, &actor, voters, final_height);
         let view = Arc::new(store.view());
+        let (transactions, uncounted) = count_transactions(&view, tip.height)?;
         let newest = Executed {
             header: tip.header,
-            transactions: count_transactions(&view, tip.height)?,
+            transactions,
             view,
             marker: tip.raft_applied.unwrap_or_default(),
         };
@@ -134,6 +137,7 @@ impl Node {
             scrub: ScrubProgress::default(),
             damage,
             reports: Mutex::new(Some(reports)),
+            uncounted: Mutex::new(uncounted),
             finality: Mutex::new(finality),
             executed: Mutex::new(BTreeMap::from([(tip.height, newest.clone())])),
             newest: RwLock::new(newest),
@@ -222,29 +226,37 @@ impl Node {
         self.reports.lock().take()
     }
 
-    /// Looks at the store anew: views that were taken before a repair do not see it. The state of an older
-    /// height is not replaced; it goes with the next block.
-    pub fn refresh_views(&self) {
+    /// A block was written anew: views that were taken before do not see it. Those of older heights are not
+    /// replaced; they go with the next block.
+    pub fn repaired(&self, block: &e2l_ledger::Block) {
+        let uncounted = self.uncounted.lock().remove(&block.header.height);
+        let missed = if uncounted {
+            u64::from(block.header.transactions)
+        } else {
+            0
+        };
         let view = Arc::new(self.store.view());
         let mut newest = self.newest.write();
-        if view.height() != newest.header.height {
-            return;
-        }
-        newest.view = view.clone();
+        newest.transactions += missed;
         let height = newest.header.height;
-        drop(newest);
-        if let Some(executed) = self.executed.lock().get_mut(&height) {
-            executed.view = view.clone();
+        let current = view.height() == height;
+        if current {
+            newest.view = view.clone();
         }
-        self.finalized.send_if_modified(|finalized| match finalized {
-            Some(known) if known.at.header.height == height => {
-                known.at = Arc::new(Executed {
-                    view,
-                    ..(*known.at).clone()
-                });
-                true
+        drop(newest);
+        let refresh = |executed: &mut Executed| {
+            executed.transactions += missed;
+            if current && executed.header.height == height {
+                executed.view = view.clone();
             }
-            _ => false,
+        };
+        self.executed.lock().values_mut().for_each(refresh);
+        self.finalized.send_if_modified(|finalized| {
+            let Some(known) = finalized else { return false };
+            let mut at = (*known.at).clone();
+            refresh(&mut at);
+            known.at = Arc::new(at);
+            true
         });
     }
 
@@ -395,13 +407,21 @@ impl Node {
     }
 }
 
-fn count_transactions(view: &View, tip: u64) -> Result<u64, StoreError> {
-    let mut count = 0;
+/// Transactions up to a height, and the blocks whose headers cannot be read: they are counted when they are
+/// repaired.
+fn count_transactions(view: &View, tip: u64) -> Result<(u64, BTreeSet<u64>), StoreError> {
+    let (mut count, mut damaged) = (0, BTreeSet::new());
     for height in 1..=tip {
-        let header = view.header(height)?.ok_or_else(|| missing(height))?;
-        count += u64::from(header.transactions);
+        match view.header(height) {
+            Ok(Some(header)) => count += u64::from(header.transactions),
+            Ok(None) => return Err(missing(height)),
+            Err(error) if error.damaged_height().is_some() => {
+                damaged.insert(height);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(count)
+    Ok((count, damaged))
 }
 
 /// A block below the newest one is not in the store.

@@ -3,6 +3,7 @@
 //! recorded.
 
 use crate::catch_up::proven_block;
+use crate::chain::leader_certificate;
 use crate::incident::Incident;
 use crate::links::{Link, Links};
 use crate::node::Node;
@@ -51,12 +52,17 @@ impl From<NoProof> for Unsound {
 
 impl From<StoreError> for Unsound {
     fn from(error: StoreError) -> Self {
-        match error.damaged_height() {
-            Some(height) => Self::Damaged {
+        match (error.damaged_height(), &error) {
+            (
+                Some(height),
+                StoreError::Corrupt {
+                    column, record, why, ..
+                },
+            ) => Self::Damaged {
                 height,
-                why: error.to_string(),
+                why: format!("{column} record `{record}`: {why}"),
             },
-            None => Self::Unproven(NoProof::Store(error)),
+            _ => Self::Unproven(NoProof::Store(error)),
         }
     }
 }
@@ -67,7 +73,7 @@ impl From<StoreError> for Unsound {
 /// See [`Unsound`].
 pub fn sound_block(node: &Node, height: u64) -> Result<Option<(Block, FinalHeaderProof)>, Unsound> {
     let damaged = |why: String| Unsound::Damaged { height, why };
-    // A view of its own: one that is held longer would not see a repair.
+    // The newest view: one that is held longer would not see a repair.
     let view = node.store.view();
     let block = match view.block(height) {
         Ok(Some(block)) => block,
@@ -87,7 +93,20 @@ pub fn sound_block(node: &Node, height: u64) -> Result<Option<(Block, FinalHeade
             "its content is not what its header commits to".to_owned(),
         ));
     }
+    check_leader(node, &block).map_err(damaged)?;
     Ok(Some((block, proof)))
+}
+
+/// No root covers the leader's signature. A certificate that is nowhere to be found proves nothing either way.
+fn check_leader(node: &Node, block: &Block) -> Result<(), String> {
+    let proposal = &block.proposal;
+    let Ok(Some(certificate)) = leader_certificate(node, proposal) else {
+        return Ok(());
+    };
+    let checked = node
+        .signatures
+        .verify(&proposal.header.digest(), &proposal.signature, &certificate);
+    checked.map_err(|error| format!("the leader's signature: {error}"))
 }
 
 /// Damage that was found.
@@ -144,6 +163,10 @@ impl Repairer {
             why,
         }: Damage,
     ) -> Result<(), StoreError> {
+        // Several readers may have found the same damage, and the first report has seen to it.
+        if matches!(sound_block(&self.node, height), Ok(Some(_))) {
+            return Ok(());
+        }
         let found_nano = now_nano();
         let name = format!("{found_nano:020}-{height}");
         self.node.alarm(format!(
@@ -165,7 +188,7 @@ impl Repairer {
                 match self.fetch(link, height).await {
                     Ok(block) => {
                         self.node.store.rewrite_block(&block)?;
-                        self.node.refresh_views();
+                        self.node.repaired(&block);
                         incident.repaired_from = Some(link.actor.clone());
                         incident.repaired_nano = Some(now_nano());
                         self.record(&name, &incident)?;

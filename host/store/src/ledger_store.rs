@@ -11,7 +11,7 @@ use crate::view::{SkeletonCache, View};
 use crate::votes::{ActorVote, NewestVotes, votes_at};
 use crate::write::BlockWrite;
 use e2l_ledger::{Canonical, Digest, Genesis, Header, StateKey};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rocksdb::WriteBatch;
 use std::path::Path;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl LedgerStore {
         Ok(())
     }
 
-    fn publish(&self, tip: Tip) {
+    pub(crate) fn publish(&self, tip: Tip) {
         let tip = Arc::new(tip);
         let inner = &self.0;
         let view = View::take(
@@ -239,6 +239,10 @@ impl LedgerStore {
 
     pub(crate) fn database(&self) -> &Database {
         &self.0.database
+    }
+
+    pub(crate) fn lock_writing(&self) -> MutexGuard<'_, ()> {
+        self.0.writing.lock()
     }
 
     pub(crate) fn forget_skeleton(&self, height: u64) {

@@ -54,6 +54,7 @@ impl LedgerStore {
     pub fn rewrite_block(&self, block: &Block) -> Result<(), StoreError> {
         let height = block.header.height;
         let bad_block = |why: String| StoreError::BadBlock { height, why };
+        let _one_at_a_time = self.lock_writing();
         let tip = self.tip()?;
         if height > tip.height {
             return Err(bad_block(format!("the newest height is {}", tip.height)));
@@ -77,6 +78,8 @@ impl LedgerStore {
         write.put(database, &mut batch, &skeleton)?;
         database.write(batch, true)?;
         self.forget_skeleton(height);
+        // A new view: the one before still sees what was there.
+        self.publish(tip);
         Ok(())
     }
 
