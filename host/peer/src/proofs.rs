@@ -36,6 +36,14 @@ pub enum NoProof {
     /// The height does not become final.
     #[error("height {0} is not final yet")]
     NotFinal(u64),
+    /// A list of entries is not what the state commits to.
+    #[error("the list `{log}` in this peer's database is damaged: {why}")]
+    DamagedLog {
+        /// Name of the log.
+        log: String,
+        /// What does not hold.
+        why: String,
+    },
     /// The record does not fit its block.
     #[error("the record at height {height} index {index} does not fit its block")]
     Inconsistent {
@@ -206,7 +214,7 @@ impl Page {
         let head = at.view.log_head(&self.key)?;
         let (digests, entries) = self.read(&at.view, &head)?;
         let end = self.from + entries.len() as u64;
-        Ok(LogPageProof {
+        let proof = LogPageProof {
             chaincode: self.chaincode,
             log: self.log,
             beside: prove_range(&digests, self.from..end),
@@ -215,7 +223,15 @@ impl Page {
             from: self.from,
             entries,
             finality: final_header(node, at.header.height)?,
-        })
+        };
+        // References are under no checksum: what is sent is checked as its receiver will.
+        match proof.verify(&node.anchor) {
+            Ok(_) => Ok(proof),
+            Err(error) => Err(NoProof::DamagedLog {
+                log: String::from_utf8_lossy(&proof.log).into_owned(),
+                why: error.to_string(),
+            }),
+        }
     }
 
     /// Digests of all entries, and the entries of the page.

@@ -80,7 +80,12 @@ pub(super) fn unsound(node: &Node, error: Unsound) -> Status {
             });
             Status::internal(message)
         }
-        Unsound::Unproven(error) => no_proof(error),
+        Unsound::Unproven(error) => {
+            if let NoProof::DamagedLog { .. } = error {
+                node.alarm(error.to_string());
+            }
+            no_proof(error)
+        }
     }
 }
 
