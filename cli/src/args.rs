@@ -1,6 +1,7 @@
 //! The command line as a whole.
 
 use crate::bench::BenchArgs;
+use crate::commands::audit::AuditArgs;
 use crate::commands::cert::CertCommand;
 use crate::commands::chaincode::ChaincodeCommand;
 use crate::commands::events::EventsArgs;
@@ -55,6 +56,8 @@ pub enum Command {
     Receipt(ReceiptArgs),
     /// Check a receipt, a history or evidence against a genesis, with no network and no peer
     Verify(VerifyArgs),
+    /// Check whole ledgers: hashes, signatures, certificates, sequences, endorsements; and compare actors
+    Audit(AuditArgs),
     /// See who signed statements that contradict each other
     Evidence(EvidenceArgs),
     /// See what damage a peer has found in its own database, and from whom it repaired it

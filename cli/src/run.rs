@@ -3,7 +3,7 @@
 use crate::args::{Cli, Command};
 use crate::commands::chaincode::ChaincodeCommand;
 use crate::commands::{
-    cert, chaincode, events, evidence, history, incidents, network, peer, receipt, shell, verify,
+    audit, cert, chaincode, events, evidence, history, incidents, network, peer, receipt, shell, verify,
 };
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Style, Terminal};
@@ -82,6 +82,7 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
             with_session(settings()?, Role::Client, async |s| evidence::run(s, args).await)
         }
         Command::Incidents => with_session(settings()?, Role::Client, async |s| incidents::run(s).await),
+        Command::Audit(args) => with_session(settings()?, Role::Client, async |s| audit::run(s, args).await),
         Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {
             with_session(settings()?, Role::Client, async |s| peer::run(s, command).await)

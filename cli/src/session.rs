@@ -7,7 +7,7 @@ use crate::settings::{Place, Settings};
 use e2l_client::{ClientOptions, LedgerClient, PeerAddress, Verifier, wire};
 use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
 use e2l_ledger::proof::Anchor;
-use e2l_ledger::{Digest, GenesisFile, NetworkConfig, Role, Signer};
+use e2l_ledger::{Digest, GenesisFile, Header, NetworkConfig, Role, Signer};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use std::path::PathBuf;
@@ -105,6 +105,11 @@ impl Session {
             )
         })?;
         Ok(Verifier::new(self.client.clone(), Arc::new(anchor)))
+    }
+
+    /// Header of the genesis.
+    pub fn genesis_header(&self) -> Header {
+        self.genesis.genesis.header()
     }
 
     /// Configuration in the genesis.

@@ -1,6 +1,7 @@
 //! One module per noun.
 
 pub mod argument;
+pub mod audit;
 pub mod cert;
 pub mod chaincode;
 pub mod events;

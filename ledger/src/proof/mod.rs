@@ -2,6 +2,7 @@
 //! network (docs/format/proofs.md).
 
 mod anchor;
+mod auditor;
 mod error;
 mod evidence;
 mod final_header;
@@ -11,6 +12,7 @@ mod map_proof;
 mod receipt;
 
 pub use anchor::Anchor;
+pub use auditor::{AuditError, Auditor};
 pub use error::ProofError;
 pub use evidence::{Evidence, Guilt, Signed};
 pub use final_header::{FinalHeader, FinalHeaderProof};

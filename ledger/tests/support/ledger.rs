@@ -107,13 +107,22 @@ impl Ledger {
             leader: self.leader.certificate().member().clone(),
             term: 1,
             height,
-            previous: Digest::ZERO,
+            previous: match self.blocks.last() {
+                Some(block) => block.header.proposal,
+                None => self.members.network(),
+            },
             time_nano: START + height as i64 * 1_000_000_000,
             certificates_root: Digest::ZERO,
             envelopes_root: Digest::ZERO,
             envelopes: 0,
         };
-        SignedProposal::sign(header, Vec::new(), envelopes, &self.leader)
+        let mut certificates = Vec::new();
+        if self.blocks.is_empty() {
+            certificates = [&self.leader, &self.collector]
+                .map(|one| one.certificate().der().to_vec())
+                .into();
+        }
+        SignedProposal::sign(header, certificates, envelopes, &self.leader)
     }
 
     fn execute(
@@ -152,6 +161,23 @@ impl Ledger {
             }
         }
         (results, changes)
+    }
+
+    /// Signs a block's proposal again, after an edit, so that all its hashes hold.
+    pub fn sign_again(&self, block: &mut Block) {
+        let proposal = &block.proposal;
+        block.proposal = SignedProposal::sign(
+            proposal.header.clone(),
+            proposal.certificates.clone(),
+            proposal.envelopes.clone(),
+            &self.leader,
+        );
+        let header = &mut block.header;
+        header.proposal = block.proposal.header.digest();
+        header.data_root = block.proposal.header.envelopes_root;
+        header.envelopes = block.proposal.header.envelopes;
+        header.results_root = TransactionResult::root(&block.results);
+        header.transactions = block.results.len() as u32;
     }
 
     /// Proof that a block is final, by endorsements of the newest.
