@@ -3,6 +3,7 @@
 
 use e2l_chaincode_builder::{BuildError, build};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -69,6 +70,24 @@ fn two_directories_give_the_same_bytes() {
             "foreign import {import}"
         );
     }
+}
+
+#[test]
+fn the_callers_toolchain_does_not_reach_the_bytes() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = build(&checkout(one.path())).unwrap();
+    let output = other.path().join("contract.wasm");
+    let run = Command::new(env!("CARGO_BIN_EXE_e2l-chaincode-builder"))
+        .arg(checkout(other.path()))
+        .arg("-o")
+        .arg(&output)
+        // As under another default, or `cargo +another run`: one that is on no machine.
+        .env("RUSTUP_TOOLCHAIN", "none-of-that-name")
+        .env("CARGO", "/nonexistent/cargo")
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(std::fs::read(output).unwrap() == expected.component);
 }
 
 #[test]
