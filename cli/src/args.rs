@@ -57,6 +57,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// See who signed statements that contradict each other
     Evidence(EvidenceArgs),
+    /// See what damage a peer has found in its own database, and from whom it repaired it
+    Incidents,
     /// See how peers are
     #[command(subcommand)]
     Peer(PeerCommand),

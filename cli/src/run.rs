@@ -2,7 +2,9 @@
 
 use crate::args::{Cli, Command};
 use crate::commands::chaincode::ChaincodeCommand;
-use crate::commands::{cert, chaincode, events, evidence, history, network, peer, receipt, shell, verify};
+use crate::commands::{
+    cert, chaincode, events, evidence, history, incidents, network, peer, receipt, shell, verify,
+};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Style, Terminal};
 use crate::session::Session;
@@ -79,6 +81,7 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Evidence(args) => {
             with_session(settings()?, Role::Client, async |s| evidence::run(s, args).await)
         }
+        Command::Incidents => with_session(settings()?, Role::Client, async |s| incidents::run(s).await),
         Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {
             with_session(settings()?, Role::Client, async |s| peer::run(s, command).await)

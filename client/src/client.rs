@@ -192,6 +192,19 @@ impl LedgerClient {
         .await
     }
 
+    /// Damage to the answering peer's own records that it has found.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn incidents(&self) -> Result<wire::IncidentsReply, ClientError> {
+        self.read(
+            "incidents",
+            wire::IncidentsRequest {},
+            |mut stub, request| async move { stub.incidents(request).await },
+        )
+        .await
+    }
+
     /// Contradictions that the answering peer has found, not yet verified: see [`Verifier`](crate::Verifier).
     ///
     /// # Errors

@@ -241,7 +241,7 @@ async fn open_spool(
     };
     let head = newest_head(client).await?;
     let opening = Opening {
-        incarnation: head.incarnation + 1,
+        incarnation: head.incarnation.saturating_add(1),
         previous: head.digest,
         opened_nano: started_nano,
     };

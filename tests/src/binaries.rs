@@ -22,12 +22,18 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// The events contract, built once per test program.
+/// The events contract, built once for all test programs.
 pub fn component() -> &'static Path {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = BUILT.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaincode/eventdb");
-        let built = e2l_chaincode_builder::build(&source).expect("the events contract builds");
+        let cache = std::env::current_exe().expect("a test has an executable");
+        let cache = cache
+            .ancestors()
+            .nth(3)
+            .expect("target/debug/deps/test")
+            .join("tmp");
+        let built = e2l_chaincode_builder::build_once(&source, &cache).expect("the events contract builds");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("eventdb.wasm");
         std::fs::write(&path, built.component).expect("the component is written");

@@ -156,6 +156,13 @@ impl wire::ledger_server::Ledger for Lying {
         self.truth.evidence().await.map(Response::new).map_err(failed)
     }
 
+    async fn incidents(
+        &self,
+        _request: Request<wire::IncidentsRequest>,
+    ) -> Result<Response<wire::IncidentsReply>, Status> {
+        self.truth.incidents().await.map(Response::new).map_err(failed)
+    }
+
     async fn status(
         &self,
         _request: Request<wire::StatusRequest>,

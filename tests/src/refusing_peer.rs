@@ -148,6 +148,13 @@ impl wire::ledger_server::Ledger for Refusing {
         self.refuse()
     }
 
+    async fn incidents(
+        &self,
+        _request: Request<wire::IncidentsRequest>,
+    ) -> Result<Response<wire::IncidentsReply>, Status> {
+        self.refuse()
+    }
+
     async fn status(
         &self,
         _request: Request<wire::StatusRequest>,

@@ -6,6 +6,7 @@ pub mod chaincode;
 pub mod events;
 pub mod evidence;
 pub mod history;
+pub mod incidents;
 pub mod network;
 pub mod peer;
 pub mod receipt;

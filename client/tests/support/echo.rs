@@ -202,6 +202,13 @@ impl Ledger for EchoLedger {
         Ok(Response::new(wire::EvidenceReply::default()))
     }
 
+    async fn incidents(
+        &self,
+        _request: Request<wire::IncidentsRequest>,
+    ) -> Result<Response<wire::IncidentsReply>, Status> {
+        Ok(Response::new(wire::IncidentsReply::default()))
+    }
+
     async fn status(
         &self,
         _request: Request<wire::StatusRequest>,

@@ -114,7 +114,7 @@ async fn fetch(
 
 /// The block of a reply, if enough actors have endorsed it: one peer's word is not enough to execute, and then to
 /// endorse, what Raft has not told this peer.
-fn proven_block(node: &Node, reply: &GetBlockReply) -> Result<Block, String> {
+pub(crate) fn proven_block(node: &Node, reply: &GetBlockReply) -> Result<Block, String> {
     let block = Block::decode(&reply.block).map_err(|error| error.to_string())?;
     let proof = FinalHeaderProof::decode(&reply.finality).map_err(|error| error.to_string())?;
     let proven = proof.verify(&node.anchor).map_err(|error| error.to_string())?;

@@ -2,6 +2,8 @@
 
 use crate::finality::Finality;
 use crate::pool::{Pool, heads_after};
+use crate::repair::Damage;
+use crate::scrubber::ScrubProgress;
 use crate::vote_log::VoteLog;
 use crate::votes_in::now_nano;
 use crate::waiters::Waiters;
@@ -17,7 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// A height that this peer has executed.
 #[derive(Clone)]
@@ -52,6 +54,12 @@ pub struct Node {
     pub waiters: Waiters,
     /// This peer's own votes, for the others.
     pub votes: VoteLog,
+    /// How far the scrubber is.
+    pub scrub: ScrubProgress,
+    damage: mpsc::Sender<Damage>,
+    reports: Mutex<Option<mpsc::Receiver<Damage>>>,
+    /// Blocks whose headers could not be read at the start, so that their transactions are not counted yet.
+    uncounted: Mutex<BTreeSet<u64>>,
     finality: Mutex<Finality>,
     executed: Mutex<BTreeMap<u64, Executed>>,
     newest: RwLock<Executed>,
@@ -101,9 +109,10 @@ impl Node {
         let final_height = store.final_height().min(tip.height);
         let mut finality = Finality::new(config.finality, &actor, voters, final_height);
         let view = Arc::new(store.view());
+        let (transactions, uncounted) = count_transactions(&view, tip.height)?;
         let newest = Executed {
             header: tip.header,
-            transactions: count_transactions(&view, tip.height)?,
+            transactions,
             view,
             marker: tip.raft_applied.unwrap_or_default(),
         };
@@ -114,6 +123,7 @@ impl Node {
         for (actor, vote) in store.newest_votes() {
             finality.voted(&actor, &vote.vote);
         }
+        let (damage, reports) = mpsc::channel(64);
         let node = Self {
             network: genesis.digest(),
             anchor: Anchor::checked(genesis),
@@ -124,6 +134,10 @@ impl Node {
             pool,
             waiters: Waiters::default(),
             votes: VoteLog::default(),
+            scrub: ScrubProgress::default(),
+            damage,
+            reports: Mutex::new(Some(reports)),
+            uncounted: Mutex::new(uncounted),
             finality: Mutex::new(finality),
             executed: Mutex::new(BTreeMap::from([(tip.height, newest.clone())])),
             newest: RwLock::new(newest),
@@ -198,6 +212,52 @@ impl Node {
             .lock()
             .executed(height, block.header.proposal, block.header.digest());
         self.advance();
+    }
+
+    /// Reports damage, for the repairer. When too much is reported at once some is found again later.
+    pub fn report(&self, damage: Damage) {
+        if let Err(error) = self.damage.try_send(damage) {
+            tracing::warn!(%error, "damage was found and cannot be repaired now");
+        }
+    }
+
+    /// The reports, for the one repairer; `None` when they were taken before.
+    pub fn take_reports(&self) -> Option<mpsc::Receiver<Damage>> {
+        self.reports.lock().take()
+    }
+
+    /// A block was written anew: views that were taken before do not see it. Those of older heights are not
+    /// replaced; they go with the next block.
+    pub fn repaired(&self, block: &e2l_ledger::Block) {
+        let uncounted = self.uncounted.lock().remove(&block.header.height);
+        let missed = if uncounted {
+            u64::from(block.header.transactions)
+        } else {
+            0
+        };
+        let view = Arc::new(self.store.view());
+        let mut newest = self.newest.write();
+        newest.transactions += missed;
+        let height = newest.header.height;
+        let current = view.height() == height;
+        if current {
+            newest.view = view.clone();
+        }
+        drop(newest);
+        let refresh = |executed: &mut Executed| {
+            executed.transactions += missed;
+            if current && executed.header.height == height {
+                executed.view = view.clone();
+            }
+        };
+        self.executed.lock().values_mut().for_each(refresh);
+        self.finalized.send_if_modified(|finalized| {
+            let Some(known) = finalized else { return false };
+            let mut at = (*known.at).clone();
+            refresh(&mut at);
+            known.at = Arc::new(at);
+            true
+        });
     }
 
     /// Another actor's peer voted; its signature was checked.
@@ -347,13 +407,21 @@ impl Node {
     }
 }
 
-fn count_transactions(view: &View, tip: u64) -> Result<u64, StoreError> {
-    let mut count = 0;
+/// Transactions up to a height, and the blocks whose headers cannot be read: they are counted when they are
+/// repaired.
+fn count_transactions(view: &View, tip: u64) -> Result<(u64, BTreeSet<u64>), StoreError> {
+    let (mut count, mut damaged) = (0, BTreeSet::new());
     for height in 1..=tip {
-        let header = view.header(height)?.ok_or_else(|| missing(height))?;
-        count += u64::from(header.transactions);
+        match view.header(height) {
+            Ok(Some(header)) => count += u64::from(header.transactions),
+            Ok(None) => return Err(missing(height)),
+            Err(error) if error.damaged_height().is_some() => {
+                damaged.insert(height);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(count)
+    Ok((count, damaged))
 }
 
 /// A block below the newest one is not in the store.

@@ -1,6 +1,7 @@
 //! `peer.toml`.
 
 use crate::pool::PoolOptions;
+use crate::scrubber::ScrubOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,9 @@ pub struct PeerOptions {
     /// Ordering.
     #[serde(default)]
     pub raft: RaftSettings,
+    /// The background check of the whole ledger.
+    #[serde(default)]
+    pub scrub: ScrubOptions,
     /// Bounds of the pool.
     #[serde(default)]
     pub pool: PoolOptions,

@@ -13,6 +13,8 @@ use crate::node::Node;
 use crate::options::PeerOptions;
 use crate::pool::Pool;
 use crate::proposer::propose;
+use crate::repair::Repairer;
+use crate::scrubber::scrub;
 use anyhow::{Context, Result, bail};
 use e2l_client::{IncomingLimits, TlsIncoming, ledger_server, peering_server, serve};
 use e2l_consensus::{RaftNode, RaftOptions};
@@ -119,6 +121,10 @@ impl Peer {
             my_raft_id,
         )));
         spawn_work(&node, &raft, &links);
+        if let Some(reports) = node.take_reports() {
+            tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
+        }
+        tokio::spawn(scrub(node.clone(), options.scrub.clone()));
         Ok(Self {
             node,
             raft,

@@ -3,6 +3,7 @@
 use crate::chain::ChainError;
 use crate::chain_thread::ChainThread;
 use crate::node::{Executed, Node, missing};
+use crate::repair::{Unsound, sound_block};
 use e2l_ledger::proof::{FinalHeaderProof, LogPageProof, MapProof, PageEntry, Receipt, prove_range};
 use e2l_ledger::{
     Block, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, SignedVote, StateKey, Vote,
@@ -35,6 +36,14 @@ pub enum NoProof {
     /// The height does not become final.
     #[error("height {0} is not final yet")]
     NotFinal(u64),
+    /// A list of entries is not what the state commits to.
+    #[error("the list `{log}` in this peer's database is damaged: {why}")]
+    DamagedLog {
+        /// Name of the log.
+        log: String,
+        /// What does not hold.
+        why: String,
+    },
     /// The record does not fit its block.
     #[error("the record at height {height} index {index} does not fit its block")]
     Inconsistent {
@@ -98,23 +107,23 @@ fn endorsements(
 ///
 /// # Errors
 /// See [`NoProof`].
-pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, NoProof> {
+pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, Unsound> {
     let Some(finalized) = node.finalized() else {
         return Ok(None);
     };
-    let view = &finalized.at.view;
-    let Some((height, index)) = view.transaction(id)? else {
+    let Some((height, index)) = node.store.view().transaction(id)? else {
         return Ok(None);
     };
-    let block = view.block(height)?.ok_or_else(|| missing(height))?;
-    let finality = final_header(node, height)?;
+    if height > finalized.at.header.height {
+        return Ok(None);
+    }
+    let (block, finality) = sound_block(node, height)?.ok_or_else(|| missing(height))?;
     let inconsistent = NoProof::Inconsistent { height, index };
     let Some(certificate) = sender_certificate(node, &block, index as usize)? else {
-        return Err(inconsistent);
+        return Err(inconsistent.into());
     };
-    Receipt::new(&block, index as usize, certificate, finality)
-        .map(Some)
-        .ok_or(inconsistent)
+    let receipt = Receipt::new(&block, index as usize, certificate, finality);
+    receipt.map(Some).ok_or_else(|| inconsistent.into())
 }
 
 /// The certificate of the sender of a block's transaction. A refused envelope may have none that is known.
@@ -205,7 +214,7 @@ impl Page {
         let head = at.view.log_head(&self.key)?;
         let (digests, entries) = self.read(&at.view, &head)?;
         let end = self.from + entries.len() as u64;
-        Ok(LogPageProof {
+        let proof = LogPageProof {
             chaincode: self.chaincode,
             log: self.log,
             beside: prove_range(&digests, self.from..end),
@@ -214,7 +223,15 @@ impl Page {
             from: self.from,
             entries,
             finality: final_header(node, at.header.height)?,
-        })
+        };
+        // References are under no checksum: what is sent is checked as its receiver will.
+        match proof.verify(&node.anchor) {
+            Ok(_) => Ok(proof),
+            Err(error) => Err(NoProof::DamagedLog {
+                log: String::from_utf8_lossy(&proof.log).into_owned(),
+                why: error.to_string(),
+            }),
+        }
     }
 
     /// Digests of all entries, and the entries of the page.

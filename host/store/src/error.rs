@@ -101,6 +101,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The height whose records are damaged or unreadable, where the error is about one.
+    pub fn damaged_height(&self) -> Option<u64> {
+        let Self::Corrupt { column, record, .. } = self else {
+            return None;
+        };
+        // These columns' records are named so by this crate: `height 5`, `height 5 index 3`, or `5`.
+        if !matches!(*column, "headers" | "blocks" | "transactions") {
+            return None;
+        }
+        let number = record.strip_prefix("height ").unwrap_or(record);
+        number.split(' ').next()?.parse().ok()
+    }
+
     /// A block that must be here, because one above it is, cannot be found.
     pub fn missing_block(height: u64) -> Self {
         Self::Corrupt {

@@ -11,7 +11,7 @@ use crate::view::{SkeletonCache, View};
 use crate::votes::{ActorVote, NewestVotes, votes_at};
 use crate::write::BlockWrite;
 use e2l_ledger::{Canonical, Digest, Genesis, Header, StateKey};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rocksdb::WriteBatch;
 use std::path::Path;
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl LedgerStore {
         Ok(())
     }
 
-    fn publish(&self, tip: Tip) {
+    pub(crate) fn publish(&self, tip: Tip) {
         let tip = Arc::new(tip);
         let inner = &self.0;
         let view = View::take(
@@ -235,6 +235,18 @@ impl LedgerStore {
     /// The database cannot be read.
     pub fn for_each_state(&self, f: impl FnMut(&StateKey, &[u8])) -> Result<(), StoreError> {
         self.view().for_each_state(f)
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    pub(crate) fn lock_writing(&self) -> MutexGuard<'_, ()> {
+        self.0.writing.lock()
+    }
+
+    pub(crate) fn forget_skeleton(&self, height: u64) {
+        self.0.skeletons.forget(height);
     }
 
     /// Keeps votes; not synced. Different statements of one actor about one height are all kept: they are

@@ -10,12 +10,14 @@
 mod columns;
 mod database;
 mod error;
+mod intruder;
 mod ledger_store;
 mod log_read;
 mod open_databases;
 mod options;
 mod raft_log;
 mod records;
+mod repair;
 mod seal;
 mod sign_once;
 mod snapshot;
@@ -24,6 +26,8 @@ mod votes;
 mod write;
 
 pub use error::StoreError;
+#[doc(hidden)]
+pub use intruder::{Intruder, RawRecord};
 pub use ledger_store::{LedgerStore, Tip};
 pub use open_databases::wait_until_closed;
 pub use options::StoreOptions;

@@ -48,6 +48,10 @@ impl SkeletonCache {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         Self(Mutex::new(LruCache::new(capacity)))
     }
+
+    pub(crate) fn forget(&self, height: u64) {
+        self.0.lock().pop(&height);
+    }
 }
 
 impl View {

@@ -1,5 +1,11 @@
 //! A ledger and a network in memory, for Raft nodes with real logs on disk.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 mod group;
 mod memory_ledger;

@@ -1,6 +1,8 @@
 //! The ledger as a stream of events.
 
+use super::ledger::unsound;
 use crate::node::{Executed, Node};
+use crate::repair::{Unsound, sound_block};
 use e2l_client::wire::{EventFilter, EventsReply, EventsRequest, LedgerEvent};
 use e2l_client::{Endorsers, block_events};
 use std::sync::Arc;
@@ -55,7 +57,7 @@ async fn run(node: &Arc<Node>, request: EventsRequest, replies: &Replies) -> Res
         let height = now.at.header.height;
         while next <= height && left > 0 {
             let last = height.min(next + STRIDE - 1);
-            let mut events = range(node.clone(), now.at.clone(), filter.clone(), next, last).await?;
+            let mut events = range(node.clone(), filter.clone(), next, last).await?;
             let complete = next - 1;
             let cut = events.len() as u64 > left;
             events.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -106,29 +108,24 @@ fn reply(events: Vec<LedgerEvent>, at: &Executed, as_of_height: u64, caught_up: 
 
 /// Reads blocks on a thread that may wait for the disk.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, e2l_store::StoreError> + Send + 'static,
+    node: Arc<Node>,
+    work: impl FnOnce() -> Result<T, Unsound> + Send + 'static,
 ) -> Result<T, Status> {
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|_| Status::unavailable("this peer is stopping: ask another"))?;
-    done.map_err(|error| {
-        tracing::error!(%error, "reading blocks failed");
-        Status::internal(format!(
-            "this peer cannot read its ledger: {error}; ask another peer"
-        ))
-    })
+    done.map_err(|error| unsound(&node, error))
 }
 
 async fn range(
     node: Arc<Node>,
-    at: Arc<Executed>,
     filter: EventFilter,
     first: u64,
     last: u64,
 ) -> Result<Vec<LedgerEvent>, Status> {
-    blocking(move || {
+    blocking(node.clone(), move || {
         let mut found = Vec::new();
         for height in first..=last {
-            of_block(&node, &at, &filter, height, &mut found)?;
+            of_block(&node, &filter, height, &mut found)?;
         }
         Ok(found)
     })
@@ -141,12 +138,12 @@ async fn newest(
     filter: EventFilter,
     limit: u64,
 ) -> Result<Vec<LedgerEvent>, Status> {
-    blocking(move || {
+    blocking(node.clone(), move || {
         let mut blocks = Vec::new();
         let mut count = 0u64;
         for height in (1..=at.header.height).rev() {
             let mut found = Vec::new();
-            of_block(&node, &at, &filter, height, &mut found)?;
+            of_block(&node, &filter, height, &mut found)?;
             count += found.len() as u64;
             blocks.push(found);
             if count >= limit {
@@ -165,13 +162,12 @@ async fn newest(
 
 fn of_block(
     node: &Node,
-    at: &Executed,
     filter: &EventFilter,
     height: u64,
     found: &mut Vec<LedgerEvent>,
-) -> Result<(), e2l_store::StoreError> {
-    let Some(block) = at.view.block(height)? else {
-        return Err(crate::node::missing(height));
+) -> Result<(), Unsound> {
+    let Some((block, _)) = sound_block(node, height)? else {
+        return Err(crate::node::missing(height).into());
     };
     let (actors, sealed) =
         node.with_finality(|finality| (finality.endorsed_by(height), finality.sealed_height() >= height));

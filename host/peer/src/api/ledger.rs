@@ -6,9 +6,11 @@ use crate::admission;
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
 use crate::evidence::check_ledger_batch;
+use crate::incident::Incident;
 use crate::node::{Finalized, Node};
 use crate::pool::{Pooled, Taken};
 use crate::proofs::{self, NoProof};
+use crate::repair::{Damage, Unsound, sound_block};
 use crate::waiters::{Answer, answers, complete};
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
@@ -16,10 +18,10 @@ use e2l_client::wire::submit_reply::Outcome;
 use e2l_client::wire::{
     Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest,
     EvidenceReply, EvidenceRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest,
-    GetReceiptReply, GetReceiptRequest, QueryReply, QueryRequest, Refusal, SenderHeadReply,
-    SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
+    GetReceiptReply, GetReceiptRequest, IncidentsReply, IncidentsRequest, QueryReply, QueryRequest, Refusal,
+    SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
 };
-use e2l_client::{refusal, refusal_status};
+use e2l_client::{refusal, refusal_status, wire};
 use e2l_consensus::RaftNode;
 use e2l_ledger::{Canonical, Certificate, Digest, Envelope, EnvelopeSource, Member, Role};
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
@@ -60,6 +62,42 @@ impl LedgerApi {
                  another peer",
             ))
         })
+    }
+}
+
+/// What a caller is told of a record that is not served; reports it if it is damaged.
+pub(super) fn unsound(node: &Node, error: Unsound) -> Status {
+    match error {
+        Unsound::Damaged { height, why } => {
+            let message = format!(
+                "block {height} in this peer's database is damaged and is being repaired from the other peers: {why}; \
+                 ask again, or ask another peer"
+            );
+            node.report(Damage {
+                height,
+                found_by: "read",
+                why,
+            });
+            Status::internal(message)
+        }
+        Unsound::Unproven(error) => {
+            if let NoProof::DamagedLog { .. } = error {
+                node.alarm(error.to_string());
+            }
+            no_proof(error)
+        }
+    }
+}
+
+fn incident_reply(incident: Incident) -> wire::Incident {
+    wire::Incident {
+        found_nano: incident.found_nano,
+        height: incident.height,
+        found_by: incident.found_by,
+        why: incident.why,
+        quarantined: incident.quarantined as u64,
+        repaired_from: incident.repaired_from.unwrap_or_default(),
+        repaired_nano: incident.repaired_nano.unwrap_or_default(),
     }
 }
 
@@ -160,7 +198,10 @@ impl Ledger for LedgerApi {
             );
             return Err(Status::not_found(message));
         }
-        let reply = block_reply(&self.node, height).map_err(|error| internal(&error))?;
+        let node = self.node.clone();
+        let reply = tokio::task::spawn_blocking(move || block_reply(&node, height)).await;
+        let reply = reply.map_err(|error| internal(&error))?;
+        let reply = reply.map_err(|error| unsound(&self.node, error))?;
         reply
             .map(Response::new)
             .ok_or_else(|| Status::not_found(format!("block {height} is not here")))
@@ -178,7 +219,8 @@ impl Ledger for LedgerApi {
         })?;
         let (id, node) = (Digest(id), self.node.clone());
         let found = tokio::task::spawn_blocking(move || proofs::receipt(&node, &id)).await;
-        let found = found.map_err(|error| internal(&error))?.map_err(no_proof)?;
+        let found = found.map_err(|error| internal(&error))?;
+        let found = found.map_err(|error| unsound(&self.node, error))?;
         let receipt =
             found.ok_or_else(|| Status::not_found(format!("no final transaction has the id {id}")))?;
         Ok(Response::new(GetReceiptReply {
@@ -203,7 +245,24 @@ impl Ledger for LedgerApi {
         let limit = limit.clamp(1, MAX_PAGE) as usize;
         let page = proofs::log_page(&self.node, &self.chain, chaincode, log.to_vec(), from, limit).await;
         Ok(Response::new(GetLogPageReply {
-            proof: page.map_err(no_proof)?.encode().into(),
+            proof: page
+                .map_err(|error| unsound(&self.node, error.into()))?
+                .encode()
+                .into(),
+        }))
+    }
+
+    async fn incidents(
+        &self,
+        request: Request<IncidentsRequest>,
+    ) -> Result<Response<IncidentsReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        let kept = self.node.store.incidents().map_err(|error| internal(&error))?;
+        let incidents = kept
+            .iter()
+            .filter_map(|(_, record)| serde_json::from_slice(record).ok());
+        Ok(Response::new(IncidentsReply {
+            incidents: incidents.map(incident_reply).collect(),
         }))
     }
 
@@ -249,12 +308,12 @@ impl Ledger for LedgerApi {
     }
 }
 
-/// A block and what is known of its endorsements.
+/// A block that was checked against its endorsements, and what is known of these.
 ///
 /// # Errors
-/// The store cannot be read.
-pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockReply>, e2l_store::StoreError> {
-    let Some(block) = node.newest().view.block(height)? else {
+/// It is damaged, or cannot be proven.
+pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockReply>, Unsound> {
+    let Some((block, finality)) = sound_block(node, height)? else {
         return Ok(None);
     };
     let votes = node.store.votes(height)?;
@@ -262,9 +321,7 @@ pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockRep
     Ok(Some(GetBlockReply {
         block: block.encode().into(),
         endorsements,
-        finality: proofs::final_header(node, height)
-            .map(|proof| proof.encode().into())
-            .unwrap_or_default(),
+        finality: finality.encode().into(),
     }))
 }
 

@@ -1,7 +1,7 @@
 //! The `Peering` service: what peers say to each other.
 
 use super::access::{Action, authorize};
-use super::ledger::block_reply;
+use super::ledger::{block_reply, unsound};
 use crate::admission;
 use crate::node::Node;
 use crate::pool::Taken;
@@ -171,7 +171,7 @@ impl Peering for PeeringApi {
                 let reply = match block_reply(&node, height) {
                     Ok(Some(reply)) => Ok(reply),
                     Ok(None) => return,
-                    Err(error) => Err(Status::internal(format!("block {height}: {error}"))),
+                    Err(error) => Err(unsound(&node, error)),
                 };
                 let failed = reply.is_err();
                 if replies.blocking_send(reply).is_err() || failed {

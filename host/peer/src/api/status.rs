@@ -42,6 +42,8 @@ pub fn status(node: &Node, raft: &RaftNode) -> StatusReply {
         peers: peers.collect(),
         pool_envelopes,
         pool_bytes,
+        scrubbed_height: node.scrub.height(),
+        scrub_pass_nano: node.scrub.last_pass_nano(),
         alarms: node.alarms(),
         transactions: node.finalized().map_or(0, |finalized| finalized.at.transactions),
     }

@@ -1,0 +1,114 @@
+//! Someone with write access to a ledger's files, for tests: edits records behind the peer's back, and knows how
+//! their checksums are made.
+
+use crate::columns::{BLOCKS, HEADERS, TRANSACTIONS};
+use crate::error::StoreError;
+use crate::seal::{SEAL, seal};
+use rocksdb::{DB, IteratorMode, Options};
+use std::path::{Path, PathBuf};
+
+/// A record: its column, key and value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Name of the column family.
+    pub column: String,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value, checksum included.
+    pub value: Vec<u8>,
+}
+
+/// Edits a ledger that no peer has open.
+pub struct Intruder {
+    db: DB,
+    dir: PathBuf,
+}
+
+impl Intruder {
+    /// Columns whose records are sealed with a checksum and belong to one block each.
+    pub const BLOCK_COLUMNS: [&'static str; 3] = [HEADERS, BLOCKS, TRANSACTIONS];
+
+    /// Opens the files of a ledger.
+    ///
+    /// # Errors
+    /// They are not a database, or a peer has it open.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let error = |why: rocksdb::Error| StoreError::Open {
+            dir: dir.to_owned(),
+            why: why.to_string(),
+        };
+        let options = Options::default();
+        let columns = DB::list_cf(&options, dir).map_err(error)?;
+        let db = DB::open_cf(&options, dir, columns).map_err(error)?;
+        Ok(Self {
+            db,
+            dir: dir.to_owned(),
+        })
+    }
+
+    fn failed(&self, why: impl ToString) -> StoreError {
+        StoreError::Open {
+            dir: self.dir.clone(),
+            why: why.to_string(),
+        }
+    }
+
+    /// All records of a column.
+    ///
+    /// # Errors
+    /// There is no such column, or it cannot be read.
+    pub fn records(&self, column: &str) -> Result<Vec<RawRecord>, StoreError> {
+        let handle = self
+            .db
+            .cf_handle(column)
+            .ok_or_else(|| self.failed("no such column"))?;
+        let records = self.db.iterator_cf(handle, IteratorMode::Start);
+        let record = |item: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
+            let (key, value) = item.map_err(|error| self.failed(error))?;
+            Ok(RawRecord {
+                column: column.to_owned(),
+                key: key.into(),
+                value: value.into(),
+            })
+        };
+        records.map(record).collect()
+    }
+
+    /// Writes a record as it is.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put(&self, record: &RawRecord) -> Result<(), StoreError> {
+        let handle = self.db.cf_handle(&record.column);
+        let handle = handle.ok_or_else(|| self.failed("no such column"))?;
+        let written = self.db.put_cf(handle, &record.key, &record.value);
+        written.map_err(|error| self.failed(error))
+    }
+
+    /// Writes a record of a block with a checksum that holds.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put_with_checksum(&self, record: &RawRecord) -> Result<(), StoreError> {
+        let column = Self::BLOCK_COLUMNS
+            .into_iter()
+            .find(|column| *column == record.column);
+        let column = column.ok_or_else(|| self.failed("its records have no checksum"))?;
+        let content = record.value.get(SEAL..).unwrap_or_default();
+        self.put(&RawRecord {
+            value: seal(column, &record.key, content),
+            ..record.clone()
+        })
+    }
+
+    /// Removes a record.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn delete(&self, record: &RawRecord) -> Result<(), StoreError> {
+        let handle = self.db.cf_handle(&record.column);
+        let handle = handle.ok_or_else(|| self.failed("no such column"))?;
+        let deleted = self.db.delete_cf(handle, &record.key);
+        deleted.map_err(|error| self.failed(error))
+    }
+}
