@@ -1,7 +1,7 @@
 //! `docs/format/vectors.json` holds what this code computes, so that a verifier in another language can be
 //! checked against it, and so that no change of a format goes unnoticed.
 //!
-//! `E2L_BLESS=1 cargo test -p e2l-ledger --test vectors` writes the file anew. A changed vector is a changed
+//! `E2L_BLESS=1 cargo test --workspace --test vectors` writes the file anew. A changed vector is a changed
 //! format: it needs a new version byte or context, not a blessing.
 // It reads a file: the crate itself must not.
 #![allow(
@@ -11,7 +11,12 @@
     clippy::disallowed_methods
 )]
 
+#[path = "vectors/proofs.rs"]
+mod proofs;
+mod support;
+
 use e2l_ledger::event::{Event, EventKind, Facts, Observation};
+use e2l_ledger::proof::Anchor;
 use e2l_ledger::*;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use p256::ecdsa::signature::Signer as _;
@@ -527,6 +532,7 @@ fn compute(known: &Value) -> Value {
         "sender_head": { "encoding": hex::encode(SenderHead::after(&batch.header).encode()) },
         "log_entry": { "provenance": hex::encode(borsh::to_vec(&provenance).unwrap()), "value_digest": value, "digest": LogEntry::digest(&provenance, &value) },
         "lists": lists(),
+        "proofs": proofs::compute(&known["proofs"]),
         "state": maps(&genesis),
         "config": object(&genesis.config, genesis.config.root()),
         "genesis": object(&genesis, genesis.digest()),
@@ -563,6 +569,27 @@ fn the_formats_are_those_of_the_document() {
 }
 
 #[test]
+fn the_proofs_in_the_file_hold_and_the_forged_ones_do_not() {
+    let known = &stored()["proofs"];
+    let anchor = |name: &Value| {
+        let file = known["genesis_files"][name.as_str().unwrap()].clone();
+        Anchor::new(&serde_json::from_value(file).unwrap()).unwrap()
+    };
+    let vectors = known["vectors"].as_array().unwrap();
+    for vector in vectors {
+        let bytes = hex::decode(vector["encoding"].as_str().unwrap()).unwrap();
+        let kind = vector["kind"].as_str().unwrap();
+        let found = proofs::verdict(kind, &bytes, &anchor(&vector["genesis"]));
+        for (field, value) in found.as_object().unwrap() {
+            assert_eq!(&vector[field], value, "{kind} {}", vector["name"]);
+        }
+    }
+    let proven = vectors.iter().filter(|vector| vector.get("proves").is_some());
+    let forged = vectors.iter().filter(|vector| vector.get("failure").is_some());
+    assert!(proven.count() >= 15 && forged.count() >= 15);
+}
+
+#[test]
 fn the_decoder_takes_no_other_bytes() {
     let known = stored();
     let bytes = hex::decode(known["block"]["encoding"].as_str().unwrap()).unwrap();
@@ -579,7 +606,7 @@ fn the_decoder_takes_no_other_bytes() {
 }
 
 #[test]
-fn the_document_names_every_context_and_every_code() {
+fn the_document_names_every_context_every_code_and_every_failure() {
     let read = |name: &str| std::fs::read_to_string(path().with_file_name(name)).unwrap();
     let contexts = read("README.md");
     for (_, context) in Domain::ALL {
@@ -587,6 +614,18 @@ fn the_document_names_every_context_and_every_code() {
             contexts.contains(&format!("`{context}`")),
             "docs/format/README.md lacks `{context}`"
         );
+    }
+    let proofs = read("proofs.md");
+    for vector in stored()["proofs"]["vectors"].as_array().unwrap() {
+        if let Some(failure) = vector["failure"].as_str() {
+            let verdict = if vector["undecided"] == true {
+                "undecided"
+            } else {
+                "false"
+            };
+            let row = format!("| `{failure}` | {verdict} |");
+            assert!(proofs.contains(&row), "docs/format/proofs.md lacks `{row}`");
+        }
     }
     let codes = read("validation-codes.md");
     for code in ValidationCode::ALL {

@@ -26,6 +26,9 @@ pub struct Built {
 /// into symbol names, and with them into the bytes.
 const BUILD_DIRECTORY: &str = "/tmp/event2ledger-chaincode-build";
 
+/// The toolchain of this repository: the compiler is part of what decides on the bytes.
+const TOOLCHAIN_FILE: &str = include_str!("../../../rust-toolchain.toml");
+
 /// Builds the contract in `source`, in a copy of it at a fixed place. One build runs at a time.
 ///
 /// # Errors
@@ -51,13 +54,30 @@ pub(crate) fn build_source(source: &Source, target: Option<&Path>) -> Result<Bui
     built
 }
 
-/// What the compiler says of itself, where the contract lies: a toolchain file beside it counts.
+/// What the compiler says of itself, where the contract lies: a toolchain file in its crate counts.
 pub(crate) fn compiler(source: &Source) -> Result<Vec<u8>, BuildError> {
-    let output = Command::new("rustc")
-        .arg("-vV")
-        .current_dir(source.directory())
-        .output();
-    Ok(output.map_err(BuildError::NoCargo)?.stdout)
+    let mut command = Command::new("rustc");
+    command.arg("-vV").current_dir(source.directory());
+    choose_toolchain(&mut command, source.directory());
+    let output = command.output().map_err(BuildError::NoCargo)?;
+    Ok(output.stdout)
+}
+
+/// Has rustup take the toolchain that the contract's crate names, else this repository's; whichever the machine or
+/// the caller prefers, even this program's own under `cargo run`, must not reach the bytes.
+fn choose_toolchain(command: &mut Command, source: &Path) {
+    let named = ["rust-toolchain.toml", "rust-toolchain"];
+    match channel(TOOLCHAIN_FILE) {
+        Some(channel) if !named.iter().any(|name| source.join(name).is_file()) => {
+            command.env("RUSTUP_TOOLCHAIN", channel)
+        }
+        _ => command.env_remove("RUSTUP_TOOLCHAIN"),
+    };
+}
+
+fn channel(file: &str) -> Option<&str> {
+    let mut values = file.lines().filter_map(|line| line.strip_prefix("channel = "));
+    values.next().map(|value| value.trim_matches('"'))
 }
 
 fn build_staged(staged: &Path, work: &Path, target: &Path, source: &Path) -> Result<Built, BuildError> {
@@ -80,8 +100,8 @@ fn build_staged(staged: &Path, work: &Path, target: &Path, source: &Path) -> Res
 }
 
 fn compile(source: &Path, work: &Path, target: &Path) -> Result<(), BuildError> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    // Not $CARGO: that is one toolchain's own, rustup's chooses.
+    let mut command = Command::new("cargo");
     command
         .current_dir(source)
         .args([
@@ -108,6 +128,7 @@ fn compile(source: &Path, work: &Path, target: &Path) -> Result<(), BuildError> 
             command.env_remove(&name);
         }
     }
+    choose_toolchain(&mut command, source);
     command
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_ENCODED_RUSTFLAGS", remap_flags(work));
@@ -151,4 +172,16 @@ fn modules(directory: &Path) -> impl Iterator<Item = PathBuf> {
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_names_one_toolchain_by_its_number() {
+        let channel = channel(TOOLCHAIN_FILE).unwrap();
+        let digits = channel.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        assert!(digits && channel.split('.').count() == 3, "{channel} may move");
+    }
 }

@@ -22,7 +22,8 @@ pub enum BuildError {
     NoCargo(io::Error),
     /// The standard library for WebAssembly is not installed.
     #[error(
-        "the target wasm32-unknown-unknown is not installed: run `rustup target add wasm32-unknown-unknown`"
+        "the target wasm32-unknown-unknown is not installed for the toolchain that builds contracts: run `rustup toolchain install` \
+         in this release's repository, or `rustup target add wasm32-unknown-unknown --toolchain VERSION`"
     )]
     NoTarget,
     /// The source does not compile.

@@ -3,6 +3,7 @@
 
 use e2l_chaincode_builder::{BuildError, build};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -36,13 +37,24 @@ fn checkout(directory: &Path) -> PathBuf {
 }
 
 #[test]
-fn two_directories_give_the_same_bytes() {
+fn two_directories_and_two_toolchains_of_the_caller_give_the_same_bytes() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let deeper = other.path().join("a/much/longer/path/than/the/first");
     let first = build(&checkout(one.path())).unwrap();
-    let second = build(&checkout(&deeper)).unwrap();
-    assert_eq!(first.digest, second.digest);
-    assert!(first.component == second.component);
+    let output = other.path().join("contract.wasm");
+    let run = Command::new(env!("CARGO_BIN_EXE_e2l-chaincode-builder"))
+        .arg(checkout(&deeper))
+        .arg("-o")
+        .arg(&output)
+        // As under another default, or `cargo +another run`: one that is on no machine.
+        .env("RUSTUP_TOOLCHAIN", "none-of-that-name")
+        .env("CARGO", "/nonexistent/cargo")
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(said.contains(&first.digest.to_string()), "{said}");
+    assert!(std::fs::read(output).unwrap() == first.component);
     let text = String::from_utf8_lossy(&first.component);
     let home = std::env::var("HOME").unwrap();
     assert!(

@@ -40,8 +40,8 @@ fn peaks(length: u64) -> impl Iterator<Item = Subtree> {
     })
 }
 
-/// Hashes that prove `range` of a log whose entries have these digests, from left to right. Empty for a range
-/// that is empty, or the whole log.
+/// Hashes that prove `range` of a log whose entries have these digests, from left to right. Empty for the whole
+/// log.
 pub fn prove_range(entries: &[Digest], range: Range<u64>) -> Vec<Digest> {
     let mut beside = Vec::new();
     for peak in peaks(entries.len() as u64) {

@@ -3,6 +3,8 @@ use e2l_ledger::proof::{FinalHeaderProof, LogPageProof, PageEntry, prove_range};
 use e2l_ledger::*;
 use std::collections::BTreeMap;
 
+type Change = (Digest, Option<Digest>);
+
 /// Log of a container, as the events contract names it.
 pub fn event_log(container: &str) -> Vec<u8> {
     format!("id/{container}").into_bytes()
@@ -21,7 +23,10 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new() -> Self {
-        let members = Members::new();
+        Self::of(Members::new())
+    }
+
+    pub fn of(members: Members) -> Self {
         let mut map = StateMap::default();
         let leaves = members.genesis.genesis.initial_state();
         let leaves = leaves
@@ -74,6 +79,29 @@ impl Ledger {
             .collect();
         let proposal = self.proposal(envelopes);
         let (results, changes) = self.execute(&proposal);
+        self.push(proposal, results, changes);
+    }
+
+    /// Adds a block of one request.
+    pub fn add_request(&mut self, request: SignedRequest) {
+        let proposal = self.proposal(vec![Envelope::Request(request)]);
+        let (results, changes) = self.execute(&proposal);
+        self.push(proposal, results, changes);
+    }
+
+    /// Adds a block of one envelope that was refused as a whole.
+    pub fn add_refused(&mut self, envelope: Envelope, code: ValidationCode, why: &str) {
+        let result = TransactionResult {
+            id: envelope.digest(),
+            code,
+            fuel: 0,
+            output: why.as_bytes().to_vec(),
+        };
+        let proposal = self.proposal(vec![envelope]);
+        self.push(proposal, vec![result], Vec::new());
+    }
+
+    fn push(&mut self, proposal: SignedProposal, results: Vec<TransactionResult>, changes: Vec<Change>) {
         let previous = match self.blocks.last() {
             Some(block) => block.header.digest(),
             None => self.members.genesis.genesis.header().digest(),
@@ -125,21 +153,14 @@ impl Ledger {
         SignedProposal::sign(header, certificates, envelopes, &self.leader)
     }
 
-    fn execute(
-        &mut self,
-        proposal: &SignedProposal,
-    ) -> (Vec<TransactionResult>, Vec<(Digest, Option<Digest>)>) {
+    fn execute(&mut self, proposal: &SignedProposal) -> (Vec<TransactionResult>, Vec<Change>) {
         let (mut results, mut changes) = (Vec::new(), Vec::new());
         for envelope in &proposal.envelopes {
-            let Envelope::Batch(batch) = envelope else {
-                panic!("batches only");
-            };
-            for (call, index) in batch.calls.iter().zip(0..) {
-                let id = batch.header.transaction_id(index);
+            for (call, id) in calls(envelope) {
                 let entry = PageEntry {
                     provenance: Provenance {
                         transaction: id,
-                        sender: batch.header.sender.clone(),
+                        sender: envelope.sender().clone(),
                         height: proposal.header.height,
                         index: results.len() as u32,
                         block_time_nano: proposal.header.time_nano,
@@ -226,4 +247,15 @@ impl Ledger {
 
 fn digest(entry: &PageEntry) -> Digest {
     LogEntry::digest(&entry.provenance, &Domain::Value.hash(&entry.value))
+}
+
+/// An envelope's calls, with the ids of their transactions.
+fn calls(envelope: &Envelope) -> Vec<(Call, Digest)> {
+    match envelope {
+        Envelope::Batch(batch) => {
+            let ids = (0..).map(|index| batch.header.transaction_id(index));
+            batch.calls.iter().cloned().zip(ids).collect()
+        }
+        Envelope::Request(request) => vec![(request.call.clone(), request.header.transaction_id())],
+    }
 }

@@ -11,4 +11,4 @@ mod ledger;
 mod members;
 
 pub use ledger::{Ledger, event_log};
-pub use members::{Identity, NETWORK};
+pub use members::{Certificates, Identity, Members, NETWORK};
