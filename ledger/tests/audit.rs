@@ -7,6 +7,9 @@ use e2l_ledger::proof::{Anchor, AuditError, Auditor};
 use e2l_ledger::*;
 use support::{Identity, Ledger};
 
+/// An edit of a block.
+type Edit = fn(&mut Block);
+
 fn small_ledger() -> (Ledger, Anchor) {
     let mut ledger = Ledger::new();
     ledger.add(&[&["web", "db"], &["web"]]);
@@ -38,7 +41,7 @@ fn a_true_ledger_passes() {
 
 #[test]
 fn what_hashes_reveal_is_found() {
-    let edits: [(&str, fn(&mut Block)); 7] = [
+    let edits: [(&str, Edit); 7] = [
         ("a call", |block| {
             if let Envelope::Batch(batch) = &mut block.proposal.envelopes[0] {
                 batch.calls[0].argument[0] ^= 1;
@@ -74,7 +77,7 @@ fn what_hashes_reveal_is_found() {
 
 #[test]
 fn what_a_colluding_majority_endorsed_is_found_where_it_breaks_a_rule() {
-    let edits: [(&str, &str, fn(&mut Block)); 5] = [
+    let edits: [(&str, &str, Edit); 5] = [
         ("a forged batch", "signature does not match", |block| {
             if let Envelope::Batch(batch) = &mut block.proposal.envelopes[0] {
                 batch.calls[0].argument = b"forged".to_vec();

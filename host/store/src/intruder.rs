@@ -62,16 +62,16 @@ impl Intruder {
             .db
             .cf_handle(column)
             .ok_or_else(|| self.failed("no such column"))?;
-        let records = self.db.iterator_cf(handle, IteratorMode::Start);
-        let record = |item: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
+        let mut records = Vec::new();
+        for item in self.db.iterator_cf(handle, IteratorMode::Start) {
             let (key, value) = item.map_err(|error| self.failed(error))?;
-            Ok(RawRecord {
+            records.push(RawRecord {
                 column: column.to_owned(),
                 key: key.into(),
                 value: value.into(),
-            })
-        };
-        records.map(record).collect()
+            });
+        }
+        Ok(records)
     }
 
     /// Writes a record as it is.

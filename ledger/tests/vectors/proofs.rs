@@ -330,10 +330,9 @@ impl Vectors {
             ("an absent log, beside another's leaf", true),
             ("an absent log, where nothing is", false),
         ] {
-            let pages = (0..100).map(|n| self.page(&format!("absent-{n}"), 0, 5));
+            let mut pages = (0..100).map(|n| self.page(&format!("absent-{n}"), 0, 5));
             let page = pages
-                .filter(|page| page.head_proof.other.is_some() == beside_a_leaf)
-                .next()
+                .find(|page| page.head_proof.other.is_some() == beside_a_leaf)
                 .unwrap();
             self.holds(KIND, what, &page);
         }
