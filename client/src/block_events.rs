@@ -54,27 +54,16 @@ pub fn block_events(
 
 /// The executed calls of a block with index, sender and result; refused envelopes have none.
 fn calls(block: &Block) -> impl Iterator<Item = (u32, &Member, &Call, &TransactionResult)> {
-    let mut listed = Vec::with_capacity(block.results.len());
-    let mut index = 0;
-    for envelope in &block.proposal.envelopes {
-        if block
-            .results
-            .get(index)
-            .is_some_and(|result| result.id == envelope.digest())
-        {
-            index += 1;
-            continue;
-        }
-        let calls = match envelope {
+    let executed = block.outcomes().filter(|outcome| !outcome.refused);
+    executed.flat_map(|outcome| {
+        let calls = match outcome.envelope {
             Envelope::Batch(batch) => batch.calls.as_slice(),
             Envelope::Request(request) => std::slice::from_ref(&request.call),
         };
-        for call in calls {
-            if let (Some(result), Ok(position)) = (block.results.get(index), u32::try_from(index)) {
-                listed.push((position, envelope.sender(), call, result));
-            }
-            index += 1;
-        }
-    }
-    listed.into_iter()
+        let called = calls.iter().zip(outcome.results).enumerate();
+        called.filter_map(move |(offset, (call, result))| {
+            let index = u32::try_from(outcome.first + offset).ok()?;
+            Some((index, outcome.envelope.sender(), call, result))
+        })
+    })
 }

@@ -6,7 +6,6 @@ use crate::hash::{Digest, Domain};
 use crate::merkle::merkle_root;
 use crate::proposal::{Envelope, SignedProposal};
 use borsh::{BorshDeserialize, BorshSerialize};
-use std::collections::BTreeSet;
 
 /// What every actor endorses.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -91,22 +90,52 @@ impl Canonical for Block {
     const WHAT: &'static str = "block";
 }
 
+/// An envelope of a block with what became of it.
+#[derive(Debug, Clone, Copy)]
+pub struct EnvelopeOutcome<'a> {
+    /// The envelope.
+    pub envelope: &'a Envelope,
+    /// Index of its first result in the block.
+    pub first: usize,
+    /// Its results: one per transaction, or the one of its refusal; none where the block lacks them.
+    pub results: &'a [TransactionResult],
+    /// Whether it was refused as a whole.
+    pub refused: bool,
+}
+
 impl Block {
+    /// Every envelope with its results, in order.
+    pub fn outcomes(&self) -> impl Iterator<Item = EnvelopeOutcome<'_>> {
+        let mut next = 0;
+        self.proposal.envelopes.iter().map(move |envelope| {
+            let first = next;
+            let refused = self
+                .results
+                .get(first)
+                .is_some_and(|result| result.id == envelope.digest());
+            next += if refused { 1 } else { envelope.transactions() };
+            EnvelopeOutcome {
+                envelope,
+                first,
+                results: self.results.get(first..next).unwrap_or_default(),
+                refused,
+            }
+        })
+    }
+
     /// Whether every call, envelope, certificate and result is what the header commits to, and none is
     /// missing. Leaves out the signatures of leader and senders, which no root covers, and the calls of
     /// envelopes that were refused because their own header does not describe them.
     pub fn is_complete(&self) -> bool {
-        let refused: BTreeSet<Digest> = self.results.iter().map(|result| result.id).collect();
         let described = |envelope: &Envelope| match envelope {
             Envelope::Batch(batch) => batch.is_consistent(),
             Envelope::Request(request) => request.header.call == request.call.digest(),
         };
-        let envelopes = &self.proposal.envelopes;
         self.is_consistent()
             && self.proposal.has_true_roots()
-            && envelopes
-                .iter()
-                .all(|envelope| described(envelope) || refused.contains(&envelope.digest()))
+            && self
+                .outcomes()
+                .all(|outcome| outcome.refused || described(outcome.envelope))
     }
 
     /// Whether header, proposal and results belong together.

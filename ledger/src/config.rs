@@ -2,7 +2,7 @@
 
 use crate::canonical::Canonical;
 use crate::hash::{Digest, Domain};
-use crate::member::{InvalidName, validate_name};
+use crate::member::{InvalidName, Member, Role, validate_name};
 use crate::policy::Policy;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
@@ -218,6 +218,14 @@ impl NetworkConfig {
             .iter()
             .filter(|actor| actor.voting)
             .filter_map(|a| a.peer.as_ref().map(|p| (a, p)))
+    }
+
+    /// Whether this member is the peer of a voting actor.
+    pub fn is_voting_peer(&self, member: &Member) -> bool {
+        member.role == Role::Peer
+            && self
+                .voters()
+                .any(|(actor, peer)| actor.name == member.actor && peer.name == member.name)
     }
 
     /// The actor whose peer has this Raft id.

@@ -26,7 +26,7 @@ mod vote;
 
 pub use admission::{Refused, SenderHead, check_envelope, check_signature};
 pub use batch::{BatchHeader, Call, SignedBatch};
-pub use block::{Block, Header, TransactionResult};
+pub use block::{Block, EnvelopeOutcome, Header, TransactionResult};
 pub use canonical::{Canonical, DecodeError};
 pub use certificate::{Certificate, CertificateError};
 pub use code::ValidationCode;

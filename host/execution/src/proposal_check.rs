@@ -2,7 +2,7 @@
 
 use crate::signatures::SignatureCache;
 use e2l_ledger::{
-    Certificate, CertificateError, Digest, NetworkConfig, ProposalError, Role, SignatureError, SignedProposal,
+    Certificate, CertificateError, Digest, NetworkConfig, ProposalError, SignatureError, SignedProposal,
 };
 
 /// Where the chain of proposals stands.
@@ -74,11 +74,7 @@ pub fn check_proposal(
 ) -> Result<(), VoidProposal> {
     let header = &proposal.header;
     let signer = certificate.member();
-    let is_voter = signer.role == Role::Peer
-        && config
-            .voters()
-            .any(|(actor, peer)| actor.name == signer.actor && peer.name == signer.name);
-    if *signer != header.leader || !is_voter {
+    if *signer != header.leader || !config.is_voting_peer(signer) {
         return Err(VoidProposal::NotLeader {
             named: header.leader.to_string(),
             signer: signer.to_string(),

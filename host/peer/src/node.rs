@@ -201,11 +201,8 @@ impl Node {
         *self.newest.write() = executed.clone();
         self.executed.lock().insert(height, executed);
         self.pool.executed(block, heads_after(block));
-        for envelope in &block.proposal.envelopes {
-            let refused = block.results.iter().any(|result| result.id == envelope.digest());
-            if refused {
-                self.pool.drop_envelope(envelope);
-            }
+        for outcome in block.outcomes().filter(|outcome| outcome.refused) {
+            self.pool.drop_envelope(outcome.envelope);
         }
         self.waiters.executed(block);
         self.finality

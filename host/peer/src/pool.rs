@@ -374,12 +374,8 @@ impl Pool {
     pub fn executed(&self, block: &Block, heads: impl IntoIterator<Item = (Member, SenderHead)>) {
         let mut inner = self.inner.lock();
         let mut freed = 0;
-        let refused: std::collections::HashSet<Digest> =
-            block.results.iter().map(|result| result.id).collect();
-        for envelope in &block.proposal.envelopes {
-            if let Envelope::Request(request) = envelope
-                && !refused.contains(&envelope.digest())
-            {
+        for outcome in block.outcomes().filter(|outcome| !outcome.refused) {
+            if let Envelope::Request(request) = outcome.envelope {
                 let entry = inner.requests.remove(&request.header.transaction_id());
                 freed += entry.map_or(0, |entry| entry.pooled.bytes.len());
             }
@@ -418,12 +414,9 @@ impl Pool {
 
 /// Heads that a block's good batches leave behind, last one per sender.
 pub fn heads_after(block: &Block) -> Vec<(Member, SenderHead)> {
-    let refused: std::collections::HashSet<Digest> = block.results.iter().map(|result| result.id).collect();
     let mut heads = BTreeMap::new();
-    for envelope in &block.proposal.envelopes {
-        if let Envelope::Batch(batch) = envelope
-            && !refused.contains(&envelope.digest())
-        {
+    for outcome in block.outcomes().filter(|outcome| !outcome.refused) {
+        if let Envelope::Batch(batch) = outcome.envelope {
             heads.insert(batch.header.sender.clone(), SenderHead::after(&batch.header));
         }
     }

@@ -128,19 +128,12 @@ pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, Unsound> {
 
 /// The certificate of the sender of a block's transaction. A refused envelope may have none that is known.
 fn sender_certificate(node: &Node, block: &Block, index: usize) -> Result<Option<Vec<u8>>, StoreError> {
-    let mut first = 0;
-    for envelope in &block.proposal.envelopes {
-        let refused = block
-            .results
-            .get(first)
-            .is_some_and(|result| result.id == envelope.digest());
-        first += if refused { 1 } else { envelope.transactions() };
-        if index < first {
-            let known = certificate_of(node, block, envelope)?;
-            return Ok(known.or_else(|| refused.then(Vec::new)));
-        }
-    }
-    Ok(None)
+    let mut outcomes = block.outcomes();
+    let Some(outcome) = outcomes.find(|outcome| index < outcome.first + outcome.results.len()) else {
+        return Ok(None);
+    };
+    let known = certificate_of(node, block, outcome.envelope)?;
+    Ok(known.or_else(|| outcome.refused.then(Vec::new)))
 }
 
 fn certificate_of(node: &Node, block: &Block, envelope: &Envelope) -> Result<Option<Vec<u8>>, StoreError> {

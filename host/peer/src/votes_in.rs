@@ -3,9 +3,7 @@
 use crate::evidence;
 use crate::node::Node;
 use bytes::Bytes;
-use e2l_ledger::{
-    Canonical, Certificate, CertificateError, DecodeError, Digest, Role, SignatureError, SignedVote,
-};
+use e2l_ledger::{Canonical, Certificate, CertificateError, DecodeError, Digest, SignatureError, SignedVote};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Most votes in one message.
@@ -70,11 +68,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
     }
     let certificate = Certificate::parse(certificate)?;
     let signer = certificate.member();
-    let is_peer = node
-        .config
-        .voters()
-        .any(|(voter, peer)| voter.name == actor && peer.name == signer.name);
-    if signer.actor != actor || signer.role != Role::Peer || !is_peer {
+    if signer.actor != actor || !node.config.is_voting_peer(signer) {
         return Err(VotesError::OtherSigner {
             found: signer.to_string(),
             expected: actor.to_owned(),

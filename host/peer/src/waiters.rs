@@ -153,26 +153,16 @@ pub fn complete(settled: Final, endorsed_by: &[String], voters: usize) -> Final 
 
 /// What became of each envelope of a block, without the endorsers.
 pub fn answers(block: &Block) -> Vec<(&Envelope, Answer)> {
-    let mut index = 0usize;
     let mut answers = Vec::with_capacity(block.proposal.envelopes.len());
-    for envelope in &block.proposal.envelopes {
-        let refused = block
-            .results
-            .get(index)
-            .filter(|result| result.id == envelope.digest());
-        if let Some(result) = refused {
-            index += 1;
+    for outcome in block.outcomes() {
+        let (envelope, results) = (outcome.envelope, outcome.results);
+        if let (true, Some(result)) = (outcome.refused, results.first()) {
             let message = String::from_utf8_lossy(&result.output).into_owned();
             answers.push((envelope, Err(refusal(reason_of(result.code), message))));
             continue;
         }
-        let results = block
-            .results
-            .get(index..index + envelope.transactions())
-            .unwrap_or_default();
         let is_request = matches!(envelope, Envelope::Request(_));
-        let first_index = u32::try_from(index).unwrap_or(u32::MAX);
-        index += envelope.transactions();
+        let first_index = u32::try_from(outcome.first).unwrap_or(u32::MAX);
         let requested = results.iter().filter(|_| is_request);
         answers.push((
             envelope,

@@ -3,7 +3,7 @@ use crate::admission::{SenderHead, check_envelope, check_signature};
 use crate::block::{Block, Header};
 use crate::certificate::Certificate;
 use crate::hash::Digest;
-use crate::member::{Member, Role};
+use crate::member::Member;
 use crate::proposal::{Envelope, EnvelopeSource};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,11 +144,7 @@ impl<'a> Auditor<'a> {
             .get(&proposal.signature.certificate)
             .ok_or("its leader's certificate is not on the ledger")?;
         let signer = certificate.member();
-        let is_voter = signer.role == Role::Peer
-            && config
-                .voters()
-                .any(|(actor, peer)| actor.name == signer.actor && peer.name == signer.name);
-        if *signer != proposal.header.leader || !is_voter {
+        if *signer != proposal.header.leader || !config.is_voting_peer(signer) {
             return Err(format!("it is signed by {signer}, which may not propose it"));
         }
         certificate
@@ -162,34 +158,34 @@ impl<'a> Auditor<'a> {
 
     fn check_envelopes(&mut self, block: &Block) -> Result<(), AuditError> {
         let mut index = 0;
-        for envelope in &block.proposal.envelopes {
+        for outcome in block.outcomes() {
+            let (envelope, first) = (outcome.envelope, outcome.first);
             let fail = |why: String| AuditError {
                 height: block.header.height,
-                index: Some(index),
+                index: Some(first),
                 why,
             };
-            let result = block
-                .results
-                .get(index)
-                .ok_or_else(|| fail("it has no result".to_owned()))?;
-            if result.id == envelope.digest() {
+            if block.results.get(first).is_none() {
+                return Err(fail("it has no result".to_owned()));
+            }
+            index = first
+                + if outcome.refused {
+                    1
+                } else {
+                    envelope.transactions()
+                };
+            if outcome.refused {
                 self.refused += 1;
-                index += 1;
                 continue;
             }
             self.check_executed(block, envelope).map_err(fail)?;
-            for (offset, id) in (0..).zip(ids(envelope)) {
-                if block
-                    .results
-                    .get(index + offset)
-                    .is_none_or(|result| result.id != id)
-                {
+            for (offset, id) in ids(envelope).into_iter().enumerate() {
+                if outcome.results.get(offset).is_none_or(|result| result.id != id) {
                     return Err(fail(format!(
                         "call {offset} of the statement has another result's place"
                     )));
                 }
             }
-            index += envelope.transactions();
         }
         if index == block.results.len() {
             return Ok(());

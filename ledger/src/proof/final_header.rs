@@ -3,7 +3,6 @@ use crate::block::Header;
 use crate::canonical::Canonical;
 use crate::certificate::Certificate;
 use crate::hash::Digest;
-use crate::member::Role;
 use crate::vote::{SignedVote, Vote};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeSet;
@@ -156,11 +155,7 @@ fn check_endorsement(
     }
     let certificate = Certificate::parse(der)?;
     let member = certificate.member();
-    let is_voter = anchor
-        .config()
-        .voters()
-        .any(|(actor, peer)| actor.name == member.actor && peer.name == member.name);
-    if member.role != Role::Peer || !is_voter {
+    if !anchor.config().is_voting_peer(member) {
         return Err(unfit(format!("{member} is not the peer of a voting actor")));
     }
     certificate.check(anchor.config(), header.time_nano)?;

@@ -125,13 +125,16 @@ impl Receipt {
     ) -> Option<Self> {
         let result = block.results.get(index)?;
         let results: Vec<Digest> = block.results.iter().map(TransactionResult::digest).collect();
-        let (at, first) = envelope_at(block, index)?;
-        let envelope = &block.proposal.envelopes[at];
+        let (at, outcome) = block
+            .outcomes()
+            .enumerate()
+            .find(|(_, outcome)| index < outcome.first + outcome.results.len())?;
+        let envelope = outcome.envelope;
         let envelopes: Vec<Digest> = block.proposal.envelopes.iter().map(Envelope::digest).collect();
-        let subject = if result.id == envelope.digest() {
+        let subject = if outcome.refused {
             Subject::Refused
         } else {
-            subject(envelope, index - first)?
+            subject(envelope, index - outcome.first)?
         };
         Some(Self {
             statement: Statement::of(envelope),
@@ -239,20 +242,6 @@ impl Receipt {
             .verify(&self.statement.digest(), &certificate)
             .map_err(|source| ProofError::signature(sender, source))
     }
-}
-
-/// The envelope that result `index` of a block is about, and the index of its first result.
-fn envelope_at(block: &Block, index: usize) -> Option<(usize, usize)> {
-    let mut first = 0;
-    for (at, envelope) in block.proposal.envelopes.iter().enumerate() {
-        let refused = block.results.get(first)?.id == envelope.digest();
-        let count = if refused { 1 } else { envelope.transactions() };
-        if index < first + count {
-            return Some((at, first));
-        }
-        first += count;
-    }
-    None
 }
 
 fn subject(envelope: &Envelope, index: usize) -> Option<Subject> {
