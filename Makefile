@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build chaincode demo test check fmt bench
+.PHONY: help setup build chaincode demo test test-long fuzz check fmt bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,17 @@ test: ## build and run all tests, on real Docker engines (installs Debian's dock
 	@$(MAKE) --no-print-directory build
 	@scripts/test.sh
 
+test-long: ## what takes longer than CI may: E2L_ROUNDS=5 E2L_SEED=1; goes on where it was stopped
+	@scripts/setup.sh --tests
+	@$(MAKE) --no-print-directory build
+	@scripts/test-long.sh
+
+fuzz: setup ## fuzz every decoder and verifier, E2L_SECONDS=60 each (installs cargo-fuzz where it is missing)
+	@scripts/fuzz.sh $(or $(E2L_SECONDS),60)
+
 check: ## format, lints, dependency rules and the tests that take seconds
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	scripts/arrows.sh
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \

@@ -2,7 +2,7 @@
 # Runs every test and says at the end how many passed, failed and were skipped, and what took how long.
 #
 #   scripts/test.sh           everything
-#   scripts/test.sh --fast    without the crate e2l-tests, which starts whole networks and Docker engines
+#   scripts/test.sh --fast    without fuzzing and the crate e2l-tests, which starts whole networks and Docker engines
 #
 # A test that lacks a Docker engine appends one line `test name: reason` to the file $E2L_SKIP_LOG and returns.
 # With E2L_REQUIRE_DOCKER=1 a skip is a failure.
@@ -18,11 +18,17 @@ E2L_SKIP_LOG=$(cd "$target" && pwd)/test-skips.log
 : >"$E2L_SKIP_LOG"
 
 status=0
+logged() {
+    "$@" 2>&1 | tee -a "$log" || status=1
+}
 run() { # arguments for cargo test; always of the whole workspace, or cargo builds the engine anew
-    cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee -a "$log" || status=1
+    logged cargo test --workspace --locked --no-fail-fast "$@"
 }
 
 run --exclude e2l-tests
+# What verifies proofs also compiles for a browser. Other features than the workspace's: a target directory apart.
+logged env CARGO_TARGET_DIR="$target/browser" \
+    cargo check --locked --package e2l-ledger --target wasm32-unknown-unknown
 if [ "${1:-}" != --fast ]; then
     # Network namespaces and Docker engines of their own need root. Nothing is compiled as root: cargo only
     # starts the finished test programs through sudo.
@@ -39,6 +45,8 @@ if [ "${1:-}" != --fast ]; then
     if [ -n "$runner" ]; then
         sudo chown -R --from=root "$(id -u):$(id -g)" "$target"
     fi
+    logged env CARGO_TARGET_DIR=fuzz/target cargo test --manifest-path fuzz/Cargo.toml --locked --no-fail-fast
+    logged scripts/fuzz.sh 10
 fi
 
 # `Running` and `Doc-tests` lines name a suite, `test result:` closes it; a suite that dies has no result.
@@ -57,6 +65,8 @@ awk -v skips="$(wc -l <"$E2L_SKIP_LOG")" '
         suite = ""
     }
     /^error: could not compile/ { failed++; line[++suites] = $0 }
+    /^fuzz: [a-z_]+: a crash/ { failed++; line[++suites] = $0 }
+    /^fuzz: [a-z_]+ +Done / { passed++; line[++suites] = sprintf("%-58s %s runs in %s s", "fuzz " $2, $4, $7) }
     END {
         close_suite()
         print "\nSuites:"

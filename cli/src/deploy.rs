@@ -148,6 +148,7 @@ pub fn write_profile(directory: &Path, actor: &str, role: Role) -> CliResult<Pro
         certificate: format!("{role}.pem").into(),
         key: format!("{role}.key").into(),
         peers: vec![actor.to_owned()],
+        checkpoint: None,
         output: None,
         timeout: None,
     };

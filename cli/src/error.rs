@@ -115,6 +115,14 @@ impl From<VerifyError> for CliError {
                 format!("the answer is not proven: {error}"),
                 "ask again a little later, or another actor's peer with --actor NAME",
             ),
+            error @ VerifyError::Behind { .. } => Self::not_proven(
+                format!("the answer is out of date: {error}"),
+                "ask again a little later, or another actor's peer with --actor NAME",
+            ),
+            error @ VerifyError::Fork { .. } => Self::refused(
+                error,
+                "keep the checkpoint, and compare it with the other actors': `e2l audit` names the height",
+            ),
             error => Self::refused(error, NEXT),
         }
     }
@@ -141,6 +149,10 @@ impl From<ClientError> for CliError {
             ClientError::Denied { .. } => (
                 Exit::Refused,
                 "use an identity whose role may do it: `e2l cert issue` makes one, --profile names it",
+            ),
+            ClientError::Damaged { .. } => (
+                Exit::Refused,
+                "ask another actor's peer with --actor NAME, or this one in a moment; `e2l incidents` lists what was found",
             ),
             ClientError::NotFound { .. } => (Exit::Refused, "check the name or height that you asked for"),
             ClientError::Protocol { .. } => (

@@ -4,6 +4,7 @@
 
 mod args;
 pub mod bench;
+mod checkpoint_file;
 mod collector_file;
 mod commands;
 mod component;

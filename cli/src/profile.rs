@@ -18,6 +18,9 @@ pub struct Profile {
     /// Actors whose peers are asked first, in order; the others follow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<String>,
+    /// The last checkpoint, where neither `--checkpoint` nor `E2L_CHECKPOINT` names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<PathBuf>,
     /// Output format, where neither `-o` nor `E2L_OUTPUT` says one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Format>,
@@ -41,13 +44,14 @@ impl Profile {
                     path.display(),
                     error.to_string().trim_end()
                 ),
-                "correct the file; its fields are genesis, certificate, key, peers, output, timeout",
+                "correct the file; its fields are genesis, certificate, key, peers, checkpoint, output, timeout",
             )
         })?;
         let base = path.parent().unwrap_or(Path::new("."));
         for field in [&mut profile.genesis, &mut profile.certificate, &mut profile.key] {
             *field = base.join(&field);
         }
+        profile.checkpoint = profile.checkpoint.map(|file| base.join(file));
         Ok(profile)
     }
 }

@@ -4,7 +4,10 @@
 use crate::entry_value::{entry_value, log_of};
 use crate::error::{CliError, CliResult};
 use e2l_ledger::event::Event;
-use e2l_ledger::proof::{Anchor, Evidence, Guilt, LogPageProof, ProofError, Receipt, VerifiedTransaction};
+use e2l_ledger::proof::{
+    Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPageProof, ProofError, Receipt,
+    VerifiedTransaction,
+};
 use e2l_ledger::{Canonical, DecodeError, Digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,6 +23,8 @@ pub enum ProofKind {
     History,
     /// That a member signed two statements that contradict each other.
     Evidence,
+    /// That a block is final.
+    Checkpoint,
 }
 
 /// The file.
@@ -34,7 +39,7 @@ pub struct ProofFile {
     pub network: Digest,
     /// What is proven, in words.
     pub claim: Value,
-    /// Canonical encodings, hexadecimal: one receipt, one piece of evidence, or the pages of a history.
+    /// Canonical encodings, hexadecimal: one receipt, piece of evidence or final header, or the pages of a history.
     pub proofs: Vec<String>,
 }
 
@@ -106,6 +111,11 @@ impl ProofFile {
         Self::new(ProofKind::Evidence, network, evidence_claim(guilt), [evidence])
     }
 
+    /// The file of a checkpoint.
+    pub fn of_checkpoint(network: Digest, proof: &FinalHeaderProof, block: &FinalHeader) -> Self {
+        Self::new(ProofKind::Checkpoint, network, checkpoint_claim(block), [proof])
+    }
+
     fn new<'a, P: Canonical + 'a>(
         kind: ProofKind,
         network: Digest,
@@ -129,12 +139,36 @@ impl ProofFile {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &Path) -> CliResult<()> {
-        let mut text = serde_json::to_string_pretty(self)
-            .map_err(|error| CliError::usage(error, "report this as a defect"))?;
-        text.push('\n');
+        let text = self.text()?;
         let file = std::fs::File::options().write(true).create_new(true).open(path);
         file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
             .map_err(|error| CliError::file("write", path, &error))
+    }
+
+    /// Writes the file in the place of an older one: there is always a whole one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn replace(&self, path: &Path) -> CliResult<()> {
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let text = self.text()?;
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(directory)?;
+            std::io::Write::write_all(&mut file, text.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|error: std::io::Error| CliError::file("write", path, &error))
+    }
+
+    fn text(&self) -> CliResult<String> {
+        let text = serde_json::to_string_pretty(self);
+        let text = text.map_err(|error| CliError::usage(error, "report this as a defect"))?;
+        Ok(text + "\n")
     }
 
     /// Checks that the file proves what it claims.
@@ -155,6 +189,7 @@ impl ProofFile {
             ProofKind::Receipt => receipt_claim(&self.only::<Receipt>()?.verify(anchor)?),
             ProofKind::History => history_claim(&self.all()?, anchor)?,
             ProofKind::Evidence => evidence_claim(&self.only::<Evidence>()?.verify(anchor)?),
+            ProofKind::Checkpoint => checkpoint_claim(&self.only::<FinalHeaderProof>()?.verify(anchor)?),
         };
         compare(&self.claim, &proven)
     }
@@ -167,7 +202,11 @@ impl ProofFile {
         self.proofs.iter().map(decode).collect()
     }
 
-    fn only<P: Canonical>(&self) -> Result<P, FileError> {
+    /// The only proof in the file.
+    ///
+    /// # Errors
+    /// It is none of this kind, or there are others.
+    pub fn only<P: Canonical>(&self) -> Result<P, FileError> {
         let mut all = self.all()?;
         match (all.pop(), all.len()) {
             (Some(proof), 0) => Ok(proof),
@@ -268,6 +307,17 @@ fn history_claim(pages: &[LogPageProof], anchor: &Anchor) -> Result<Value, FileE
         "endorsed_by": newest.block.endorsed_by,
         "voters": newest.block.voters,
     }))
+}
+
+fn checkpoint_claim(block: &FinalHeader) -> Value {
+    json!({
+        "height": block.header.height,
+        "block": block.header.digest(),
+        "block_time_nano": block.header.time_nano,
+        "state_root": block.header.state_root,
+        "endorsed_by": block.endorsed_by,
+        "voters": block.voters,
+    })
 }
 
 fn evidence_claim(guilt: &Guilt) -> Value {

@@ -1,5 +1,6 @@
 //! One command's connection to the peers.
 
+use crate::checkpoint_file;
 use crate::error::{CliError, CliResult};
 use crate::network_dir::read_genesis;
 use crate::output::{Format, Style, Terminal};
@@ -10,7 +11,7 @@ use e2l_ledger::proof::Anchor;
 use e2l_ledger::{Digest, GenesisFile, Header, NetworkConfig, Role, Signer};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Session {
     network: Digest,
     identity: Arc<FileIdentity>,
     format: Format,
+    chaincode_dir: Option<PathBuf>,
+    checkpoint: Option<PathBuf>,
 }
 
 impl Session {
@@ -51,13 +54,29 @@ impl Session {
             patience: settings.timeout.min(Duration::from_secs(3)),
             ..ClientOptions::default()
         };
+        let chaincode_dir = match (&settings.place, material.prefer.first()) {
+            (Place::Network(network), Some(actor)) => Some(network.actor_dir(actor).join("peer/chaincode")),
+            _ => None,
+        };
         Ok(Self {
             client: LedgerClient::new(peers, &tls, options)?,
             network: material.genesis.genesis.digest(),
             genesis: material.genesis,
             identity: Arc::new(identity),
             format: settings.format,
+            chaincode_dir,
+            checkpoint: settings.checkpoint,
         })
+    }
+
+    /// Components of the chaincodes, where this machine has an actor's peer.
+    pub fn chaincode_dir(&self) -> Option<PathBuf> {
+        self.chaincode_dir.clone().filter(|directory| directory.is_dir())
+    }
+
+    /// The genesis with its approvals.
+    pub fn genesis_file(&self) -> &GenesisFile {
+        &self.genesis
     }
 
     /// The client: the preferred actor's peer first, the others when it does not answer.
@@ -93,18 +112,42 @@ impl Session {
         })
     }
 
-    /// Reads that are proven against the genesis.
+    /// Reads that are proven against the genesis, and against the last checkpoint if one is named.
+    ///
+    /// # Errors
+    /// Not every actor has approved the genesis; the checkpoint is not there or not of this network.
+    pub fn verifier(&self) -> CliResult<Verifier> {
+        let anchor = self.anchor()?;
+        let verifier = Verifier::new(self.client.clone(), Arc::clone(&anchor));
+        let Some(path) = &self.checkpoint else {
+            return Ok(verifier);
+        };
+        let checkpoint = checkpoint_file::read(path, &anchor)?.ok_or_else(|| {
+            CliError::usage(
+                format!("there is no checkpoint {}", path.display()),
+                "make one with `e2l audit --checkpoint FILE`",
+            )
+        })?;
+        Ok(verifier.since(checkpoint))
+    }
+
+    /// What is trusted from the beginning.
     ///
     /// # Errors
     /// Not every actor has approved the genesis.
-    pub fn verifier(&self) -> CliResult<Verifier> {
+    pub fn anchor(&self) -> CliResult<Arc<Anchor>> {
         let anchor = Anchor::new(&self.genesis).map_err(|error| {
             CliError::refused(
                 format!("the genesis cannot be trusted: {error}"),
                 "get the genesis that all actors have signed",
             )
         })?;
-        Ok(Verifier::new(self.client.clone(), Arc::new(anchor)))
+        Ok(Arc::new(anchor))
+    }
+
+    /// File of the last checkpoint, if one is named.
+    pub fn checkpoint(&self) -> Option<&Path> {
+        self.checkpoint.as_deref()
     }
 
     /// Header of the genesis.

@@ -26,6 +26,9 @@ pub struct Global {
     /// Profile: identity and peers, in place of --network [env: E2L_PROFILE]
     #[arg(long, global = true, value_name = "FILE")]
     pub profile: Option<PathBuf>,
+    /// Last checkpoint: believe nothing that is older or of another chain [env: E2L_CHECKPOINT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
     /// Output format [env: E2L_OUTPUT; default: table]
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
     pub output: Option<Format>,
@@ -95,8 +98,15 @@ impl Global {
             actor: self.actor.clone().or_else(|| set(around, "E2L_ACTOR")),
             format: format.unwrap_or_default(),
             timeout,
+            checkpoint: self.checkpoint(around, profile),
             place,
         })
+    }
+
+    fn checkpoint(&self, around: &Surroundings<'_>, profile: Option<&Profile>) -> Option<PathBuf> {
+        let named = self.checkpoint.clone();
+        let named = named.or_else(|| set(around, "E2L_CHECKPOINT").map(PathBuf::from));
+        named.or_else(|| profile.and_then(|profile| profile.checkpoint.clone()))
     }
 
     fn place(&self, around: &Surroundings<'_>) -> CliResult<Place> {
@@ -156,4 +166,6 @@ pub struct Settings {
     pub format: Format,
     /// Longest wait for an answer.
     pub timeout: Duration,
+    /// File of the last checkpoint.
+    pub checkpoint: Option<PathBuf>,
 }

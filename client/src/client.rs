@@ -123,7 +123,18 @@ impl LedgerClient {
         sender: Option<&e2l_ledger::Member>,
     ) -> Result<wire::SenderHeadReply, ClientError> {
         let sender = sender.map(ToString::to_string).unwrap_or_default();
-        let request = wire::SenderHeadRequest { sender };
+        self.sender_head_with(wire::SenderHeadRequest { sender, prove: false })
+            .await
+    }
+
+    /// The same, with its proof.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub(crate) async fn sender_head_with(
+        &self,
+        request: wire::SenderHeadRequest,
+    ) -> Result<wire::SenderHeadReply, ClientError> {
         self.read("sender head", request, |mut stub, request| async move {
             stub.sender_head(request).await
         })
@@ -188,6 +199,20 @@ impl LedgerClient {
     ) -> Result<wire::GetLogPageReply, ClientError> {
         self.read("log page", request, |mut stub, request| async move {
             stub.get_log_page(request).await
+        })
+        .await
+    }
+
+    /// Headers below the newest with their proof, not yet verified: see [`Verifier`](crate::Verifier).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn ancestry(
+        &self,
+        request: wire::GetAncestryRequest,
+    ) -> Result<wire::GetAncestryReply, ClientError> {
+        self.read("ancestry", request, |mut stub, request| async move {
+            stub.get_ancestry(request).await
         })
         .await
     }

@@ -88,6 +88,14 @@ pub enum ClientError {
         /// What happened.
         why: String,
     },
+    /// What the peer has of it is damaged, and is not served.
+    #[error("the peer at {address} does not serve it: {why}")]
+    Damaged {
+        /// `host:port`.
+        address: String,
+        /// What was found, and what the peer does about it.
+        why: String,
+    },
     /// An answer that this release does not understand, or a defect of the peer.
     #[error("{address} answers against the protocol: {why}; compare the releases of both sides, see its log")]
     Protocol {

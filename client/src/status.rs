@@ -76,6 +76,10 @@ pub(crate) fn status_error(address: &str, status: &Status, trouble: Option<Strin
         Code::PermissionDenied | Code::Unauthenticated => ClientError::Denied { address, message },
         Code::NotFound => ClientError::NotFound { address, message },
         Code::InvalidArgument | Code::FailedPrecondition => ClientError::Invalid { address, message },
+        Code::DataLoss => ClientError::Damaged {
+            address,
+            why: message,
+        },
         Code::ResourceExhausted => ClientError::Refused {
             reason: Reason::Busy,
             message,

@@ -31,6 +31,7 @@ impl Verifier {
     /// No peer answers; a block is not proven. Later failures come as items of the stream.
     pub async fn events(&self, request: wire::EventsRequest) -> Result<VerifiedEvents, VerifyError> {
         let tip = self.client().status().await?.final_height;
+        self.may_be_newest(tip)?;
         let reader = Reader {
             verifier: self.clone(),
             filter: request.filter.clone().unwrap_or_default(),

@@ -1,13 +1,14 @@
 //! Reads that are proven against a genesis: what a peer says of itself counts for nothing.
 
+use crate::checkpoint::{Chain, Checkpoint};
 use crate::client::LedgerClient;
 use crate::error::ClientError;
 use crate::wire;
 use e2l_ledger::proof::{
     Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPageProof, ProofError, Receipt,
-    VerifiedTransaction,
+    SenderHeadProof, VerifiedTransaction,
 };
-use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry};
+use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry, Member, SenderHead};
 use std::sync::Arc;
 
 /// Most entries asked for at a time.
@@ -28,6 +29,25 @@ pub enum VerifyError {
     /// A proof of something else than was asked for.
     #[error("the peer proves something else than was asked for: {0}")]
     OtherSubject(String),
+    /// A final block of another chain than the checkpoint: a majority has signed both.
+    #[error(
+        "block {height} is not of the chain of your checkpoint at height {checkpoint}: a majority's keys have signed two \
+         ledgers"
+    )]
+    Fork {
+        /// Height of the block, or of the checkpoint that is not there.
+        height: u64,
+        /// Height of the checkpoint.
+        checkpoint: u64,
+    },
+    /// An older ledger than is known.
+    #[error("the peer shows the ledger as of height {shown}, and your checkpoint is at height {checkpoint}")]
+    Behind {
+        /// As of which height.
+        shown: u64,
+        /// Height of the checkpoint.
+        checkpoint: u64,
+    },
 }
 
 /// All entries of a log.
@@ -41,22 +61,60 @@ pub struct LogRead {
     pub proofs: Vec<LogPageProof>,
 }
 
-/// A client that trusts only a genesis.
+/// A client that trusts only a genesis and, if it has one, its last checkpoint.
 #[derive(Clone)]
 pub struct Verifier {
     client: LedgerClient,
     anchor: Arc<Anchor>,
+    chain: Option<Arc<Chain>>,
 }
 
 impl Verifier {
     /// Verifies what `client` reads.
     pub fn new(client: LedgerClient, anchor: Arc<Anchor>) -> Self {
-        Self { client, anchor }
+        Self {
+            client,
+            anchor,
+            chain: None,
+        }
+    }
+
+    /// The same, and what is read must be of the checkpoint's chain, and as of no older height.
+    pub fn since(self, checkpoint: Checkpoint) -> Self {
+        Self {
+            chain: Some(Arc::new(Chain::of(checkpoint))),
+            ..self
+        }
+    }
+
+    async fn is_of_chain(&self, block: &FinalHeader) -> Result<(), VerifyError> {
+        match &self.chain {
+            Some(chain) => chain.check(&block.header, &self.client, &self.anchor).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a ledger that ends there may be the newest.
+    ///
+    /// # Errors
+    /// The checkpoint is newer.
+    pub(crate) fn may_be_newest(&self, height: u64) -> Result<(), VerifyError> {
+        self.chain
+            .as_ref()
+            .map_or(Ok(()), |chain| chain.check_newest(height))
     }
 
     /// The client that it verifies.
     pub fn client(&self) -> &LedgerClient {
         &self.client
+    }
+
+    /// The same for one actor's peer alone; `None` if it has none.
+    pub fn only(&self, actor: &str) -> Option<Self> {
+        Some(Self {
+            client: self.client.only(actor)?,
+            ..self.clone()
+        })
     }
 
     /// What it trusts.
@@ -78,7 +136,33 @@ impl Verifier {
                 proven.result.id
             )));
         }
+        self.is_of_chain(&proven.block).await?;
         Ok((receipt, proven))
+    }
+
+    /// Where a sender of batches stands. What a peer calls nothing is no proof that there is nothing: it may be
+    /// behind, or its ledger empty.
+    ///
+    /// # Errors
+    /// No peer answers, or what it sends does not prove it.
+    pub async fn sender_head(&self, sender: &Member) -> Result<SenderHead, VerifyError> {
+        let request = wire::SenderHeadRequest {
+            sender: sender.to_string(),
+            prove: true,
+        };
+        let reply = self.client.sender_head_with(request).await?;
+        if reply.proof.is_empty() && reply.incarnation == 0 {
+            return Ok(SenderHead::default());
+        }
+        let proof = SenderHeadProof::decode(&reply.proof)?;
+        proof.verify(&self.anchor)?;
+        if proof.sender != *sender {
+            return Err(VerifyError::OtherSubject(format!(
+                "where {} stands",
+                proof.sender
+            )));
+        }
+        Ok(proof.head)
     }
 
     /// Contradictions that the answering peer has found, and whom each convicts. What convicts nobody is an
@@ -133,7 +217,10 @@ impl Verifier {
                 read.block = page.block;
             }
             if read.entries.len() as u64 >= page.length {
-                return Ok(read.clone());
+                let read = read.clone();
+                self.may_be_newest(read.block.header.height)?;
+                self.is_of_chain(&read.block).await?;
+                return Ok(read);
             }
             if came == 0 {
                 return Err(VerifyError::OtherSubject(format!(
@@ -159,6 +246,7 @@ impl Verifier {
                 block.header.height
             )));
         }
+        self.is_of_chain(&proven).await?;
         Ok((block, proven))
     }
 }

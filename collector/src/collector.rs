@@ -13,6 +13,7 @@ use crate::stats::SharedStats;
 use crate::submit::{SubmitError, Submitter, newest_head};
 use e2l_client::{ClientOptions, LedgerClient, PeerAddress};
 use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_ledger::proof::Anchor;
 use e2l_ledger::{GenesisFile, NetworkConfig, Role, Signer};
 use std::future::Future;
 use std::path::Path;
@@ -32,6 +33,7 @@ const STATS_EVERY: Duration = Duration::from_secs(1);
 pub struct Collector {
     options: CollectorOptions,
     config: NetworkConfig,
+    anchor: Arc<Anchor>,
     identity: Arc<FileIdentity>,
     client: LedgerClient,
     spool: Spool,
@@ -51,6 +53,7 @@ impl Collector {
         let genesis = read_genesis(&options.genesis)?;
         let identity = Arc::new(FileIdentity::load(&options.certificate, &options.key)?);
         let network = genesis.genesis.digest();
+        let anchor = Arc::new(Anchor::checked(&genesis.genesis));
         let config = genesis.genesis.config;
         let member = identity.certificate().member().clone();
         if member.role != Role::Collector || identity.certificate().network() != config.network {
@@ -70,7 +73,14 @@ impl Collector {
             network,
             sender: member,
         };
-        let spool = open_spool(&options.spool_dir, &owner, &client, &stats, started_nano).await?;
+        let spool = open_spool(
+            &options.spool_dir,
+            &owner,
+            (&client, &anchor),
+            &stats,
+            started_nano,
+        )
+        .await?;
         tracing::info!(
             collector = %owner.sender, incarnation = spool.incarnation(), last_batch = spool.last_batch(),
             unfinal = spool.unfinal(), source = %options.source, "the spool is open"
@@ -79,6 +89,7 @@ impl Collector {
         Ok(Self {
             options,
             config,
+            anchor,
             identity,
             client,
             spool,
@@ -117,9 +128,17 @@ impl Collector {
     async fn collect(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
         let (event_sender, events) = mpsc::channel::<Sourced>(EVENTS);
         let (batch_sender, batches) = mpsc::unbounded_channel();
-        let (final_sender, finals) = mpsc::unbounded_channel();
+        let (progress_sender, progress) = mpsc::unbounded_channel();
         let window = self.options.batch.window;
-        let submitter = Submitter::new(&self.client, window, batches, final_sender, self.stats.clone());
+        let trusted = (self.anchor, self.spool.sender().clone());
+        let submitter = Submitter::new(
+            &self.client,
+            trusted,
+            window,
+            batches,
+            progress_sender,
+            self.stats.clone(),
+        );
         let name = self.source.name();
         let resume = Resume {
             floor_nano: self.spool.opened_nano(),
@@ -141,7 +160,8 @@ impl Collector {
             signer: self.identity,
             events,
             batches: batch_sender,
-            finals,
+            progress,
+            settled: 0,
             stats: self.stats.clone(),
             full: None,
         };
@@ -231,7 +251,7 @@ impl Running {
 async fn open_spool(
     path: &Path,
     owner: &Owner,
-    client: &LedgerClient,
+    (client, anchor): (&LedgerClient, &Arc<Anchor>),
     stats: &SharedStats,
     started_nano: i64,
 ) -> Result<Spool, CollectorError> {
@@ -239,7 +259,7 @@ async fn open_spool(
         Ok(spool) => return Ok(spool),
         Err(directory) => directory,
     };
-    let head = newest_head(client).await?;
+    let head = newest_head(client, anchor, &owner.sender).await?;
     let opening = Opening {
         incarnation: head.incarnation.saturating_add(1),
         previous: head.digest,

@@ -10,6 +10,7 @@ use crate::recent::fingerprint;
 use crate::source::Sourced;
 use crate::spool::{BatchLimits, Position, Prepared, Spool};
 use crate::stats::SharedStats;
+use crate::submit::Progress;
 use e2l_ledger::Signer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,9 @@ pub struct Pipeline {
     pub(crate) options: PipelineOptions,
     pub(crate) events: mpsc::Receiver<Sourced>,
     pub(crate) batches: mpsc::UnboundedSender<Prepared>,
-    pub(crate) finals: mpsc::UnboundedReceiver<u64>,
+    pub(crate) progress: mpsc::UnboundedReceiver<Progress>,
+    /// The last batch that a peer has called final.
+    pub(crate) settled: u64,
     pub(crate) stats: SharedStats,
     /// Since when the spool takes no more, and how many events that cost.
     pub(crate) full: Option<Full>,
@@ -76,7 +79,6 @@ impl Pipeline {
             self.hand_on(batch);
         }
         let mut taken = Vec::with_capacity(ROUND);
-        let mut final_batch = self.spool.last_batch() - self.in_flight();
         let mut open = true;
         loop {
             tokio::task::block_in_place(|| self.round(&mut taken))?;
@@ -89,8 +91,8 @@ impl Pipeline {
             let takes = open && !(self.options.waits && (self.backlog_is_full() || self.is_over_bound()));
             tokio::select! {
                 count = self.events.recv_many(&mut taken, ROUND), if takes => open = count > 0,
-                last = self.finals.recv() => match last {
-                    Some(last) => final_batch = final_batch.max(last),
+                progress = self.progress.recv() => match progress {
+                    Some(progress) => self.note(progress),
                     None => {
                         tokio::task::block_in_place(|| self.spool.commit())?;
                         return Ok(Drained::Abandoned);
@@ -98,10 +100,16 @@ impl Pipeline {
                 },
                 () = sleep(lingering.unwrap_or_default()), if lingering.is_some() => {}
             }
-            while let Ok(last) = self.finals.try_recv() {
-                final_batch = final_batch.max(last);
+            while let Ok(progress) = self.progress.try_recv() {
+                self.note(progress);
             }
-            self.spool.finalize(final_batch);
+        }
+    }
+
+    fn note(&mut self, progress: Progress) {
+        match progress {
+            Progress::Settled(last) => self.settled = self.settled.max(last),
+            Progress::Proven(last) => self.spool.finalize(last),
         }
     }
 
@@ -144,8 +152,11 @@ impl Pipeline {
         let _ = self.batches.send(batch);
     }
 
+    /// Batches that no peer has called final.
     fn in_flight(&self) -> u64 {
-        self.spool.in_flight()
+        self.spool
+            .in_flight()
+            .min(self.spool.last_batch().saturating_sub(self.settled))
     }
 
     /// With nothing under way at once, else when a batch is full or has waited long enough.

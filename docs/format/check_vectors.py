@@ -315,6 +315,17 @@ class Reader:
                     start=self.u64(), entries=self.list(lambda: (self.span(self.provenance)[1], self.data_())),
                     beside=self.list(self.hash), finality=self.final_header())
 
+    def sender_head(self):
+        head = lambda: dict(incarnation=self.u64(), sequence=self.u64(), batch=self.hash())
+        return dict(sender=self.member(), head=self.span(head), siblings=self.list(self.hash),
+                    other=self.option(lambda: (self.hash(), self.hash())), finality=self.final_header())
+
+    def ancestry(self):
+        run = lambda: dict(start=self.u64(), headers=self.list(self.hash), beside=self.list(self.hash))
+        return dict(head=self.span(self.log_head), siblings=self.list(self.hash),
+                    other=self.option(lambda: (self.hash(), self.hash())), runs=self.list(run),
+                    finality=self.final_header())
+
     def evidence(self):
         kind = self.tag(3)
         statement = (self.vote, self.proposal_header, self.batch_header)[kind]
@@ -670,6 +681,27 @@ def verify_log_page(proof, anchor):
                 values=[data.hex() for _, data in proof["entries"]], block=block)
 
 
+def verify_sender_head(proof, anchor):
+    header, block = verify_final_header(proof["finality"], anchor)
+    head, encoded = proof["head"]
+    actor, role, name = proof["sender"]
+    sender = f"{actor}/{ROLES[role]}/{name}"
+    value = digest("value", b"\1" + encoded) if any(encoded) else None
+    key = digest("map key", state_key(0, b"sender", sender.encode()))
+    check(map_proof_holds(proof, header["state_root"], key, value), "NotIncluded")
+    return dict(sender=sender, **{**head, "batch": head["batch"].hex()}, block=block)
+
+
+def verify_ancestry(proof, anchor):
+    header, block = verify_final_header(proof["finality"], anchor)
+    head, encoded = proof["head"]
+    key = digest("map key", state_key(0, b"headers", b""))
+    check(map_proof_holds(proof, header["state_root"], key, digest("value", b"\1" + encoded)), "NotIncluded")
+    for run in proof["runs"]:
+        check(range_holds(head, run["start"], run["headers"], run["beside"]), "NotIncluded")
+    return dict(headers=[[run["start"], [one.hex() for one in run["headers"]]] for run in proof["runs"]], block=block)
+
+
 def verify_evidence(proof, anchor):
     kind, *pieces = proof
     statements = [statement for (statement, _), _, _ in pieces]
@@ -707,7 +739,8 @@ def verify(kind, encoding, anchor):
         raise Failure("Encoding") from error
     if kind == "final_header":
         return verify_final_header(proof, anchor)[1]
-    return {"receipt": verify_receipt, "log_page": verify_log_page, "evidence": verify_evidence}[kind](proof, anchor)
+    return {"receipt": verify_receipt, "log_page": verify_log_page, "sender_head": verify_sender_head,
+            "ancestry": verify_ancestry, "evidence": verify_evidence}[kind](proof, anchor)
 
 
 UNDECIDED = ("Configuration", "TooFewEndorsements")

@@ -50,6 +50,11 @@ impl StateKey {
         Self::scoped(KeyPrefix::System, "sender", sender.to_string().as_bytes())
     }
 
+    /// Head of the log of all headers below.
+    pub fn headers() -> Self {
+        Self::scoped(KeyPrefix::System, "headers", &[])
+    }
+
     /// A certificate by its digest.
     pub fn certificate(digest: &Digest) -> Self {
         Self::scoped(KeyPrefix::System, "certificate", digest.as_bytes())

@@ -3,7 +3,9 @@
 
 mod support;
 
-use e2l_ledger::proof::{Anchor, FinalHeaderProof, LogPageProof, ProofError, Receipt};
+use e2l_ledger::proof::{
+    AncestryProof, Anchor, FinalHeaderProof, LogPageProof, ProofError, Receipt, SenderHeadProof,
+};
 use e2l_ledger::*;
 use support::{Identity, Ledger, NETWORK};
 
@@ -221,6 +223,82 @@ fn another_configuration_is_not_decided() {
     let mut proof: FinalHeaderProof = ledger.finality(3, &endorsers.iter().collect::<Vec<_>>());
     proof.header.config_root = Digest([1; 32]);
     assert!(proof.verify(&anchor).unwrap_err().is_undecided());
+}
+
+#[test]
+fn where_a_sender_stands_is_proven_and_no_byte_of_it_can_change() {
+    let (ledger, anchor) = small_ledger();
+    let endorsers = majority(&ledger);
+    let endorsers: Vec<&Identity> = endorsers.iter().collect();
+    let collector = ledger.members.one("provider", Role::Collector, "collector");
+    let proof = ledger.sender_head(collector.certificate().member(), &endorsers);
+    assert_eq!((proof.head.incarnation, proof.head.sequence), (1, 4));
+    let block = proof.verify(&anchor).unwrap();
+    assert_eq!(block.header, ledger.blocks[2].header);
+
+    let stranger = ledger.members.one("user", Role::Collector, "collector");
+    let absent = ledger.sender_head(stranger.certificate().member(), &endorsers);
+    assert_eq!(absent.head, SenderHead::default());
+    absent.verify(&anchor).unwrap();
+
+    let denied = SenderHeadProof {
+        head: SenderHead::default(),
+        ..proof.clone()
+    };
+    assert!(denied.verify(&anchor).is_err(), "what is there is denied");
+    let invented = SenderHeadProof {
+        head: proof.head.clone(),
+        ..absent
+    };
+    assert!(invented.verify(&anchor).is_err(), "what is not there is shown");
+    for mutated in mutations(&proof.encode()) {
+        let Ok(mutated) = SenderHeadProof::decode(&mutated) else {
+            continue;
+        };
+        if let Ok(block) = mutated.verify(&anchor) {
+            // Another form of the same certificate's signature, say, proves the same.
+            assert_eq!((&mutated.sender, &mutated.head), (&proof.sender, &proof.head));
+            assert_eq!(block.header, ledger.blocks[2].header);
+        }
+    }
+}
+
+#[test]
+fn every_header_below_the_newest_is_proven_and_no_other() {
+    let (mut ledger, anchor) = small_ledger();
+    for _ in 0..6 {
+        ledger.add(&[&["web"]]);
+    }
+    let endorsers = majority(&ledger);
+    let endorsers: Vec<&Identity> = endorsers.iter().collect();
+    for from in 0..9 {
+        for end in from..=9 {
+            let proof = ledger.ancestry(&[from..end, 2..3], &endorsers);
+            let newest = proof.verify(&anchor).unwrap().header;
+            assert_eq!(newest.height, 9);
+            for height in from.max(1)..end {
+                let header = ledger.blocks[height as usize - 1].header.digest();
+                assert_eq!(proof.header(height), Some(header));
+            }
+            assert_eq!(proof.header(9), None);
+        }
+    }
+    let proof = ledger.ancestry(&[1..4, 7..8], &endorsers);
+    for mutated in mutations(&proof.encode()) {
+        let Ok(mutated) = AncestryProof::decode(&mutated) else {
+            continue;
+        };
+        if mutated.verify(&anchor).is_ok() {
+            for height in 1..9 {
+                let shown = mutated.header(height);
+                let header = ledger.blocks[height as usize - 1].header.digest();
+                assert!(
+                    shown.is_none_or(|shown| shown == header),
+                    "another header at {height}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

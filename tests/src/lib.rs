@@ -29,7 +29,7 @@ pub use ledger_copy::LedgerCopy;
 pub use load::{Load, Receipt};
 pub use lying_peer::{Lie, LyingPeer};
 pub use members::{Members, PATIENCE, eventually};
-pub use network::{Network, PeerView, wait_until};
+pub use network::{Network, PeerView, free_ports, wait_until};
 pub use recording::Recording;
 pub use refusing_peer::RefusingPeer;
 pub use swarm::Swarm;

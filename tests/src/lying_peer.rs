@@ -1,12 +1,13 @@
-//! A peer with a valid certificate that forwards every read to an honest one and alters what comes back.
+//! A peer with a valid certificate that forwards every read to an honest one and alters what comes back, and calls
+//! final what it tells nobody.
 
 use crate::members::Members;
 use anyhow::Result;
 use e2l_client::{IncomingLimits, LedgerClient, TlsIncoming, ledger_server, serve, wire};
 use e2l_identity::{StaticTrust, server_config};
 use e2l_ledger::Role;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -78,16 +79,30 @@ impl wire::ledger_server::Ledger for Lying {
 
     async fn submit(
         &self,
-        _request: Request<Streaming<wire::SubmitRequest>>,
+        request: Request<Streaming<wire::SubmitRequest>>,
     ) -> Result<Response<Self::SubmitStream>, Status> {
-        Err(failed("nobody submits here"))
+        let called_final = request.into_inner().map_ok(|request| wire::SubmitReply {
+            tag: request.tag,
+            outcome: Some(wire::submit_reply::Outcome::Final(wire::Final {
+                height: 1,
+                voters: 3,
+                ..wire::Final::default()
+            })),
+        });
+        Ok(Response::new(called_final.boxed()))
     }
 
     async fn sender_head(
         &self,
         _request: Request<wire::SenderHeadRequest>,
     ) -> Result<Response<wire::SenderHeadReply>, Status> {
-        Err(failed("nobody submits here"))
+        Ok(Response::new(wire::SenderHeadReply {
+            incarnation: 40,
+            sequence: 1 << 40,
+            digest: vec![7; 32].into(),
+            height: 1,
+            proof: bytes::Bytes::new(),
+        }))
     }
 
     async fn events(
@@ -145,6 +160,16 @@ impl wire::ledger_server::Ledger for Lying {
     ) -> Result<Response<wire::GetLogPageReply>, Status> {
         let reply = self.truth.log_page(request.into_inner()).await.map_err(failed)?;
         Ok(Response::new(wire::GetLogPageReply {
+            proof: self.alter(&reply.proof),
+        }))
+    }
+
+    async fn get_ancestry(
+        &self,
+        request: Request<wire::GetAncestryRequest>,
+    ) -> Result<Response<wire::GetAncestryReply>, Status> {
+        let reply = self.truth.ancestry(request.into_inner()).await.map_err(failed)?;
+        Ok(Response::new(wire::GetAncestryReply {
             proof: self.alter(&reply.proof),
         }))
     }

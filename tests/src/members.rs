@@ -54,7 +54,14 @@ impl Members {
     /// # Errors
     /// Its genesis cannot be read.
     pub fn of(network: &Network) -> Result<Self> {
-        let root = network.root();
+        Self::in_directory(network.root())
+    }
+
+    /// The members of the network in a directory.
+    ///
+    /// # Errors
+    /// Its genesis cannot be read.
+    pub fn in_directory(root: PathBuf) -> Result<Self> {
         let genesis: GenesisFile = serde_json::from_slice(&std::fs::read(root.join("genesis.json"))?)?;
         Ok(Self {
             root,

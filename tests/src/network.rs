@@ -56,9 +56,19 @@ impl Network {
 
     /// The same, with lines added to every peer's configuration.
     pub fn start_with(collectors: usize, peer_settings: &str) -> Self {
+        let addresses: [String; 3] = free_ports().map(|port| format!("127.0.0.1:{port}"));
+        let mut network = Self::laid_out(&addresses, collectors, &[]);
+        for actor in ACTORS {
+            network.configure_peer(actor, |settings| format!("{settings}\n{peer_settings}\n"));
+            network.start_peer(actor);
+        }
+        network.wait_for_leader();
+        network
+    }
+
+    /// Makes a network whose genesis names these addresses, with `collectors` of the provider; starts nothing.
+    pub fn laid_out(addresses: &[String; 3], collectors: usize, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let ports = free_ports();
-        let addresses: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         let network = Self {
             directory,
             peers: BTreeMap::new(),
@@ -72,18 +82,24 @@ impl Network {
             .args(["--collectors", &format!("provider={collectors}")])
             .arg("--chaincode")
             .arg(component())
+            .args(arguments)
             .output()
             .expect("e2l runs");
         assert_success(&made);
-        let mut network = network;
-        for actor in ACTORS {
-            let path = root.join("actors").join(actor).join("peer/peer.toml");
-            let text = std::fs::read_to_string(&path).expect("a configuration");
-            std::fs::write(&path, format!("{text}\n{peer_settings}\n")).expect("it can be written");
-            network.start_peer(actor);
-        }
-        network.wait_for_leader();
         network
+    }
+
+    /// Changes the text of a peer's configuration.
+    pub fn configure_peer(&self, actor: &str, change: impl FnOnce(String) -> String) {
+        let path = self.root().join("actors").join(actor).join("peer/peer.toml");
+        let text = std::fs::read_to_string(&path).expect("a configuration");
+        std::fs::write(&path, change(text)).expect("it can be written");
+    }
+
+    /// Whether an actor's peer has been started and has not ended.
+    pub fn is_running(&mut self, actor: &str) -> bool {
+        let child = self.peers.get_mut(actor);
+        child.is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
     /// The network's directory.
@@ -98,6 +114,16 @@ impl Network {
 
     /// Starts an actor's peer and waits until it serves.
     pub fn start_peer(&mut self, actor: &str) {
+        if let Err(log) = self.try_start_peer(actor, &[]) {
+            panic!("the peer of {actor} does not start:\n{log}");
+        }
+    }
+
+    /// Starts an actor's peer with arguments, and waits until it serves.
+    ///
+    /// # Errors
+    /// It ends before; what it has logged since it was first started.
+    pub fn try_start_peer(&mut self, actor: &str, arguments: &[&str]) -> Result<(), String> {
         let home = self.root().join("actors").join(actor).join("peer");
         let log = File::options()
             .create(true)
@@ -107,6 +133,7 @@ impl Network {
         let mut child = Command::new(binary("e2l-peer"))
             .arg("--config")
             .arg(home.join("peer.toml"))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -116,13 +143,12 @@ impl Network {
         BufReader::new(child.stdout.take().expect("piped"))
             .read_line(&mut line)
             .expect("a line");
-        let log = || std::fs::read_to_string(home.join("log")).unwrap_or_default();
-        assert!(
-            line.starts_with("ready "),
-            "the peer of {actor} does not start:\n{}",
-            log()
-        );
+        if !line.starts_with("ready ") {
+            child.wait().expect("it ends");
+            return Err(std::fs::read_to_string(home.join("log")).unwrap_or_default());
+        }
         self.peers.insert(actor.to_owned(), child);
+        Ok(())
     }
 
     /// Ends an actor's peer as a power cut would.
@@ -286,15 +312,10 @@ fn show_log(actor: &str, path: &Path) {
     }
 }
 
-fn free_ports() -> Vec<u16> {
-    let listeners: Vec<TcpListener> = ACTORS
-        .iter()
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
-        .collect();
-    listeners
-        .iter()
-        .map(|listener| listener.local_addr().expect("an address").port())
-        .collect()
+/// Ports that nobody uses now.
+pub fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 fn assert_success(output: &Output) {

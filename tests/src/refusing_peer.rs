@@ -141,6 +141,13 @@ impl wire::ledger_server::Ledger for Refusing {
         self.refuse()
     }
 
+    async fn get_ancestry(
+        &self,
+        _request: Request<wire::GetAncestryRequest>,
+    ) -> Result<Response<wire::GetAncestryReply>, Status> {
+        self.refuse()
+    }
+
     async fn evidence(
         &self,
         _request: Request<wire::EvidenceRequest>,

@@ -1,10 +1,11 @@
 //! Peers that refuse a collector: one alone, which may be wrong or lie, does not stop it; all together do, and it
-//! says who and why.
+//! says who and why. A peer that calls final what it has told nobody is not believed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use e2l_client::wire::refusal::Reason;
-use e2l_tests::{Members, Network, RefusingPeer, wait_until};
+use e2l_tests::{LyingPeer, Members, Network, RefusingPeer, wait_until};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs the collector until it ends with a source of `count` invented events.
@@ -42,6 +43,26 @@ fn a_peer_that_refuses_alone_stops_no_collector() {
         );
         network.wait_for_agreement(expected);
     }
+}
+
+#[test]
+fn what_a_peer_only_calls_final_is_sent_to_another() {
+    let mut network = Network::start(1);
+    let members = Members::of(&network).unwrap();
+    network.stop_peer("provider");
+    network.wait_for_leader();
+    // It also claims to know of batches in a far incarnation: a new spool does not begin above those.
+    let liar = LyingPeer::start(&members, "provider", "user", Arc::new(|_| {})).unwrap();
+    let ended = run(&network, 500);
+    let log = network.collector_log(1);
+    assert!(ended.success(), "{ended}\n{log}");
+    assert!(
+        log.contains("does not prove what it has called final"),
+        "the lie is not in the log:\n{log}"
+    );
+    assert!(!log.contains("incarnation=41"), "{log}");
+    network.wait_for_agreement(500);
+    drop(liar);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::bench::args::BenchArgs;
 use crate::bench::latency::CollectorStats;
 use crate::bench::proc::{ProcSample, disk_bytes};
+use crate::bench::proof_cost::proof_cost;
 use crate::bench::report::{PeerReport, ProcessReport, Report};
 use crate::bench::stage::{Process, Stage};
 use crate::demo::{Sight, look};
@@ -46,7 +47,10 @@ pub async fn measure(stage: &mut Stage, args: &BenchArgs) -> CliResult<Report> {
     let stats = collect(stage)?;
     let events = stats.events;
     let (sight, end_nano) = run.settle(stage, events).await?;
-    Ok(report(stage, args, &before, &run, &stats, &sight, end_nano))
+    let report = report(stage, args, &before, &run, &stats, &sight, end_nano);
+    eprintln!("Reading the ledger back...");
+    let blocks = sight.final_height();
+    Ok(report.with_proofs(proof_cost(stage, events, blocks).await?))
 }
 
 async fn wait_for_leader(stage: &Stage) -> CliResult<()> {

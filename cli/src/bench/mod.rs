@@ -5,6 +5,7 @@ mod args;
 mod latency;
 mod measure;
 mod proc;
+mod proof_cost;
 mod report;
 mod stage;
 

@@ -2,6 +2,7 @@
 
 use crate::bench::args::BenchArgs;
 use crate::bench::latency::CollectorStats;
+use crate::bench::proof_cost::{ProofCost, ReadCost};
 use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Format, Listing, Style, Table, Terminal};
 use e2l_client::wire::StatusReply;
@@ -26,6 +27,7 @@ pub struct Report {
     cpu_seconds_per_1000_events: f64,
     peak_rss_bytes: u64,
     disk_bytes_per_event_and_peer: f64,
+    proofs: ProofCost,
     processes: Vec<ProcessReport>,
     peers: Vec<PeerReport>,
     agreed: bool,
@@ -135,6 +137,8 @@ impl Report {
             "making, signing and spooling events is part of the collectors' CPU".to_owned(),
             "every peer and collector syncs to disk before it answers; all connections are TLS 1.3"
                 .to_owned(),
+            "every block is endorsed and every answer checked: there is no throughput without".to_owned(),
+            "signatures: their number times what one takes here; part of the peers' CPU".to_owned(),
         ];
         if filesystem == "memory" {
             notes.push("the directory is in memory, where fsync costs nothing: use another --dir".to_owned());
@@ -158,11 +162,17 @@ impl Report {
             cpu_seconds_per_1000_events: per_thousand(cpu, stats.events),
             peak_rss_bytes: processes.iter().map(|process| process.peak_rss_bytes).sum(),
             disk_bytes_per_event_and_peer: disk / peers.len().max(1) as f64,
+            proofs: ProofCost::default(),
             agreed: agreed && complete,
             processes,
             peers,
             notes,
         }
+    }
+
+    /// With the costs of proofs.
+    pub fn with_proofs(self, proofs: ProofCost) -> Self {
+        Self { proofs, ..self }
     }
 
     /// Writes it to standard output.
@@ -188,6 +198,7 @@ impl Report {
             "cpu_seconds_per_1000_events",
             "peak_rss_bytes",
             "disk_bytes_per_event_and_peer",
+            "proofs",
             "processes",
             "peers",
             "agreed",
@@ -204,6 +215,7 @@ impl Report {
     fn people(&self, terminal: Terminal) -> String {
         let parts = [
             self.summary().render(terminal),
+            self.proof_table().render(terminal),
             self.process_table().render(terminal),
             self.peer_table().render(terminal),
             self.notes.iter().map(|note| format!("{note}\n")).collect(),
@@ -255,6 +267,33 @@ impl Report {
             format!("{:.0}", self.disk_bytes_per_event_and_peer),
             "bytes per event and peer",
         );
+        table
+    }
+
+    fn proof_table(&self) -> Table {
+        let mut table = Table::new([
+            Column::new("PROOFS").shrink(20),
+            Column::new("EVENTS/s").right(),
+            Column::new("CPU µs / EVENT").right(),
+            Column::new("OF WHICH PEERS").right(),
+        ]);
+        let proofs = &self.proofs;
+        let mut read = |name: &str, cost: &ReadCost| {
+            table.push(vec![
+                name.into(),
+                grouped(cost.events_per_second.round() as u64).into(),
+                format!("{:.1}", cost.reader_us_per_event + cost.peers_us_per_event).into(),
+                format!("{:.1}", cost.peers_us_per_event).into(),
+            ]);
+        };
+        read("reading events back, verified", &proofs.verified);
+        read("the same unverified", &proofs.unverified);
+        table.push(vec![
+            "signing blocks and checking signatures".into(),
+            "".into(),
+            format!("{:.1}", proofs.endorsement_us_per_event).into(),
+            format!("{:.1}", proofs.endorsement_us_per_event).into(),
+        ]);
         table
     }
 

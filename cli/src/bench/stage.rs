@@ -76,6 +76,7 @@ impl Stage {
             actor: None,
             format: Format::Table,
             timeout: Duration::from_secs(5),
+            checkpoint: None,
         };
         Ok(Self {
             session: Session::open(settings, Role::Client)?,

@@ -1,15 +1,18 @@
 //! `e2l audit`: whole ledgers, checked block by block and compared.
 
+use crate::checkpoint_file;
+use crate::commands::audit_offline::{LedgerFiles, Offline, Replayer};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Cell, Column, Listing, Style, Table};
 use crate::session::Session;
-use e2l_client::{ClientError, LedgerClient};
+use e2l_client::{Checkpoint, ClientError, LedgerClient};
 use e2l_ledger::proof::{Anchor, Auditor, FinalHeaderProof};
 use e2l_ledger::{Block, Canonical, Digest};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Blocks fetched at once.
@@ -23,6 +26,15 @@ pub struct AuditArgs {
     /// Audit only these actors' peers; may be repeated [default: every voting actor's]
     #[arg(long = "of", value_name = "ACTOR")]
     pub of: Vec<String>,
+    /// Audit the files of a stopped peer instead: its `data_dir`. They are not changed
+    #[arg(long, value_name = "DIR", conflicts_with = "of")]
+    pub data_dir: Option<PathBuf>,
+    /// Execute every transaction again, and compare each result and state root
+    #[arg(long)]
+    pub replay: bool,
+    /// Components of the chaincodes, each `<digest>.wasm`, for --replay [default: those of the actor's peer]
+    #[arg(long, value_name = "DIR")]
+    pub chaincode_dir: Option<PathBuf>,
 }
 
 /// What came of one actor's ledger.
@@ -34,11 +46,13 @@ struct Audited {
     sealed: u64,
     /// Digests of the headers, block 1 first.
     headers: Vec<Digest>,
+    /// That the newest block is final.
+    newest: Option<FinalHeaderProof>,
     finding: Option<Finding>,
 }
 
 /// Why an audit did not come to the end.
-enum Finding {
+pub(super) enum Finding {
     /// The ledger is not true.
     False(String),
     /// The peer does not answer.
@@ -60,15 +74,40 @@ const FIELDS: [&str; 7] = [
 /// # Errors
 /// Exit 1 when a ledger is false or two differ, 2 when a peer does not answer.
 pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
-    let verifier = session.verifier()?;
-    let anchor = verifier.anchor();
+    let anchor = session.anchor()?;
+    let anchor = anchor.as_ref();
+    let known = session
+        .checkpoint()
+        .map(|path| checkpoint_file::read(path, anchor));
+    let known = known.transpose()?.flatten();
     let mut all = Vec::new();
+    let offline = Offline::new(session, args.chaincode_dir.as_deref())?;
+    if let Some(data_dir) = &args.data_dir {
+        let mut replayer = args.replay.then(|| offline.replayer()).transpose()?;
+        let ledger = offline.ledger(data_dir)?;
+        let mut audited = Audited::of(data_dir.display().to_string());
+        let mut auditor = Auditor::new(anchor, session.genesis_header());
+        audited.finding = read(&mut auditor, ledger, replayer.as_mut(), &mut audited).err();
+        audited.take(&auditor);
+        audited.contains(known);
+        all.push(audited);
+        print(session, &all)?;
+        verdict(session, &all, args.replay)?;
+        return move_checkpoint(session, anchor, &all);
+    }
     for actor in actors(session, &args.of)? {
         let client = session
             .client()
             .only(&actor)
             .ok_or_else(|| CliError::usage(format!("actor `{actor}` has no peer"), "name one that has"))?;
-        all.push(audit(session, anchor, actor, &client).await);
+        let mut replayer = args.replay.then(|| offline.replayer()).transpose()?;
+        let mut audited = Audited::of(actor);
+        let mut auditor = Auditor::new(anchor, session.genesis_header());
+        let walked = walk(&mut auditor, &client, replayer.as_mut(), &mut audited).await;
+        audited.finding = walked.err();
+        audited.take(&auditor);
+        audited.contains(known);
+        all.push(audited);
     }
     let differs = first_difference(&all);
     print(session, &all)?;
@@ -78,7 +117,24 @@ pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
             "both are endorsed by a majority: `e2l evidence` at both peers names who signed both",
         ));
     }
-    verdict(session, &all)
+    verdict(session, &all, args.replay)?;
+    move_checkpoint(session, anchor, &all)
+}
+
+/// The newest block that was audited is the next checkpoint, if the user keeps one.
+fn move_checkpoint(session: &Session, anchor: &Anchor, all: &[Audited]) -> CliResult<()> {
+    let newest = all.iter().filter_map(|audited| audited.newest.as_ref());
+    let newest = newest.max_by_key(|proof| proof.header.height);
+    let (Some(path), Some(proof)) = (session.checkpoint(), newest) else {
+        return Ok(());
+    };
+    checkpoint_file::write(path, anchor, proof)?;
+    session.note(&format!(
+        "the checkpoint {} is at height {}",
+        path.display(),
+        proof.header.height
+    ));
+    Ok(())
 }
 
 fn actors(session: &Session, named: &[String]) -> CliResult<Vec<String>> {
@@ -97,28 +153,52 @@ fn actors(session: &Session, named: &[String]) -> CliResult<Vec<String>> {
     }
 }
 
-async fn audit(session: &Session, anchor: &Anchor, actor: String, client: &LedgerClient) -> Audited {
-    let mut audited = Audited {
-        actor,
-        height: 0,
-        transactions: 0,
-        refused: 0,
-        sealed: 0,
-        headers: Vec::new(),
-        finding: None,
-    };
-    let mut auditor = Auditor::new(anchor, session.genesis_header());
-    audited.finding = walk(&mut auditor, client, &mut audited).await.err();
-    audited.height = auditor.height();
-    audited.transactions = auditor.transactions();
-    audited.refused = auditor.refused();
-    audited.sealed = auditor.sealed();
-    audited
+impl Audited {
+    fn of(actor: String) -> Self {
+        Self {
+            actor,
+            height: 0,
+            transactions: 0,
+            refused: 0,
+            sealed: 0,
+            headers: Vec::new(),
+            newest: None,
+            finding: None,
+        }
+    }
+
+    fn take(&mut self, auditor: &Auditor<'_>) {
+        self.height = auditor.height();
+        self.transactions = auditor.transactions();
+        self.refused = auditor.refused();
+        self.sealed = auditor.sealed();
+    }
+
+    /// Notes if the ledger is not the one of the last checkpoint, or ends before it.
+    fn contains(&mut self, checkpoint: Option<Checkpoint>) {
+        let (Some(Checkpoint { height, header }), None) = (checkpoint, &self.finding) else {
+            return;
+        };
+        let at = usize::try_from(height.saturating_sub(1)).ok();
+        self.finding = match at.and_then(|at| self.headers.get(at)) {
+            Some(found) if *found == header => return,
+            Some(found) => Some(Finding::False(format!(
+                "at height {height} it has block {}, the last checkpoint is {}",
+                found.short(),
+                header.short()
+            ))),
+            None => Some(Finding::False(format!(
+                "it ends at height {}, the last checkpoint is at {height}",
+                self.height
+            ))),
+        };
+    }
 }
 
 async fn walk(
     auditor: &mut Auditor<'_>,
     client: &LedgerClient,
+    mut replayer: Option<&mut Replayer>,
     audited: &mut Audited,
 ) -> Result<(), Finding> {
     let unreachable = |error: ClientError| Finding::Unreachable(error.to_string());
@@ -134,7 +214,36 @@ async fn walk(
         auditor
             .check(&block, &proof)
             .map_err(|error| Finding::False(error.to_string()))?;
+        if let Some(replayer) = &mut replayer {
+            replayer.execute(&reply.block)?;
+        }
         audited.headers.push(block.header.digest());
+        audited.newest = Some(proof);
+        progress.show(auditor.height());
+    }
+    Ok(())
+}
+
+/// Audits the ledger of a directory.
+fn read(
+    auditor: &mut Auditor<'_>,
+    mut ledger: LedgerFiles,
+    mut replayer: Option<&mut Replayer>,
+    audited: &mut Audited,
+) -> Result<(), Finding> {
+    let mut progress = Progress::new("files", 0);
+    while let Some((encoded, proof)) = ledger.next(&mut progress.tip)? {
+        let fail = |why: String| Finding::False(format!("block {}: {why}", auditor.height() + 1));
+        let block = Block::decode(&encoded).map_err(|error| fail(error.to_string()))?;
+        let proof = FinalHeaderProof::decode(&proof).map_err(|error| fail(error.to_string()))?;
+        auditor
+            .check(&block, &proof)
+            .map_err(|error| Finding::False(error.to_string()))?;
+        if let Some(replayer) = &mut replayer {
+            replayer.execute(&encoded)?;
+        }
+        audited.headers.push(block.header.digest());
+        audited.newest = Some(proof);
         progress.show(auditor.height());
     }
     Ok(())
@@ -236,7 +345,7 @@ fn print(session: &Session, all: &[Audited]) -> CliResult<()> {
     listing.print(session.format())
 }
 
-fn verdict(session: &Session, all: &[Audited]) -> CliResult<()> {
+fn verdict(session: &Session, all: &[Audited], replayed: bool) -> CliResult<()> {
     let mut findings: BTreeMap<u8, String> = BTreeMap::new();
     for audited in all {
         let (exit, why) = match &audited.finding {
@@ -253,9 +362,14 @@ fn verdict(session: &Session, all: &[Audited]) -> CliResult<()> {
         None => {
             let tips = all.iter().map(|audited| audited.height);
             let (low, high) = (tips.clone().min().unwrap_or(0), tips.max().unwrap_or(0));
+            let executed = if replayed {
+                "every transaction executed again, with the same results"
+            } else {
+                "not executed again (--replay does)"
+            };
             let which = if all.len() > 1 { "all agree" } else { "valid" };
             session.note(&format!(
-                "{which} up to height {low}; the newest is {high}; not executed again"
+                "{which} up to height {low}; the newest is {high}; {executed}"
             ));
             Ok(())
         }

@@ -4,17 +4,23 @@ use crate::commands::argument::{ArgumentArgs, Encoding};
 use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Format, Listing, Style, Table};
 use crate::session::Session;
-use e2l_client::wire;
+use e2l_client::{ClientError, VerifyError, wire};
+use e2l_ledger::proof::VerifiedTransaction;
 use e2l_ledger::{Call, Digest, Envelope, Role, SignedRequest, ValidationCode};
 use serde::Serialize;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often, and how far apart, a receipt is asked for.
+const RECEIPT_TRIES: usize = 25;
+const RECEIPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What to do with chaincode.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum ChaincodeCommand {
     /// Active chaincodes and their functions
     List,
-    /// Call a function that changes the ledger, signed by the actor's admin; waits until it is final
+    /// Call a function that changes the ledger, signed by the actor's admin; waits until it is proven final
     ///
     /// Exit code 1 if its validation code is not VALID.
     Invoke(CallArgs),
@@ -239,7 +245,7 @@ struct Outcome {
     block_time_nano: i64,
     output: String,
     endorsed_by: Vec<String>,
-    voters: u32,
+    voters: usize,
 }
 
 async fn invoke(session: &Session, args: &CallArgs) -> CliResult<()> {
@@ -257,37 +263,37 @@ async fn invoke(session: &Session, args: &CallArgs) -> CliResult<()> {
     let tx_id = request.header.transaction_id();
     let envelope = e2l_ledger::Canonical::encode(&Envelope::Request(request));
     session.note(&format!("transaction {tx_id}: sent, waiting until it is final"));
-    let done = session.client().submit(envelope.into()).await?;
-    conclude(session, tx_id, &done)
+    session.client().submit(envelope.into()).await?;
+    conclude(session, &proven(session, &tx_id).await?)
 }
 
-fn conclude(session: &Session, tx_id: Digest, done: &wire::Final) -> CliResult<()> {
-    let number = done.codes.first().copied();
-    let code = ValidationCode::ALL
-        .iter()
-        .copied()
-        .find(|code| Some(*code as u8) == number)
-        .ok_or_else(|| {
-            CliError::not_proven(
-                format!(
-                    "transaction {tx_id} is final at height {} with a code that this release does not know",
-                    done.height
-                ),
-                "run the release of e2l that the peer runs",
-            )
-        })?;
+/// What became of a transaction that a peer has called final. Another peer that is asked may be a moment behind.
+async fn proven(session: &Session, tx_id: &Digest) -> CliResult<VerifiedTransaction> {
+    let verifier = session.verifier()?;
+    for _ in 0..RECEIPT_TRIES {
+        match verifier.receipt(tx_id).await {
+            Ok((_, proven)) => return Ok(proven),
+            Err(VerifyError::Client(ClientError::NotFound { .. })) => tokio::time::sleep(RECEIPT_PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CliError::not_proven(
+        format!("a peer calls transaction {tx_id} final, and none proves it"),
+        format!("ask again with `e2l receipt {tx_id}`"),
+    ))
+}
+
+fn conclude(session: &Session, proven: &VerifiedTransaction) -> CliResult<()> {
+    let code = proven.result.code;
     let outcome = Outcome {
-        tx_id: tx_id.to_string(),
-        height: done.height,
-        index: done.first_index,
+        tx_id: proven.result.id.to_string(),
+        height: proven.block.header.height,
+        index: proven.index,
         validation_code: code.as_str(),
-        block_time_nano: done.block_time_nano,
-        output: done
-            .outputs
-            .first()
-            .map_or_else(String::new, |output| shown(output)),
-        endorsed_by: done.endorsed_by.clone(),
-        voters: done.voters,
+        block_time_nano: proven.block.header.time_nano,
+        output: shown(&proven.result.output),
+        endorsed_by: proven.block.endorsed_by.clone(),
+        voters: proven.block.voters,
     };
     print_outcome(session, &outcome)?;
     if code == ValidationCode::Valid {

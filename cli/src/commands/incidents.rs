@@ -5,8 +5,9 @@ use crate::output::{Cell, Column, Listing, Style, Table, stamp};
 use crate::session::Session;
 use serde_json::{Value, json};
 
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "found_nano",
+    "what",
     "height",
     "found_by",
     "why",
@@ -23,10 +24,10 @@ pub async fn run(session: &Session) -> CliResult<()> {
     let incidents = session.client().incidents().await?.incidents;
     let mut table = Table::new([
         Column::new("FOUND (UTC)"),
-        Column::new("BLOCK").right(),
+        Column::new("DAMAGED"),
         Column::new("BY"),
-        Column::new("WHAT").shrink(24),
-        Column::new("KEPT ASIDE").right(),
+        Column::new("WHY").shrink(24),
+        Column::new("KEPT").right(),
         Column::new("REPAIRED"),
     ]);
     let mut items: Vec<Value> = Vec::new();
@@ -37,7 +38,7 @@ pub async fn run(session: &Session) -> CliResult<()> {
         };
         table.push(vec![
             Cell::new(stamp(incident.found_nano), Style::Dim),
-            Cell::from(incident.height.to_string()),
+            Cell::from(incident.what.clone()),
             Cell::from(incident.found_by.clone()),
             Cell::from(incident.why.clone()),
             Cell::from(format!("{} records", incident.quarantined)),
@@ -45,6 +46,7 @@ pub async fn run(session: &Session) -> CliResult<()> {
         ]);
         items.push(json!({
             "found_nano": incident.found_nano,
+            "what": incident.what,
             "height": incident.height,
             "found_by": incident.found_by,
             "why": incident.why,

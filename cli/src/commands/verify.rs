@@ -15,7 +15,7 @@ const MAX_FILE: u64 = 256 << 20;
 /// What is checked, and against what.
 #[derive(Debug, Clone, clap::Args)]
 pub struct VerifyArgs {
-    /// File with a receipt, a history or evidence
+    /// File with a receipt, a history, evidence or a checkpoint
     pub file: PathBuf,
     /// The network's genesis: all that is trusted
     #[arg(long, value_name = "FILE")]
@@ -114,5 +114,8 @@ fn sentence(file: &ProofFile) -> String {
             endorsers()
         ),
         ProofKind::Evidence => format!("{} {}", text("guilty"), text("what")),
+        ProofKind::Checkpoint => {
+            format!("block {} is {}; {}", claim["height"], text("block"), endorsers())
+        }
     }
 }

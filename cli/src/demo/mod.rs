@@ -6,6 +6,7 @@ mod narrator;
 mod overview;
 mod source;
 mod start;
+mod tamper;
 mod watch;
 
 pub use live::StopSignal;
@@ -21,7 +22,11 @@ use std::time::Duration;
 
 /// How the demo runs.
 #[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DemoArgs {
+    /// What to do with a demo that runs in another terminal
+    #[command(subcommand)]
+    pub command: Option<DemoCommand>,
     /// Where keys, configurations and ledgers are kept; a directory that exists is started again
     #[arg(long, value_name = "DIR", default_value = DEMO_DIR)]
     pub dir: PathBuf,
@@ -31,6 +36,13 @@ pub struct DemoArgs {
     /// Stop after so many seconds
     #[arg(long, value_name = "SECS")]
     pub duration: Option<u64>,
+}
+
+/// What to do with a running demo.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum DemoCommand {
+    /// Edit a record in an actor's database, and show how it is found, refused and repaired
+    Tamper(tamper::TamperArgs),
 }
 
 /// Runs until Ctrl-C, SIGTERM or the end of `--duration`.
@@ -43,6 +55,9 @@ pub async fn run(args: &DemoArgs, global: &Global) -> CliResult<()> {
             "the demo keeps its network in --dir",
             "use --dir DIR in place of --network",
         ));
+    }
+    if let Some(DemoCommand::Tamper(tamper)) = &args.command {
+        return tamper::run(tamper, global).await;
     }
     let stop = live::StopSignal::new(args.duration.map(Duration::from_secs))?;
     let mut started = match start::start(args, global, &stop).await? {

@@ -84,7 +84,7 @@ pub async fn start(args: &DemoArgs, global: &Global, stop: &StopSignal) -> CliRe
     }
 }
 
-fn settings(network: &NetworkDir, global: &Global) -> CliResult<Settings> {
+pub(super) fn settings(network: &NetworkDir, global: &Global) -> CliResult<Settings> {
     let variable = |name: &str| std::env::var(name).ok().filter(|_| name == "E2L_OUTPUT");
     let around = Surroundings {
         variable: &variable,
@@ -95,6 +95,7 @@ fn settings(network: &NetworkDir, global: &Global) -> CliResult<Settings> {
         actor: global.actor.clone(),
         format: global.format(&around)?,
         timeout: Duration::from_secs(5),
+        checkpoint: None,
     })
 }
 

@@ -195,6 +195,13 @@ impl Ledger for EchoLedger {
         Ok(Response::new(wire::GetLogPageReply::default()))
     }
 
+    async fn get_ancestry(
+        &self,
+        _request: Request<wire::GetAncestryRequest>,
+    ) -> Result<Response<wire::GetAncestryReply>, Status> {
+        Ok(Response::new(wire::GetAncestryReply::default()))
+    }
+
     async fn evidence(
         &self,
         _request: Request<wire::EvidenceRequest>,

@@ -5,35 +5,43 @@ use super::peers::is_final;
 use super::standing::{Refusal, Standings};
 use crate::backoff::Backoff;
 use crate::spool::Prepared;
-use e2l_client::{LedgerClient, wire};
-use e2l_ledger::{Digest, SenderHead};
+use e2l_client::{LedgerClient, Verifier, VerifyError};
+use e2l_ledger::proof::Anchor;
+use e2l_ledger::{Member, SenderHead};
 use futures::future::join_all;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Asks the peers until a majority has answered: one alone may be behind. Waits for as long as it takes.
+/// Asks the peers until a majority has answered with proof: one alone may be behind. Waits for as long as it takes.
 ///
 /// # Errors
 /// Most peers refuse this collector, and no other can be reached.
-pub async fn newest_head(client: &LedgerClient) -> Result<SenderHead, SubmitError> {
-    let peers: Vec<(&str, LedgerClient)> = client
+pub async fn newest_head(
+    client: &LedgerClient,
+    anchor: &Arc<Anchor>,
+    sender: &Member,
+) -> Result<SenderHead, SubmitError> {
+    let peers: Vec<(&str, Verifier)> = client
         .peers()
         .filter_map(|peer| Some((peer.actor.as_str(), client.only(&peer.actor)?)))
+        .map(|(actor, peer)| (actor, Verifier::new(peer, Arc::clone(anchor))))
         .collect();
     let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     loop {
-        let answers = join_all(peers.iter().map(|(_, peer)| peer.sender_head(None))).await;
+        let answers = join_all(peers.iter().map(|(_, peer)| peer.sender_head(sender))).await;
         let mut standings = Standings::new(peers.iter().map(|(actor, _)| (*actor).to_owned()));
         let (mut heads, mut failures) = (Vec::new(), Vec::new());
         for (index, answer) in answers.into_iter().enumerate() {
             match answer {
-                Ok(reply) => heads.push(head_of(&reply)),
+                Ok(head) => heads.push(head),
                 Err(error) => {
                     failures.push(format!("{}: {error}", peers[index].0));
-                    if is_final(&error) {
-                        standings.refuses(index, Refusal::of(&error));
-                    } else {
-                        standings.is_away(index);
+                    match error {
+                        VerifyError::Client(error) if is_final(&error) => {
+                            standings.refuses(index, Refusal::of(&error));
+                        }
+                        _ => standings.is_away(index),
                     }
                 }
             }
@@ -54,21 +62,9 @@ pub async fn newest_head(client: &LedgerClient) -> Result<SenderHead, SubmitErro
     }
 }
 
-fn head_of(reply: &wire::SenderHeadReply) -> SenderHead {
-    let digest = <[u8; 32]>::try_from(reply.digest.as_ref())
-        .map(Digest)
-        .unwrap_or_default();
-    SenderHead {
-        incarnation: reply.incarnation,
-        sequence: reply.sequence,
-        digest,
-    }
-}
-
 /// What the ledger says that this collector never signed; `None` if the head is one of its batches or lies
 /// before them.
-pub fn contradiction(reply: &wire::SenderHeadReply, unfinal: &[&Prepared]) -> Option<String> {
-    let head = head_of(reply);
+pub fn contradiction(head: &SenderHead, unfinal: &[&Prepared]) -> Option<String> {
     let (first, last) = (unfinal.first()?, unfinal.last()?);
     let place = format!("batch {} of incarnation {}", head.sequence, head.incarnation);
     if (head.incarnation, head.sequence) > (last.incarnation, last.sequence) {

@@ -6,6 +6,7 @@
 mod error;
 mod head;
 mod peers;
+mod proving;
 mod standing;
 
 pub use error::SubmitError;
@@ -15,21 +16,48 @@ use crate::clock::now_nano;
 use crate::spool::Prepared;
 use crate::stats::SharedStats;
 use e2l_client::wire::refusal::Reason;
-use e2l_client::{ClientError, LedgerClient, Outcome, SubmitStream, refusal_remedy, wire};
-use e2l_ledger::ValidationCode;
+use e2l_client::{ClientError, LedgerClient, Outcome, SubmitStream, VerifyError, refusal_remedy, wire};
+use e2l_ledger::proof::Anchor;
+use e2l_ledger::{Member, ValidationCode};
 use peers::{Peers, is_final};
+use proving::{Owing, Proving};
 use standing::Refusal;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// A stream on which nothing is answered for so long is given up, though it looks alive.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Rest of a peer that does not prove what it has called final.
+const DISTRUST: Duration = Duration::from_secs(60);
 
 struct Unfinal {
     batch: Prepared,
+    /// A peer has called it final.
     settled: bool,
+    /// One has done so at some time: it is in the statistics.
+    recorded: bool,
+}
+
+impl Unfinal {
+    fn new(batch: Prepared) -> Self {
+        Self {
+            batch,
+            settled: false,
+            recorded: false,
+        }
+    }
+}
+
+/// How far the ledger has the batches, all before the named one included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A peer has called this batch final: the next may be sent.
+    Settled(u64),
+    /// It is proven: it need not be kept.
+    Proven(u64),
 }
 
 /// How a stream ended.
@@ -44,6 +72,8 @@ enum Ended {
     Gap(String),
     /// This peer will never take it; the others may.
     Refused(Refusal),
+    /// It does not prove what it has called final.
+    Unproven(String),
     /// The preferred peer may be back.
     Return,
 }
@@ -52,28 +82,34 @@ enum Ended {
 pub struct Submitter {
     peers: Peers,
     batches: mpsc::UnboundedReceiver<Prepared>,
-    finals: mpsc::UnboundedSender<u64>,
+    progress: mpsc::UnboundedSender<Progress>,
     unfinal: VecDeque<Unfinal>,
+    proving: Proving,
+    /// The peer that has called final what is not proven.
+    word_of: Option<usize>,
     window: usize,
     stats: SharedStats,
     streams: u64,
 }
 
 impl Submitter {
-    /// Sends what comes from `batches`, at most `window` at a time, and tells `finals` the last batch of the
-    /// final prefix.
+    /// Sends what comes from `batches`, at most `window` at a time, in the name of `sender`, and tells `progress`
+    /// how far it is.
     pub fn new(
         client: &LedgerClient,
+        (anchor, sender): (Arc<Anchor>, Member),
         window: usize,
         batches: mpsc::UnboundedReceiver<Prepared>,
-        finals: mpsc::UnboundedSender<u64>,
+        progress: mpsc::UnboundedSender<Progress>,
         stats: SharedStats,
     ) -> Self {
         Self {
             peers: Peers::new(client),
             batches,
-            finals,
+            progress,
             unfinal: VecDeque::new(),
+            proving: Proving::new(sender, anchor, window * 8),
+            word_of: None,
             window,
             stats,
             streams: 0,
@@ -86,7 +122,7 @@ impl Submitter {
     /// See [`SubmitError`].
     pub async fn run(mut self) -> Result<(), SubmitError> {
         loop {
-            if self.unfinal.is_empty() && !self.next_batch().await {
+            if self.is_idle() && !self.next_batch().await {
                 return Ok(());
             }
             let Some((peer, free)) = self.peers.choose() else {
@@ -106,6 +142,7 @@ impl Submitter {
                 }
                 Ended::Gap(why) => self.resolve_gap(peer, &why).await,
                 Ended::Refused(refusal) => self.refused_by(peer, refusal),
+                Ended::Unproven(why) => self.distrust(peer, &why),
             }
             self.check_standing()?;
         }
@@ -117,6 +154,41 @@ impl Submitter {
             "a peer refuses for good: asking the others"
         );
         self.peers.refuses(peer, refusal);
+    }
+
+    /// Everything that was sent is proven.
+    fn is_idle(&self) -> bool {
+        self.unfinal.is_empty() && self.proving.is_empty()
+    }
+
+    /// What it has called final may be known to nobody: all of it is sent again to another.
+    fn distrust(&mut self, peer: usize, why: &str) {
+        tracing::error!(
+            alarm = true, peer = self.peers.actor(peer), %why,
+            "a peer does not prove what it has called final: sending it again to another"
+        );
+        self.take_back();
+        self.peers.failed(peer, Some(DISTRUST));
+    }
+
+    /// Nothing is taken on one peer's word when another is asked.
+    fn take_back(&mut self) {
+        for unfinal in &mut self.unfinal {
+            unfinal.settled = false;
+        }
+        for batch in self.proving.take_back().into_iter().rev() {
+            self.unfinal.push_front(Unfinal {
+                batch,
+                settled: false,
+                recorded: true,
+            });
+        }
+    }
+
+    fn proven(&mut self, peer: usize, last: u64) {
+        self.peers.worked(peer);
+        // Nobody listens only when the collector stops.
+        let _ = self.progress.send(Progress::Proven(last));
     }
 
     /// Stops when no peer is left that might take what is to be submitted.
@@ -142,10 +214,7 @@ impl Submitter {
     async fn next_batch(&mut self) -> bool {
         match self.batches.recv().await {
             Some(batch) => {
-                self.unfinal.push_back(Unfinal {
-                    batch,
-                    settled: false,
-                });
+                self.unfinal.push_back(Unfinal::new(batch));
                 true
             }
             None => false,
@@ -153,7 +222,13 @@ impl Submitter {
     }
 
     async fn stream(&mut self, peer: usize) -> Ended {
-        let opened = self.peers.client(peer).submit_stream(self.window * 2 + 2).await;
+        if self.word_of.replace(peer) != Some(peer) {
+            self.take_back();
+        }
+        self.proving.begin();
+        // Room for all that is sent before the first answer is taken.
+        let depth = self.window.max(self.unfinal.len()) * 2 + 2;
+        let opened = self.peers.client(peer).submit_stream(depth).await;
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => return Self::failed(error),
@@ -178,10 +253,7 @@ impl Submitter {
                 reply = stream.recv() => {
                     heard = Instant::now();
                     match reply {
-                        Ok(Some((sequence, Outcome::Final(done)))) => {
-                            self.peers.worked(peer);
-                            self.settle(sequence, &done);
-                        }
+                        Ok(Some((sequence, Outcome::Final(done)))) => self.settle(sequence, &done),
                         Ok(Some((sequence, Outcome::Refusal(refusal)))) => {
                             if let Some(ended) = self.refused(sequence, &refusal) {
                                 return ended;
@@ -191,18 +263,23 @@ impl Submitter {
                         Err(error) => return Self::failed(error),
                     }
                 }
-                batch = self.batches.recv(), if self.unfinal.len() < self.window => match batch {
+                proven = self.proving.next(self.peers.client(peer)) => match proven {
+                    Ok(last) => self.proven(peer, last),
+                    Err(Owing::Lie(why)) => return Ended::Unproven(why),
+                    Err(Owing::Unable(why)) => return Ended::NextPeer(why, None),
+                },
+                batch = self.batches.recv(), if self.unfinal.len() < self.window && !self.proving.is_full() => match batch {
                     Some(batch) => {
                         if self.unfinal.is_empty() {
                             heard = Instant::now();
                         }
                         let sent = send(&stream, &batch, &self.stats).await;
-                        self.unfinal.push_back(Unfinal { batch, settled: false });
+                        self.unfinal.push_back(Unfinal::new(batch));
                         if let Err(error) = sent {
                             return Self::failed(error);
                         }
                     }
-                    None if self.unfinal.is_empty() => return Ended::Done,
+                    None if self.is_idle() => return Ended::Done,
                     // What is under way is still to be answered; without this the closed channel would spin.
                     None => return self.finish(stream, peer).await,
                 },
@@ -217,12 +294,20 @@ impl Submitter {
 
     /// Waits for the last answers; no more batches come.
     async fn finish(&mut self, mut stream: SubmitStream, peer: usize) -> Ended {
-        while !self.unfinal.is_empty() {
-            match tokio::time::timeout(SILENCE, stream.recv()).await {
-                Ok(Ok(Some((sequence, Outcome::Final(done))))) => {
-                    self.peers.worked(peer);
-                    self.settle(sequence, &done);
-                }
+        while !self.is_idle() {
+            let answer = tokio::select! {
+                answer = tokio::time::timeout(SILENCE, stream.recv()), if !self.unfinal.is_empty() => answer,
+                proven = self.proving.next(self.peers.client(peer)) => match proven {
+                    Ok(last) => {
+                        self.proven(peer, last);
+                        continue;
+                    }
+                    Err(Owing::Lie(why)) => return Ended::Unproven(why),
+                    Err(Owing::Unable(why)) => return Ended::NextPeer(why, None),
+                },
+            };
+            match answer {
+                Ok(Ok(Some((sequence, Outcome::Final(done))))) => self.settle(sequence, &done),
                 Ok(Ok(Some((sequence, Outcome::Refusal(refusal))))) => {
                     if let Some(ended) = self.refused(sequence, &refusal) {
                         return ended;
@@ -243,7 +328,7 @@ impl Submitter {
         Ended::NextPeer(error.to_string(), error.retry_after())
     }
 
-    /// A batch is final; tells how far the prefix reaches.
+    /// A peer calls a batch final; tells how far the prefix reaches.
     fn settle(&mut self, sequence: u64, done: &wire::Final) {
         let Some(unfinal) = self
             .unfinal
@@ -255,14 +340,12 @@ impl Submitter {
         if std::mem::replace(&mut unfinal.settled, true) {
             return;
         }
-        record(&unfinal.batch, done, &self.stats);
-        let mut last = None;
-        while self.unfinal.front().is_some_and(|first| first.settled) {
-            last = self.unfinal.pop_front().map(|first| first.batch.sequence);
+        if !std::mem::replace(&mut unfinal.recorded, true) {
+            record(&unfinal.batch, done, &self.stats);
         }
-        if let Some(last) = last {
-            // Nobody listens only when the collector stops.
-            let _ = self.finals.send(last);
+        while let Some(first) = self.unfinal.pop_front_if(|first| first.settled) {
+            let _ = self.progress.send(Progress::Settled(first.batch.sequence));
+            self.proving.push(first.batch);
         }
     }
 
@@ -294,9 +377,12 @@ impl Submitter {
     /// Finds out why a batch does not follow: this peer is behind, or others' batches have our numbers.
     async fn resolve_gap(&mut self, peer: usize, why: &str) {
         tracing::warn!(peer = self.peers.actor(peer), %why, "asking where this collector stands on the ledger");
-        let head = match self.peers.client(peer).sender_head(None).await {
+        let verifier = self.proving.verifier(self.peers.client(peer));
+        let head = match verifier.sender_head(self.proving.sender()).await {
             Ok(head) => head,
-            Err(error) if is_final(&error) => return self.refused_by(peer, Refusal::of(&error)),
+            Err(VerifyError::Client(error)) if is_final(&error) => {
+                return self.refused_by(peer, Refusal::of(&error));
+            }
             Err(error) => {
                 tracing::warn!(peer = self.peers.actor(peer), %error, "it does not say");
                 return self.peers.failed(peer, None);

@@ -112,6 +112,17 @@ pub trait Application: Send + Sync + 'static {
     /// The first that must not be.
     fn validate(&self, leader: u64, entries: &[Incoming<'_>]) -> Result<(), Refusal>;
 
+    /// A leader sent another payload for a place in the log whose payload is held: both may be proof of who signed
+    /// two stories. May block.
+    fn contradiction(&self, held: &[u8], sent: &[u8]);
+
+    /// Whether a pointer may be installed: its height must be final with that header. A forged one would stop this
+    /// node, or keep it waiting for blocks that nobody has.
+    ///
+    /// # Errors
+    /// Nobody proves it.
+    fn check_point(&self, height: u64, header: [u8; 32]) -> BoxFuture<'_, Result<(), String>>;
+
     /// The voters that governance has decided on, by Raft id.
     fn voters(&self) -> BTreeMap<u64, NodeInfo>;
 }

@@ -3,6 +3,7 @@
 
 use crate::application::{Application, Incoming, NodeInfo, Refusal};
 use crate::network::SnapshotMessage;
+use crate::participation::{Participation, SharedParticipation};
 use crate::types::{Marker, TypeConfig, decode};
 use e2l_store::{RaftLog, StoreError};
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
@@ -20,6 +21,12 @@ pub const MAX_BODY: usize = 64 << 20;
 /// Why a message is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum HandleError {
+    /// This node has just been started.
+    #[error("this node is finding out where it stands: ask again in a moment")]
+    NotReady,
+    /// This node may not vote.
+    #[error("this node is on its way back into the group and does not vote")]
+    Rejoining,
     /// The certificate is another node's.
     #[error("the message claims to be from node {claimed}, the certificate is that of node {authenticated}")]
     OtherSender {
@@ -79,6 +86,14 @@ pub enum HandleError {
     /// A membership that governance has not decided on.
     #[error("entry {0} names a membership that is not the configured one")]
     Membership(u64),
+    /// A pointer that nobody proves.
+    #[error("the snapshot's pointer to height {height} is not acceptable: {why}")]
+    Pointer {
+        /// The height it names.
+        height: u64,
+        /// What is wrong.
+        why: String,
+    },
     /// A proposal that must not be appended.
     #[error("a proposal is not acceptable: {0}")]
     Proposal(#[from] Refusal),
@@ -106,12 +121,19 @@ pub struct Guard {
     known_term: AtomicU64,
     /// Term in which each leader was refused.
     refused: Mutex<BTreeMap<u64, u64>>,
+    participation: SharedParticipation,
 }
 
 impl Guard {
     /// Over the node's log and application.
-    pub fn new(application: Arc<dyn Application>, log: RaftLog, applied: Arc<AtomicU64>) -> Self {
+    pub fn new(
+        application: Arc<dyn Application>,
+        log: RaftLog,
+        applied: Arc<AtomicU64>,
+        participation: Participation,
+    ) -> Self {
         Self {
+            participation: SharedParticipation::new(participation),
             application,
             log,
             applied,
@@ -120,12 +142,25 @@ impl Guard {
         }
     }
 
+    /// How far this node takes part.
+    pub fn participation(&self) -> Participation {
+        self.participation.get()
+    }
+
+    /// Changes how far this node takes part.
+    pub fn participate(&self, participation: Participation) {
+        self.participation.set(participation);
+    }
+
     /// Tells the guard the term that Raft is in.
     pub fn saw_term(&self, term: u64) {
         self.known_term.fetch_max(term, Ordering::AcqRel);
     }
 
     fn check_vote(&self, sender: u64, vote: &Vote<u64>) -> Result<(), HandleError> {
+        if self.participation() == Participation::Waiting {
+            return Err(HandleError::NotReady);
+        }
         let named = vote.leader_id.node_id;
         if named != sender {
             return Err(HandleError::OtherCandidate { sender, named });
@@ -141,6 +176,9 @@ impl Guard {
     pub fn vote(&self, sender: u64, body: &[u8]) -> Result<VoteRequest<u64>, HandleError> {
         let request: VoteRequest<u64> = parse(body)?;
         self.check_vote(sender, &request.vote)?;
+        if self.participation() != Participation::Voting {
+            return Err(HandleError::Rejoining);
+        }
         Ok(request)
     }
 
@@ -157,6 +195,13 @@ impl Guard {
             return Err(HandleError::Membership(index));
         }
         Ok(message)
+    }
+
+    /// Whether what a pointer names is final.
+    pub async fn point(&self, message: &SnapshotMessage) -> Result<(), HandleError> {
+        let (height, header) = (message.pointer.height, message.pointer.header);
+        let checked = self.application.check_point(height, header).await;
+        checked.map_err(|why| HandleError::Pointer { height, why })
     }
 
     /// Entries or a heartbeat. May block: it reads the log and asks the application.
@@ -235,6 +280,10 @@ impl Guard {
         if held.log_id == entry.log_id {
             if held.payload == entry.payload {
                 return Ok(false);
+            }
+            if let (EntryPayload::Normal(held), EntryPayload::Normal(sent)) = (&held.payload, &entry.payload)
+            {
+                self.application.contradiction(&held.0, &sent.0);
             }
             return Err(HandleError::TwoStories {
                 index,

@@ -10,19 +10,25 @@
 
 mod application;
 mod flusher;
+#[doc(hidden)]
+pub mod forge;
 mod guard;
+mod log_standing;
 mod log_store;
 mod network;
 mod node;
 mod options;
+mod participation;
 mod state_machine;
 mod transport;
 mod types;
 
 pub use application::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
 pub use guard::HandleError;
-pub use node::{ConsensusError, Leadership, ProposeError, RaftNode, RaftRole};
+pub use log_standing::{BadMarker, LogStanding, begin_rejoining, marker_index};
+pub use node::{ConsensusError, Leadership, ProposeError, RaftNode, RaftRole, Reach};
 pub use options::RaftOptions;
+pub use participation::Participation;
 pub use transport::{MessageKind, Transport, TransportError, UnknownMessage};
 
 #[doc(hidden)]

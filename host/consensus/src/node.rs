@@ -2,15 +2,18 @@
 
 use crate::application::{Application, ApplicationError};
 use crate::guard::{Guard, HandleError, MAX_BODY};
+use crate::log_standing::step_down;
 use crate::log_store::LogStore;
 use crate::network::Network;
 use crate::options::RaftOptions;
+use crate::participation::Participation;
 use crate::state_machine::StateMachine;
 use crate::transport::{MessageKind, Transport};
 use crate::types::{Payload, TypeConfig, encode};
 use bytes::Bytes;
 use e2l_store::{RaftLog, StoreError};
 use openraft::{Config, Raft, ServerState, Snapshot, SnapshotPolicy};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -98,6 +101,21 @@ impl Leadership {
     }
 }
 
+/// How far logs reach; indexes, 0 for none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// The term.
+    pub term: u64,
+    /// Who leads in it, if known.
+    pub leader: Option<u64>,
+    /// Last entry of this node's log.
+    pub last: u64,
+    /// Last one applied here.
+    pub applied: u64,
+    /// Last entry that each other node has confirmed; empty unless this node leads.
+    pub matched: BTreeMap<u64, u64>,
+}
+
 struct Proposed {
     payload: Payload,
     done: oneshot::Sender<Result<(), ProposeError>>,
@@ -107,6 +125,7 @@ struct Proposed {
 pub struct RaftNode {
     raft: Raft<TypeConfig>,
     guard: Arc<Guard>,
+    log: RaftLog,
     application: Arc<dyn Application>,
     node_id: u64,
     proposals: mpsc::Sender<Proposed>,
@@ -133,20 +152,23 @@ impl RaftNode {
             install_snapshot_timeout: 10_000,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(options.purge_after),
             max_in_snapshot_log_to_keep: options.keep,
+            enable_elect: options.participation == Participation::Voting,
             ..Config::default()
         };
         let config = config
             .validate()
             .map_err(|error| ConsensusError::Settings(error.to_string()))?;
         let log = RaftLog::open(&options.dir)?;
-        let machine = StateMachine::new(application.clone())?;
+        step_down(&log, options.node_id)?;
+        let machine = StateMachine::new(application.clone(), log.clone())?;
         let guard = Arc::new(Guard::new(
             application.clone(),
             log.clone(),
             machine.applied_index(),
+            options.participation,
         ));
         let network = Network(transport);
-        let store = LogStore::new(log)?;
+        let store = LogStore::new(log.clone())?;
         let raft = Raft::new(options.node_id, Arc::new(config), network, store, machine)
             .await
             .map_err(|error| ConsensusError::Start(error.to_string()))?;
@@ -156,6 +178,7 @@ impl RaftNode {
         Ok(Self {
             raft,
             guard,
+            log,
             application,
             node_id: options.node_id,
             proposals,
@@ -176,6 +199,46 @@ impl RaftNode {
             return Ok(());
         }
         self.raft.initialize(voters).await.map_err(|error| start(&error))
+    }
+
+    /// How far this node takes part.
+    pub fn participation(&self) -> Participation {
+        self.guard.participation()
+    }
+
+    /// Changes how far this node takes part. That it is on its way back is durable on return.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn participate(&self, participation: Participation) -> Result<(), ConsensusError> {
+        if participation != Participation::Waiting {
+            let rejoining = participation == Participation::Following;
+            if self.log.is_rejoining()? != rejoining {
+                self.log.set_rejoining(rejoining)?;
+            }
+        }
+        self.guard.participate(participation);
+        self.raft
+            .runtime_config()
+            .elect(participation == Participation::Voting);
+        Ok(())
+    }
+
+    /// How far this node's log reaches, and, if it leads, how far it knows the others' to reach.
+    pub fn reach(&self) -> Reach {
+        let metrics = self.raft.metrics().borrow().clone();
+        let matched = metrics.replication.unwrap_or_default();
+        let index = |id: &openraft::LogId<u64>| id.index;
+        Reach {
+            term: metrics.current_term,
+            leader: metrics.current_leader,
+            last: metrics.last_log_index.unwrap_or(0),
+            applied: metrics.last_applied.as_ref().map_or(0, index),
+            matched: matched
+                .iter()
+                .filter_map(|(id, matched)| Some((*id, matched.as_ref().map(index)?)))
+                .collect(),
+        }
     }
 
     /// Judges a message, and gives it to Raft.
@@ -217,6 +280,7 @@ impl RaftNode {
             }
             MessageKind::Snapshot => {
                 let message = self.guard.snapshot(authenticated, &body)?;
+                self.guard.point(&message).await?;
                 let snapshot = Snapshot {
                     meta: message.meta,
                     snapshot: Box::new(message.pointer),

@@ -1,5 +1,6 @@
 //! Settings of ordering.
 
+use crate::participation::Participation;
 use std::path::PathBuf;
 
 /// Settings of a Raft node. Times in milliseconds.
@@ -22,6 +23,8 @@ pub struct RaftOptions {
     pub purge_after: u64,
     /// Entries kept below that height, for a follower that is a little behind.
     pub keep: u64,
+    /// How far it takes part until it is told otherwise.
+    pub participation: Participation,
 }
 
 impl RaftOptions {
@@ -36,6 +39,7 @@ impl RaftOptions {
             max_payload_entries: 8,
             purge_after: 1000,
             keep: 500,
+            participation: Participation::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::application::{Application, ApplicationError, Committed, NodeInfo, SnapshotPoint};
 use crate::types::{Marker, Pointer, TypeConfig, decode, encode};
+use e2l_store::RaftLog;
 use openraft::storage::RaftStateMachine;
 use openraft::{
     AnyError, Entry, EntryPayload, ErrorSubject, ErrorVerb, LogId, OptionalSend, RaftSnapshotBuilder,
@@ -18,6 +19,7 @@ pub struct StateMachine {
     application: Arc<dyn Application>,
     marker: Marker,
     applied_index: Arc<AtomicU64>,
+    log: RaftLog,
 }
 
 fn failed(error: &dyn std::fmt::Display, verb: ErrorVerb) -> StorageError<u64> {
@@ -34,7 +36,10 @@ impl StateMachine {
     ///
     /// # Errors
     /// Its marker cannot be read.
-    pub fn new(application: Arc<dyn Application>) -> std::result::Result<Self, ApplicationError> {
+    pub fn new(
+        application: Arc<dyn Application>,
+        log: RaftLog,
+    ) -> std::result::Result<Self, ApplicationError> {
         let marker: Marker = match application.applied()? {
             Some(bytes) if !bytes.is_empty() => {
                 decode(&bytes).map_err(|error| ApplicationError::new(&error))?
@@ -46,6 +51,7 @@ impl StateMachine {
             application,
             marker,
             applied_index: Arc::new(AtomicU64::new(index)),
+            log,
         })
     }
 
@@ -121,6 +127,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             height,
             header,
         } = *snapshot;
+        if let Some(last) = marker.last {
+            // The ledger gets there before the log does: a crash in between is no loss of entries.
+            self.log
+                .point_to(last.index)
+                .map_err(|error| failed(&error, ErrorVerb::Write))?;
+        }
         let point = SnapshotPoint {
             marker: encoded,
             height,

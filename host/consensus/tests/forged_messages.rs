@@ -212,6 +212,9 @@ async fn a_leader_tells_one_story() {
         matches!(error, HandleError::TwoStories { index: 3, term: 1 }),
         "{error}"
     );
+    // Both are given to the ledger, which keeps what convicts somebody.
+    let pairs = follower.ledger.contradictions.lock().clone();
+    assert_eq!(pairs, [[Bytes::from("second"), Bytes::from("another")]]);
     // It is heard no more in that term, so that it is replaced.
     let error = follower.refused(&Follower::heartbeat(1)).await;
     assert!(
@@ -321,4 +324,38 @@ async fn a_proposal_that_the_ledger_refuses_is_not_appended() {
     assert!(matches!(error, HandleError::Proposal(_)), "{error}");
     let error = follower.refused(&Follower::heartbeat(1)).await;
     assert!(matches!(error, HandleError::RefusedLeader { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_pointer_that_nobody_proves_is_refused() {
+    let follower = Follower::new().await;
+    let marker = Marker {
+        last: Some(log_id(1, 1, 9)),
+        membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
+    };
+    let message = SnapshotMessage {
+        vote: Vote::new_committed(1, 1),
+        meta: SnapshotMeta {
+            last_log_id: marker.last,
+            last_membership: marker.membership.clone(),
+            snapshot_id: "height-9".to_owned(),
+        },
+        pointer: Pointer {
+            marker: encode(&marker).unwrap(),
+            height: 9,
+            header: [8; 32],
+        },
+    };
+    let body = encode(&message).unwrap().into();
+    let answer = follower.node.handle(1, 1, MessageKind::Snapshot, body).await;
+    let error = answer.unwrap_err();
+    assert!(matches!(error, HandleError::Pointer { height: 9, .. }), "{error}");
+    assert_eq!(
+        follower
+            .ledger
+            .installed
+            .load(std::sync::atomic::Ordering::SeqCst),
+        0
+    );
+    follower.append(&Follower::heartbeat(1)).await.unwrap();
 }

@@ -15,7 +15,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Sto
     async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError<u64>> {
         let directory = tempfile::tempdir().unwrap();
         let log = RaftLog::open(&directory.path().join("log")).unwrap();
-        let machine = StateMachine::new(MemoryLedger::new(&[1, 2, 3])).unwrap();
+        let machine = StateMachine::new(MemoryLedger::new(&[1, 2, 3]), log.clone()).unwrap();
         Ok((directory, LogStore::new(log).unwrap(), machine))
     }
 }

@@ -58,10 +58,19 @@ pub enum ExecutionError {
         /// This peer's.
         found: String,
     },
+    /// A value on disk is not the one that was executed.
+    #[error(
+        "the value of state key `{key}` on disk is not the one that was executed: the database was altered or \
+         damaged; restart this peer, and it restores its ledger from the others"
+    )]
+    StateValue {
+        /// The key.
+        key: String,
+    },
     /// The state on disk does not hash to the endorsed root.
     #[error(
         "the state on disk hashes to {found}, the header of height {height} says {expected}: the database \
-         was altered or damaged; restore this peer from the others' blocks"
+         was altered or damaged; restart this peer, and it restores its ledger from the others"
     )]
     StateRoot {
         /// Height of the tip.
@@ -71,4 +80,15 @@ pub enum ExecutionError {
         /// Root found.
         found: Digest,
     },
+}
+
+impl ExecutionError {
+    /// Whether the ledger on disk is not what was written.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_damage(),
+            Self::StateRoot { .. } | Self::StateValue { .. } | Self::SystemRecord(_) => true,
+            _ => false,
+        }
+    }
 }

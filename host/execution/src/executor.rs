@@ -6,8 +6,8 @@ use crate::overlay::{Overlay, Writes, map_changes};
 use crate::signatures::SignatureCache;
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Block, Call, Canonical, Certificate, Digest, Domain, Envelope, Header, NetworkConfig, Provenance,
-    Refused, SenderHead, SignedProposal, StateKey, StateMap, TransactionResult, ValidationCode,
+    Block, Call, Canonical, Certificate, Digest, Domain, Envelope, Header, LogHead, NetworkConfig,
+    Provenance, Refused, SenderHead, SignedProposal, StateKey, StateMap, TransactionResult, ValidationCode,
     check_envelope,
 };
 use e2l_runtime::{Admitted, CallContext, Failure, Outcome, Runtime, Session};
@@ -134,6 +134,32 @@ impl Executor {
         self.map.prove(&key.hash())
     }
 
+    /// Compares the state after `after`, at most `limit` keys of it, with the map; returns the last key looked at,
+    /// `None` at the end.
+    ///
+    /// # Errors
+    /// A value is not the one that was executed; the store cannot be read.
+    pub fn check_state(
+        &self,
+        view: &View,
+        after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Option<StateKey>, ExecutionError> {
+        let first = after.map_or_else(
+            || StateKey::from_bytes(Vec::new()),
+            |after| StateKey::from_bytes([after.as_bytes(), &[0]].concat()),
+        );
+        let pairs = view.scan(&first, &StateKey::from_bytes(vec![u8::MAX]), limit)?;
+        for (key, value) in &pairs {
+            if self.map.get(&key.hash()) != Some(Domain::Value.hash(value)) {
+                return Err(ExecutionError::StateValue {
+                    key: String::from_utf8_lossy(key.as_bytes()).into_owned(),
+                });
+            }
+        }
+        Ok(pairs.into_iter().last().map(|(key, _)| key))
+    }
+
     /// Compiles every active chaincode, so that a peer that lacks one says so when it starts.
     ///
     /// # Errors
@@ -168,6 +194,7 @@ impl Executor {
             overlay: Some(Overlay::new(base)),
             results: Vec::new(),
         };
+        run.append_header(previous)?;
         run.register_certificates(&proposal.certificates)?;
         for envelope in &proposal.envelopes {
             run.envelope(envelope)?;
@@ -217,6 +244,18 @@ impl BlockRun<'_> {
     fn overlay(&mut self) -> &mut Overlay {
         self.overlay
             .get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"))
+    }
+
+    /// Commits to the header below, and so to all below that: any two headers can be shown to be of one chain.
+    fn append_header(&mut self, previous: &Header) -> Result<(), ExecutionError> {
+        let key = StateKey::headers();
+        let mut head = match self.overlay().get(&key)? {
+            Some(bytes) => LogHead::decode(&bytes)?,
+            None => LogHead::default(),
+        };
+        head.append(previous.digest());
+        self.overlay().put_system(key, head.encode());
+        Ok(())
     }
 
     /// Puts certificates on the ledger that are not there yet. One that the configuration does not trust is

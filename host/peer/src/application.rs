@@ -1,8 +1,9 @@
 //! What Raft drives: validates what a leader wants to append, applies what is committed.
 
-use crate::catch_up::catch_up;
+use crate::catch_up::{catch_up, check_point};
 use crate::chain::{ChainError, leader_certificate};
 use crate::chain_thread::ChainThread;
+use crate::evidence::check_proposals;
 use crate::links::Links;
 use crate::node::Node;
 use crate::votes_in::now_nano;
@@ -145,6 +146,19 @@ impl Application for LedgerApplication {
             })?;
         }
         Ok(())
+    }
+
+    fn contradiction(&self, held: &[u8], sent: &[u8]) {
+        let (Ok(held), Ok(sent)) = (SignedProposal::decode(held), SignedProposal::decode(sent)) else {
+            return;
+        };
+        if let Err(error) = check_proposals(&self.node, &held, &sent) {
+            tracing::error!(%error, "evidence cannot be kept");
+        }
+    }
+
+    fn check_point(&self, height: u64, header: [u8; 32]) -> BoxFuture<'_, Result<(), String>> {
+        check_point(&self.node, &self.links, height, e2l_ledger::Digest(header)).boxed()
     }
 
     fn voters(&self) -> BTreeMap<u64, NodeInfo> {

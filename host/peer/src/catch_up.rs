@@ -6,7 +6,8 @@ use crate::links::{Link, Links};
 use crate::node::Node;
 use e2l_client::wire::GetBlockReply;
 use e2l_ledger::proof::FinalHeaderProof;
-use e2l_ledger::{Block, Canonical, Digest};
+use e2l_ledger::{Block, Canonical, Certificate, Digest};
+use e2l_store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use std::time::Duration;
 const PAGE: u32 = 256;
 /// Pause before all peers are asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Longest wait for one block that proves a pointer.
+const POINT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a peer could not be brought up to a height.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +52,7 @@ pub async fn catch_up(
     while node.newest().header.height < height {
         let before = node.newest().header.height;
         for link in links.iter() {
-            if let Err(why) = fetch(node, link, chain, height).await? {
+            if let Err(why) = fetch_up_to(node, link, chain, height).await? {
                 tracing::warn!(peer = %link.actor, %why, "cannot catch up from this peer");
             }
         }
@@ -70,8 +74,53 @@ pub async fn catch_up(
     })
 }
 
+/// Checks, before Raft is told, that a height is final with this header, here or as any other peer proves: blocks
+/// that nobody has would be waited for without end, and another header would stop this peer.
+///
+/// # Errors
+/// What each of the others said.
+pub async fn check_point(node: &Node, links: &Links, height: u64, expected: Digest) -> Result<(), String> {
+    let newest = node.newest();
+    if height <= newest.header.height {
+        let own = newest.view.header(height).map_err(|error| error.to_string())?;
+        let own = own.map(|header| header.digest()).unwrap_or_default();
+        return same_header(own, expected);
+    }
+    let mut said = Vec::new();
+    for link in links.iter() {
+        match proven_header(node, link, height).await {
+            Ok(found) => return same_header(found, expected),
+            Err(why) => said.push(format!("{}: {why}", link.actor)),
+        }
+    }
+    Err(format!("no peer proves that it is final ({})", said.join("; ")))
+}
+
+fn same_header(found: Digest, expected: Digest) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("its header is {found}, the pointer names {expected}"))
+}
+
+async fn proven_header(node: &Node, link: &Link, height: u64) -> Result<Digest, String> {
+    let answer = async {
+        let mut blocks = link.fetch_blocks(height, 1).await?;
+        blocks.message().await
+    };
+    let answer = tokio::time::timeout(POINT_TIMEOUT, answer).await;
+    let reply = answer.map_err(|_| "no answer in time".to_owned())?;
+    let reply = reply.map_err(|status| status.message().to_owned())?;
+    let reply = reply.ok_or_else(|| "it has no such block".to_owned())?;
+    let (block, _) = proven_block(node, &reply)?;
+    if block.header.height == height {
+        return Ok(block.header.digest());
+    }
+    Err(format!("it sent block {}", block.header.height))
+}
+
 /// Executes what one peer has; the inner error is that peer's fault.
-async fn fetch(
+pub(crate) async fn fetch_up_to(
     node: &Arc<Node>,
     link: &Link,
     chain: &ChainThread,
@@ -91,7 +140,10 @@ async fn fetch(
                 Err(status) => return Ok(Err(status.message().to_owned())),
             };
             let block = match proven_block(node, &reply) {
-                Ok(block) if block.header.height <= height => block,
+                Ok((block, proof)) if block.header.height <= height => {
+                    keep_endorsements(node, &proof)?;
+                    block
+                }
                 Ok(_) => break,
                 Err(why) => return Ok(Err(why)),
             };
@@ -114,15 +166,32 @@ async fn fetch(
 
 /// The block of a reply, if enough actors have endorsed it: one peer's word is not enough to execute, and then to
 /// endorse, what Raft has not told this peer.
-pub(crate) fn proven_block(node: &Node, reply: &GetBlockReply) -> Result<Block, String> {
+pub(crate) fn proven_block(node: &Node, reply: &GetBlockReply) -> Result<(Block, FinalHeaderProof), String> {
     let block = Block::decode(&reply.block).map_err(|error| error.to_string())?;
     let proof = FinalHeaderProof::decode(&reply.finality).map_err(|error| error.to_string())?;
     let proven = proof.verify(&node.anchor).map_err(|error| error.to_string())?;
     if proven.header == block.header && block.is_complete() {
-        return Ok(block);
+        return Ok((block, proof));
     }
     Err(format!(
         "block {} is not the one that its endorsers signed",
         block.header.height
     ))
+}
+
+/// Keeps the endorsements of a proof that holds: this peer heard none of them itself, and has to prove the block to
+/// others.
+///
+/// # Errors
+/// The store cannot be written.
+pub(crate) fn keep_endorsements(node: &Node, proof: &FinalHeaderProof) -> Result<(), StoreError> {
+    let mut votes = Vec::with_capacity(proof.endorsements.len());
+    for (vote, der) in proof.endorsements.iter().zip(&proof.certificates) {
+        // The proof was verified, so its certificates can be read.
+        if let Ok(certificate) = Certificate::parse(der) {
+            node.remember_endorser(&certificate)?;
+            votes.push((certificate.member().actor.clone(), vote.clone()));
+        }
+    }
+    node.store.save_votes(&votes)
 }

@@ -90,6 +90,7 @@ impl Chain {
                             self.execute(proposal)?;
                             true
                         }
+                        // So are those that a restored ledger has executed: Raft resumes below its height.
                         Err(Judged::Void(why)) => {
                             tracing::warn!(index, term, %why, "a committed proposal is void: no block comes of it");
                             self.node.pool.unpropose();
@@ -197,8 +198,12 @@ impl Chain {
         Ok(())
     }
 
-    /// Signs the header, unless this peer has signed another one at this height or above.
+    /// Signs the header, unless this peer has signed another one at this height or above, or what it computes is not
+    /// what the others do.
     fn endorse(&self, height: u64, header: Digest) -> Result<Option<ActorVote>, ChainError> {
+        if self.node.with_finality(|finality| finality.outvoted()).is_some() {
+            return Ok(None);
+        }
         let signed = self.node.store.signed().endorsement;
         if signed.is_some_and(|(last, digest)| last > height || (last == height && digest != header)) {
             self.node.alarm(format!(
@@ -254,6 +259,19 @@ impl Chain {
     /// Proof of what the state holds under a key, and the height as of which.
     pub fn prove(&self, key: &StateKey) -> (Executed, MapProof) {
         (self.node.newest(), self.executor.prove(key))
+    }
+
+    /// Compares a part of the state with what was executed: see [`Executor::check_state`].
+    ///
+    /// # Errors
+    /// A value was altered; the store failed.
+    pub fn check_state(
+        &self,
+        after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<Option<StateKey>, ChainError> {
+        let view = self.node.newest().view;
+        Ok(self.executor.check_state(&view, after, limit)?)
     }
 
     /// Raft stands at `marker`, which no block carries.

@@ -208,6 +208,19 @@ impl Finality {
             || disputing(Disputed::Header) >= self.policy.required(self.voters())
     }
 
+    /// The lowest height at which so many others have one other result that it can be final without this peer: its own
+    /// is the wrong one.
+    pub fn outvoted(&self) -> Option<u64> {
+        let headers = self.divergences.iter();
+        let mut results: BTreeMap<(u64, Digest), usize> = BTreeMap::new();
+        for divergence in headers.filter(|divergence| divergence.what == Disputed::Header) {
+            *results.entry((divergence.height, divergence.other)).or_default() += 1;
+        }
+        let required = self.policy.required(self.voters());
+        let outvoting = results.into_iter().find(|(_, actors)| *actors >= required);
+        outvoting.map(|((height, _), _)| height)
+    }
+
     /// Whether there is a link to an actor's peer now.
     pub fn linked(&mut self, actor: &str, linked: bool) {
         if let Some(witness) = self.witnesses.get_mut(actor) {
@@ -461,6 +474,7 @@ mod tests {
             ["me", "one"],
             "the other result is no endorsement"
         );
+        assert_eq!(finality.outvoted(), None);
 
         execute(&mut finality, 2..=2);
         for actor in ["one", "two"] {
@@ -472,6 +486,7 @@ mod tests {
             1,
             "this peer's own result is the wrong one"
         );
+        assert_eq!(finality.outvoted(), Some(2));
     }
 
     #[test]

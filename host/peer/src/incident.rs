@@ -1,5 +1,6 @@
 //! What happened to this peer's own records.
 
+use e2l_store::{LedgerStore, StoreError};
 use serde::{Deserialize, Serialize};
 
 /// Damage that was found, and what came of it. Times are nanoseconds since the Unix epoch.
@@ -7,9 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct Incident {
     /// When it was found.
     pub found_nano: i64,
-    /// Height of the damaged block.
+    /// What is damaged: `block 5`, `ledger`, ...
+    pub what: String,
+    /// Height of the damaged block; 0 where it is not one.
     pub height: u64,
-    /// How it was found: `read` or `scrub`.
+    /// How it was found: `read`, `scrub` or `start`.
     pub found_by: String,
     /// What does not hold.
     pub why: String,
@@ -19,4 +22,15 @@ pub struct Incident {
     pub repaired_from: Option<String>,
     /// When it was repaired.
     pub repaired_nano: Option<i64>,
+}
+
+impl Incident {
+    /// Keeps it under a name; the same name again replaces it. Durable on return.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn save(&self, store: &LedgerStore, name: &str) -> Result<(), StoreError> {
+        // A struct of numbers and texts always has a JSON form.
+        store.save_incident(name, &serde_json::to_vec(self).unwrap_or_default())
+    }
 }

@@ -7,9 +7,11 @@
 //! | `node` | what the parts share |
 //! | `admission`, `pool`, `forwarder`, `proposer` | an envelope's way to the leader's proposal |
 //! | `application`, `chain`, `chain_thread`, `catch_up` | a proposal's way to a block |
-//! | `finality`, `vote_log`, `votes_in`, `announcer` | a block's way to finality |
+//! | `finality`, `vote_log`, `votes_in`, `announcer`, `inquiry` | a block's way to finality |
 //! | `api`, `waiters`, `chain_query` | what callers see |
 //! | `links` | connections to other peers |
+//! | `soundness`, `proofs`, `scrubber`, `repair` | nothing is served that is not proven, and what is damaged is mended |
+//! | `open_ledger`, `restore`, `standing`, `take_part` | a start after damage or a rollback |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -22,26 +24,47 @@ mod chain;
 mod chain_query;
 mod chain_thread;
 mod components;
+mod divergence;
 mod evidence;
 mod finality;
 mod forwarder;
+mod header_tree;
 mod incident;
+mod inquiry;
 mod links;
+mod metrics;
 mod node;
+pub mod offline;
+mod open_ledger;
 mod options;
 mod peer;
 mod pool;
 mod proofs;
 mod proposer;
 mod repair;
+mod restore;
 mod scrubber;
+mod soundness;
+mod standing;
+mod take_part;
 mod vote_log;
 mod votes_in;
 mod waiters;
 
+#[doc(hidden)]
+pub mod inside {
+    //! Parts that tests attack one by one.
+    pub use crate::node::Node;
+    pub use crate::open_ledger::OpenLedger;
+    pub use crate::peer::open_ledger;
+    pub use crate::proofs::receipt;
+    pub use crate::soundness::{Unsound, sound_block};
+}
+
 pub use e2l_store::wait_until_closed;
 pub use finality::{Disputed, Divergence, Finality, SUSPECT_AFTER};
 pub use incident::Incident;
+pub use metrics::{MetricsError, MetricsOptions};
 pub use options::{OptionsError, PeerOptions, RaftSettings};
 pub use peer::{Peer, my_engine_profile};
 pub use pool::PoolOptions;

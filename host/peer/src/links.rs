@@ -4,12 +4,13 @@ use crate::node::Node;
 use bytes::Bytes;
 use e2l_client::wire::peering_client::PeeringClient;
 use e2l_client::wire::{
-    AnnounceReply, AnnounceRequest, FetchBlocksRequest, ForwardReply, ForwardRequest, GetBlockReply,
-    RaftRequest,
+    AnnounceReply, AnnounceRequest, FetchBlocksRequest, FetchLogReply, FetchLogRequest, FetchProposalReply,
+    FetchProposalRequest, ForwardReply, ForwardRequest, GetBlockReply, RaftRequest, StandingReply,
+    StandingRequest,
 };
 use e2l_client::{ClientError, MAX_MESSAGE_BYTES, Target, connect_lazy};
 use e2l_consensus::{MessageKind, Transport, TransportError};
-use e2l_ledger::{Member, Role};
+use e2l_ledger::{Member, Role, StateKey};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -68,6 +69,36 @@ impl Link {
             CALL_TIMEOUT,
             self.client()
                 .fetch_blocks(FetchBlocksRequest { from_height, limit }),
+        )
+        .await
+    }
+
+    /// Asks what entries of a log refer to.
+    ///
+    /// # Errors
+    /// No link, or the other side refuses.
+    pub async fn fetch_log(&self, log: &StateKey, from: u64, limit: u32) -> Result<FetchLogReply, Status> {
+        let log = log.as_bytes().to_vec().into();
+        let request = FetchLogRequest { log, from, limit };
+        within(CALL_TIMEOUT, self.client().fetch_log(request)).await
+    }
+
+    /// Asks what the other side knows of itself and of this peer.
+    ///
+    /// # Errors
+    /// No link, or the other side refuses.
+    pub async fn standing(&self) -> Result<StandingReply, Status> {
+        within(CALL_TIMEOUT, self.client().standing(StandingRequest {})).await
+    }
+
+    /// Asks what the peer was told about a height.
+    ///
+    /// # Errors
+    /// No link, or the other side has nothing, or not yet.
+    pub async fn fetch_proposal(&self, height: u64) -> Result<FetchProposalReply, Status> {
+        within(
+            CALL_TIMEOUT,
+            self.client().fetch_proposal(FetchProposalRequest { height }),
         )
         .await
     }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
+use e2l_peer::offline::{read_ledger, replay};
 use e2l_peer::{Peer, PeerOptions, wait_until_closed};
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,21 +13,82 @@ use tracing_subscriber::EnvFilter;
 
 /// How long work under way may take when the peer stops, and after that the databases to close.
 const GRACE: Duration = Duration::from_secs(5);
+/// Stack of a tool's thread, bytes: what contracts need at least.
+const TOOL_STACK: usize = e2l_runtime::REQUIRED_STACK_BYTES;
 
 /// Orders, executes, endorses and serves the ledger for one actor.
 #[derive(Parser)]
-#[command(name = "e2l-peer", version)]
+#[command(name = "e2l-peer", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    tool: Option<Tool>,
     /// Configuration file.
-    #[arg(long, value_name = "FILE", env = "E2L_PEER_CONFIG")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "E2L_PEER_CONFIG",
+        default_value = "peer.toml"
+    )]
     config: PathBuf,
     /// Stop when standard input closes, so that no peer outlives the program that started it.
     #[arg(long)]
     exit_with_parent: bool,
+    /// Give up the Raft log, which is damaged or was lost, and rejoin: follow without voting until every other
+    /// voting peer has answered and all that was committed is here again. The old log is kept aside.
+    #[arg(long)]
+    rejoin: bool,
+}
+
+/// What `e2l audit` has done in a process of its own.
+#[derive(clap::Subcommand)]
+enum Tool {
+    /// Write the blocks of a stopped peer's ledger to standard output
+    #[command(hide = true)]
+    ReadLedger {
+        #[arg(long)]
+        data_dir: PathBuf,
+        #[arg(long)]
+        genesis: PathBuf,
+    },
+    /// Execute blocks from standard input again
+    #[command(hide = true)]
+    Replay {
+        #[arg(long)]
+        genesis: PathBuf,
+        #[arg(long)]
+        chaincode_dir: PathBuf,
+    },
+}
+
+impl Tool {
+    fn run(self) -> Result<()> {
+        let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+        match self {
+            Self::ReadLedger { data_dir, genesis } => Ok(read_ledger(&data_dir, &genesis, &mut output)?),
+            Self::Replay {
+                genesis,
+                chaincode_dir,
+            } => Ok(replay(
+                &genesis,
+                &chaincode_dir,
+                &mut std::io::stdin().lock(),
+                &mut output,
+            )?),
+        }
+    }
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(tool) = arguments.tool {
+        // Contracts need a deep stack.
+        let thread = std::thread::Builder::new()
+            .stack_size(TOOL_STACK)
+            .spawn(|| tool.run())?;
+        let done = thread.join().map_err(|_| anyhow::anyhow!("the tool panicked"))?;
+        wait_until_closed(GRACE);
+        return done;
+    }
     let options = PeerOptions::load(&arguments.config)?;
     let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&options.log))?;
     tracing_subscriber::fmt()
@@ -35,7 +97,7 @@ fn main() -> Result<()> {
         .with_ansi(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(run(&options, arguments.exit_with_parent));
+    let served = runtime.block_on(run(&options, arguments.exit_with_parent, arguments.rejoin));
     runtime.shutdown_timeout(GRACE);
     if !wait_until_closed(GRACE) {
         tracing::warn!("the databases are still in use at the end; nothing that was acknowledged is lost");
@@ -43,10 +105,10 @@ fn main() -> Result<()> {
     served
 }
 
-async fn run(options: &PeerOptions, exit_with_parent: bool) -> Result<()> {
+async fn run(options: &PeerOptions, exit_with_parent: bool, rejoin: bool) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let peer = Peer::start(options).await?;
+    let peer = Peer::start(options, rejoin).await?;
     tracing::info!(address = peer.address(), "listening");
     writeln!(std::io::stdout(), "ready {}", peer.address())?;
     std::io::stdout().flush()?;

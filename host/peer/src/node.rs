@@ -1,6 +1,7 @@
 //! What the parts of a peer share.
 
 use crate::finality::Finality;
+use crate::header_tree::HeaderTree;
 use crate::pool::{Pool, heads_after};
 use crate::repair::Damage;
 use crate::scrubber::ScrubProgress;
@@ -54,6 +55,8 @@ pub struct Node {
     pub waiters: Waiters,
     /// This peer's own votes, for the others.
     pub votes: VoteLog,
+    /// Roots over runs of headers.
+    pub headers: HeaderTree,
     /// How far the scrubber is.
     pub scrub: ScrubProgress,
     damage: mpsc::Sender<Damage>,
@@ -65,6 +68,7 @@ pub struct Node {
     newest: RwLock<Executed>,
     finalized: watch::Sender<Option<Finalized>>,
     alarms: Mutex<BTreeSet<String>>,
+    fatal: watch::Sender<Option<String>>,
     endorsers: Mutex<BTreeMap<Digest, Certificate>>,
     heard: Mutex<BTreeMap<String, Heard>>,
 }
@@ -134,6 +138,7 @@ impl Node {
             pool,
             waiters: Waiters::default(),
             votes: VoteLog::default(),
+            headers: HeaderTree::default(),
             scrub: ScrubProgress::default(),
             damage,
             reports: Mutex::new(Some(reports)),
@@ -143,6 +148,7 @@ impl Node {
             newest: RwLock::new(newest),
             finalized: watch::Sender::new(None),
             alarms: Mutex::default(),
+            fatal: watch::Sender::new(None),
             endorsers: Mutex::default(),
             heard: Mutex::default(),
         };
@@ -226,12 +232,17 @@ impl Node {
     /// A block was written anew: views that were taken before do not see it. Those of older heights are not
     /// replaced; they go with the next block.
     pub fn repaired(&self, block: &e2l_ledger::Block) {
-        let uncounted = self.uncounted.lock().remove(&block.header.height);
-        let missed = if uncounted {
-            u64::from(block.header.transactions)
-        } else {
-            0
-        };
+        self.renew(Some(block));
+    }
+
+    /// Something that views read was written anew, and no block.
+    pub fn renew_views(&self) {
+        self.renew(None);
+    }
+
+    fn renew(&self, block: Option<&e2l_ledger::Block>) {
+        let uncounted = block.filter(|block| self.uncounted.lock().remove(&block.header.height));
+        let missed = uncounted.map_or(0, |block| u64::from(block.header.transactions));
         let view = Arc::new(self.store.view());
         let mut newest = self.newest.write();
         newest.transactions += missed;
@@ -354,6 +365,27 @@ impl Node {
         }
     }
 
+    /// An alarm's cause is gone.
+    pub fn end_alarm(&self, message: &str) {
+        if self.alarms.lock().remove(message) {
+            tracing::info!(alarm = %message, "the alarm is over");
+        }
+    }
+
+    /// The ledger can only be mended by a restore: the peer stops, and restores it when it is started again.
+    pub fn must_restore(&self, why: &str) {
+        self.alarm(format!("the ledger is damaged and must be restored: {why}"));
+        if let Err(error) = self.store.set_restoring(Some(why)) {
+            tracing::error!(%error, "that it must be restored cannot be noted");
+        }
+        self.fatal.send_replace(Some(why.to_owned()));
+    }
+
+    /// Becomes a reason when this peer must stop.
+    pub fn fatal(&self) -> watch::Receiver<Option<String>> {
+        self.fatal.subscribe()
+    }
+
     /// Alarms in force.
     pub fn alarms(&self) -> Vec<String> {
         self.alarms.lock().iter().cloned().collect()
@@ -390,7 +422,14 @@ impl Node {
         if let Some(certificate) = self.endorsers.lock().get(digest) {
             return Ok(Some(certificate.clone()));
         }
-        let der = self.store.certificate(digest)?;
+        let der = match self.store.certificate(digest) {
+            // As good as none: it comes again with the next vote, or with a repair.
+            Err(error) if error.is_damage() => {
+                tracing::warn!(%error, "a certificate of an endorser is damaged");
+                None
+            }
+            found => found?,
+        };
         Ok(der.and_then(|der| Certificate::parse(&der).ok()))
     }
 

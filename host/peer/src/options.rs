@@ -1,5 +1,6 @@
 //! `peer.toml`.
 
+use crate::metrics::MetricsOptions;
 use crate::pool::PoolOptions;
 use crate::scrubber::ScrubOptions;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,9 @@ pub struct PeerOptions {
     /// The background check of the whole ledger.
     #[serde(default)]
     pub scrub: ScrubOptions,
+    /// Metrics and health for monitoring.
+    #[serde(default)]
+    pub metrics: MetricsOptions,
     /// Bounds of the pool.
     #[serde(default)]
     pub pool: PoolOptions,

@@ -7,26 +7,31 @@ use crate::chain::Chain;
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
 use crate::components::ComponentDirectory;
+use crate::divergence::report_divergence;
 use crate::forwarder::forward;
+use crate::inquiry::inquire;
 use crate::links::Links;
+use crate::metrics::serve_metrics;
 use crate::node::Node;
+use crate::open_ledger::{OpenLedger, Opening};
 use crate::options::PeerOptions;
-use crate::pool::Pool;
 use crate::proposer::propose;
 use crate::repair::Repairer;
+use crate::restore::restore;
 use crate::scrubber::scrub;
+use crate::take_part::take_part;
 use anyhow::{Context, Result, bail};
 use e2l_client::{IncomingLimits, TlsIncoming, ledger_server, peering_server, serve};
-use e2l_consensus::{RaftNode, RaftOptions};
-use e2l_execution::{Components, ExecutionError, Executor, QueryRunner};
+use e2l_consensus::{ConsensusError, Participation, RaftNode, RaftOptions};
+use e2l_execution::{Components, ExecutionError, QueryRunner};
 use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
 use e2l_ledger::{EngineProfile, Genesis, GenesisFile, Role, Signer};
 use e2l_runtime::{Runtime, engine_profile};
-use e2l_store::{LedgerStore, StoreOptions};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
 /// How long calls under way may take when the peer stops.
@@ -38,18 +43,20 @@ const FINALITY_TICK: Duration = Duration::from_millis(100);
 pub struct Peer {
     node: Arc<Node>,
     raft: Arc<RaftNode>,
+    taking_part: JoinHandle<Result<(), ConsensusError>>,
     routes: Routes,
     incoming: TlsIncoming,
     address: String,
 }
 
 impl Peer {
-    /// Opens the ledger, starts ordering and listens.
+    /// Opens the ledger, starts ordering and listens. A damaged ledger is restored from the other peers first. With
+    /// `rejoin` this peer gives up its Raft log, and votes when it has caught up with the others.
     ///
     /// # Errors
     /// Anything that would make serving wrong: a genesis that not every actor approved, a certificate that is
-    /// not this network's, a corrupt store, a missing component, another engine profile, a port in use.
-    pub async fn start(options: &PeerOptions) -> Result<Self> {
+    /// not this network's, a damaged Raft log, a missing component, another engine profile, a port in use.
+    pub async fn start(options: &PeerOptions, rejoin: bool) -> Result<Self> {
         let genesis = read_genesis(options)?;
         let identity = FileIdentity::load(&options.certificate, &options.key)
             .with_context(|| format!("this peer's identity {}", options.certificate.display()))?;
@@ -57,21 +64,23 @@ impl Peer {
         let my_raft_id = my_raft_id(&genesis, &identity)?;
         check_engine(&genesis)?;
 
-        let store = LedgerStore::open(&options.data_dir.join("ledger"), &StoreOptions::default())?;
-        store.initialize(&genesis)?;
-        let pool = Pool::new(options.pool.clone());
-        let node = Node::new(&genesis, identity.clone(), store, pool)?;
-
         let runtime = Arc::new(Runtime::new()?);
         let components: Arc<dyn Components> =
             Arc::new(ComponentDirectory::new(options.chaincode_dir.clone()));
-        let mut executor = Executor::new(
-            &node.store,
-            runtime.clone(),
-            components.clone(),
-            node.signatures.clone(),
-        )?;
-        executor.prepare(&node.config)?;
+        let opening = Opening {
+            options,
+            genesis: &genesis,
+            signer: identity.clone(),
+            runtime: runtime.clone(),
+            components: components.clone(),
+        };
+        let mut ledger = opening.open()?;
+        let log = ledger.compare_log(options, rejoin)?;
+        let OpenLedger {
+            node,
+            executor,
+            restoring,
+        } = ledger;
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
         let queries = QueryThreads::new(
             Arc::new(QueryRunner::new(runtime, components)),
@@ -81,6 +90,9 @@ impl Peer {
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;
         let links = Links::new(&node, my_raft_id, &tls)?;
+        if let Some(why) = restoring {
+            restore(&node, &links, &chain, &log, why).await?;
+        }
         let application = LedgerApplication::new(node.clone(), chain.clone(), links.clone());
         let raft = RaftNode::start(
             RaftOptions {
@@ -89,6 +101,7 @@ impl Peer {
                 election_timeout_max_ms: options.raft.election_max_ms,
                 purge_after: options.raft.purge_after,
                 keep: options.raft.keep,
+                participation: Participation::Waiting,
                 ..RaftOptions::new(my_raft_id, options.data_dir.join("raft"))
             },
             Arc::new(application),
@@ -113,19 +126,21 @@ impl Peer {
             node.clone(),
             raft.clone(),
             queries,
-            chain,
+            chain.clone(),
         )))
         .add_service(peering_server(PeeringApi::new(
             node.clone(),
             raft.clone(),
             my_raft_id,
         )));
+        serve_metrics(&options.metrics, node.clone(), raft.clone()).await?;
         spawn_work(&node, &raft, &links);
         if let Some(reports) = node.take_reports() {
             tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         }
-        tokio::spawn(scrub(node.clone(), options.scrub.clone()));
+        tokio::spawn(scrub(node.clone(), chain, options.scrub.clone()));
         Ok(Self {
+            taking_part: tokio::spawn(take_part(node.clone(), raft.clone(), links, log.rejoining)),
             node,
             raft,
             routes,
@@ -147,43 +162,76 @@ impl Peer {
         let Self {
             node,
             raft,
+            taking_part,
             routes,
             incoming,
             ..
         } = self;
-        // The others must hear this peer before its members can be told whom to follow.
-        raft.initialize().await?;
-        let mut fatal = raft.fatal();
+        let (mut ordering, mut ledger) = (raft.fatal(), node.fatal());
         let failed = async {
-            // The channel closes when Raft has stopped on its own.
-            let _ = fatal.wait_for(|failure| failure.is_some()).await;
+            let not_taking_part = async {
+                match taking_part.await {
+                    Ok(Ok(())) => std::future::pending().await,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                }
+            };
+            // A channel closes when what it watches has stopped on its own.
+            tokio::select! {
+                _ = ordering.wait_for(|failure| failure.is_some()) => None,
+                _ = ledger.wait_for(|failure| failure.is_some()) => None,
+                failure = not_taking_part => Some(failure),
+            }
         };
+        let mut not_taking_part = None;
         let served = serve(
             routes,
             incoming,
             async {
                 tokio::select! {
                     () = stop => {}
-                    () = failed => {}
+                    failure = failed => not_taking_part = failure,
                 }
             },
             GRACE,
         );
         served.await?;
         let failure = raft.fatal().borrow().clone();
+        let damage = node.fatal().borrow().clone();
         raft.shutdown().await;
         drop(node);
-        match failure {
-            Some(why) => bail!("ordering has stopped: {why}"),
-            None => Ok(()),
+        match (failure.or(not_taking_part), damage) {
+            (_, Some(why)) => bail!(
+                "the ledger is damaged: {why}; start this peer again, and it restores its ledger from the others"
+            ),
+            (Some(why), None) => bail!("ordering has stopped: {why}"),
+            (None, None) => Ok(()),
         }
     }
+}
+
+/// Opens a peer's ledger as its start does, and goes no further.
+///
+/// # Errors
+/// As [`Peer::start`].
+pub fn open_ledger(options: &PeerOptions) -> Result<OpenLedger> {
+    let identity = FileIdentity::load(&options.certificate, &options.key)?;
+    let opening = Opening {
+        options,
+        genesis: &read_genesis(options)?,
+        signer: Arc::new(identity),
+        runtime: Arc::new(Runtime::new()?),
+        components: Arc::new(ComponentDirectory::new(options.chaincode_dir.clone())),
+    };
+    opening.open()
 }
 
 fn spawn_work(node: &Arc<Node>, raft: &Arc<RaftNode>, links: &Arc<Links>) {
     for link in links.iter() {
         tokio::spawn(announce(node.clone(), link.clone()));
     }
+    tokio::spawn(inquire(node.clone(), links.clone()));
+    tokio::spawn(report_divergence(node.clone(), links.clone()));
     tokio::spawn(propose(node.clone(), raft.clone(), raft.leadership()));
     tokio::spawn(forward(node.clone(), links.clone(), raft.leadership()));
     let node = node.clone();

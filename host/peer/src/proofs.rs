@@ -2,14 +2,20 @@
 
 use crate::chain::ChainError;
 use crate::chain_thread::ChainThread;
-use crate::node::{Executed, Node, missing};
-use crate::repair::{Unsound, sound_block};
-use e2l_ledger::proof::{FinalHeaderProof, LogPageProof, MapProof, PageEntry, Receipt, prove_range};
+use crate::header_tree::digests;
+use crate::node::{Executed, HeadError, Node, missing};
+use crate::soundness::{Unsound, sound_block};
+use e2l_ledger::proof::{
+    AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry, Receipt,
+    SenderHeadProof, prove_range, prove_range_with,
+};
 use e2l_ledger::{
-    Block, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, SignedVote, StateKey, Vote,
+    Block, Canonical, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, Member, SignedVote,
+    StateKey, Vote,
 };
 use e2l_store::{StoreError, View};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Headers above one that are looked at for endorsements that cover it.
@@ -30,6 +36,12 @@ pub enum NoProof {
     /// The execution thread.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// Nothing is found, and nothing says yet that the index is whole.
+    #[error(
+        "no transaction of that id is found, but since its start this peer has not checked yet that its index lacks \
+         none"
+    )]
+    IndexUnchecked,
     /// Too few endorsements are known here.
     #[error("this peer does not know enough endorsements of height {0} yet")]
     NotEndorsed(u64),
@@ -41,9 +53,25 @@ pub enum NoProof {
     DamagedLog {
         /// Name of the log.
         log: String,
+        /// State key of its head.
+        key: StateKey,
         /// What does not hold.
         why: String,
     },
+    /// A sender's head is not what the state commits to.
+    #[error("where {sender} stands is damaged in this peer's database: {why}")]
+    DamagedHead {
+        /// The sender.
+        sender: Member,
+        /// What does not hold.
+        why: String,
+    },
+    /// Headers are not what the state commits to.
+    #[error("headers in this peer's database are damaged: {0}")]
+    DamagedHeaders(String),
+    /// The record cannot be read.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// The record does not fit its block.
     #[error("the record at height {height} index {index} does not fit its block")]
     Inconsistent {
@@ -60,10 +88,25 @@ pub enum NoProof {
 /// See [`NoProof`].
 pub fn final_header(node: &Node, height: u64) -> Result<FinalHeaderProof, NoProof> {
     let view = node.newest().view;
+    let required = node.config.finality.required(node.config.voters().count());
+    final_header_with(&view, required, height, |height, digest| {
+        endorsements(node, height, digest)
+    })?
+    .ok_or(NoProof::NotEndorsed(height))
+}
+
+/// The same of endorsements from anywhere; `None` if there are too few.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn final_header_with(
+    view: &View,
+    required: usize,
+    height: u64,
+    endorsements: impl Fn(u64, &Digest) -> Result<BTreeMap<String, (SignedVote, Vec<u8>)>, StoreError>,
+) -> Result<Option<FinalHeaderProof>, StoreError> {
     let header_at = |height| view.header(height)?.ok_or_else(|| missing(height));
     let header = header_at(height)?;
-    let voters = node.config.voters().count();
-    let required = node.config.finality.required(voters);
     let mut descendants: Vec<Header> = Vec::new();
     let last = view.height().min(height.saturating_add(DESCENDANTS));
     for endorsed in height..=last {
@@ -71,18 +114,26 @@ pub fn final_header(node: &Node, height: u64) -> Result<FinalHeaderProof, NoProo
             descendants.push(header_at(endorsed)?);
         }
         let digest = descendants.last().unwrap_or(&header).digest();
-        let found = endorsements(node, endorsed, &digest)?;
+        let found = endorsements(endorsed, &digest)?;
         if found.len() >= required {
             let (endorsements, certificates) = found.into_values().unzip();
-            return Ok(FinalHeaderProof {
+            return Ok(Some(FinalHeaderProof {
                 header,
                 descendants,
                 endorsements,
                 certificates,
-            });
+            }));
         }
     }
-    Err(NoProof::NotEndorsed(height))
+    Ok(None)
+}
+
+fn damaged_log(key: &StateKey, why: &dyn std::fmt::Display) -> NoProof {
+    NoProof::DamagedLog {
+        log: String::from_utf8_lossy(key.local()).into_owned(),
+        key: key.clone(),
+        why: why.to_string(),
+    }
 }
 
 /// The endorsements of a header that are known here, by actor.
@@ -96,7 +147,14 @@ fn endorsements(
         if !matches!(&vote.vote, Vote::Endorsement(endorsement) if endorsement.header == *header) {
             continue;
         }
-        if let Some(certificate) = node.endorser(&vote.signature.certificate)? {
+        let Some(certificate) = node.endorser(&vote.signature.certificate)? else {
+            continue;
+        };
+        // It was checked when it came; what is on the disk now need not be what came.
+        let signed = node
+            .signatures
+            .verify(&vote.vote.digest(), &vote.signature, &certificate);
+        if signed.is_ok() {
             found.insert(actor, (vote, certificate.der().to_vec()));
         }
     }
@@ -112,6 +170,10 @@ pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, Unsound> {
         return Ok(None);
     };
     let Some((height, index)) = node.store.view().transaction(id)? else {
+        // An index that lacks an entry says the same as one of a ledger that lacks the transaction.
+        if node.scrub.last_pass_nano() == 0 && finalized.at.header.height > 0 {
+            return Err(NoProof::IndexUnchecked.into());
+        }
         return Ok(None);
     };
     if height > finalized.at.header.height {
@@ -162,22 +224,7 @@ pub async fn log_page(
     limit: usize,
 ) -> Result<LogPageProof, NoProof> {
     let key = StateKey::log(&chaincode, &log);
-    let asked = key.clone();
-    let (at, head_proof) = chain
-        .run(move |chain| Ok(chain.prove(&asked)))
-        .await
-        .map_err(|_| ChainError::Stopped)??;
-    let height = at.header.height;
-    let mut finalized = node.watch_finalized();
-    let is_final = finalized.wait_for(|known| {
-        known
-            .as_ref()
-            .is_some_and(|known| known.at.header.height >= height)
-    });
-    match tokio::time::timeout(FINALITY_WAIT, is_final).await {
-        Ok(Ok(_)) => {}
-        _ => return Err(NoProof::NotFinal(height)),
-    }
+    let (at, head_proof) = final_state(node, chain, key.clone()).await?;
     let node = node.clone();
     let made = tokio::task::spawn_blocking(move || {
         let page = Page {
@@ -193,6 +240,100 @@ pub async fn log_page(
     made.await.map_err(|_| ChainError::Stopped)?
 }
 
+/// Where a sender of batches stands, proven as of the newest height, once that is final.
+///
+/// # Errors
+/// See [`NoProof`].
+pub async fn sender_head(
+    node: &std::sync::Arc<Node>,
+    chain: &ChainThread,
+    sender: Member,
+) -> Result<SenderHeadProof, NoProof> {
+    let key = StateKey::sender(&sender);
+    let (at, head_proof) = final_state(node, chain, key.clone()).await?;
+    let node = node.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let proof = SenderHeadProof {
+            sender,
+            head: crate::pool::decode_head(at.view.get(&key)?).map_err(HeadError::from)?,
+            head_proof,
+            finality: final_header(&node, at.header.height)?,
+        };
+        match proof.verify(&node.anchor) {
+            Ok(_) => Ok(proof),
+            Err(error) => Err(NoProof::DamagedHead {
+                sender: proof.sender,
+                why: error.to_string(),
+            }),
+        }
+    });
+    made.await.map_err(|_| ChainError::Stopped)?
+}
+
+/// Headers of these heights, as many as lie below the newest, proven to do so once that is final.
+///
+/// # Errors
+/// See [`NoProof`].
+pub async fn ancestry(
+    node: &std::sync::Arc<Node>,
+    chain: &ChainThread,
+    ranges: Vec<Range<u64>>,
+) -> Result<AncestryProof, NoProof> {
+    let (at, head_proof) = final_state(node, chain, StateKey::headers()).await?;
+    let node = node.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let record = at.view.get(&StateKey::headers())?.unwrap_or_default();
+        let head = LogHead::decode(&record).map_err(|error| NoProof::DamagedHeaders(error.to_string()))?;
+        let ranges = ranges.into_iter().map(|range| {
+            let range = range.start.min(head.length)..range.end.min(head.length);
+            let root = |heights| node.headers.root(&at.view, heights);
+            Ok(HeaderRange {
+                from: range.start,
+                headers: digests(&at.view, range.clone())?,
+                beside: prove_range_with(head.length, range, root)?,
+            })
+        });
+        let ranges = ranges.collect::<Result<_, StoreError>>()?;
+        let proof = AncestryProof {
+            head,
+            head_proof,
+            ranges,
+            finality: final_header(&node, at.header.height)?,
+        };
+        match proof.verify(&node.anchor) {
+            Ok(_) => Ok(proof),
+            Err(error) => {
+                node.headers.forget();
+                Err(NoProof::DamagedHeaders(error.to_string()))
+            }
+        }
+    });
+    made.await.map_err(|_| ChainError::Stopped)?
+}
+
+/// What the state holds under a key at the newest height, with its proof, once that height is final.
+async fn final_state(
+    node: &Node,
+    chain: &ChainThread,
+    key: StateKey,
+) -> Result<(Executed, MapProof), NoProof> {
+    let (at, proof) = chain
+        .run(move |chain| Ok(chain.prove(&key)))
+        .await
+        .map_err(|_| ChainError::Stopped)??;
+    let height = at.header.height;
+    let mut finalized = node.watch_finalized();
+    let is_final = finalized.wait_for(|known| {
+        known
+            .as_ref()
+            .is_some_and(|known| known.at.header.height >= height)
+    });
+    match tokio::time::timeout(FINALITY_WAIT, is_final).await {
+        Ok(Ok(_)) => Ok((at, proof)),
+        _ => Err(NoProof::NotFinal(height)),
+    }
+}
+
 struct Page {
     chaincode: String,
     log: Vec<u8>,
@@ -205,8 +346,14 @@ struct Page {
 impl Page {
     fn prove(self, node: &Node, at: &Executed) -> Result<LogPageProof, NoProof> {
         let head = at.view.log_head(&self.key)?;
-        let (digests, entries) = self.read(&at.view, &head)?;
+        let read = self.read(&at.view, &head);
+        let (digests, entries) = read.map_err(|error| match error {
+            // A block that is damaged is repaired as such.
+            error if error.is_damage() && error.damaged_height().is_none() => self.damaged(&error),
+            error => error.into(),
+        })?;
         let end = self.from + entries.len() as u64;
+        let key = self.key.clone();
         let proof = LogPageProof {
             chaincode: self.chaincode,
             log: self.log,
@@ -220,11 +367,12 @@ impl Page {
         // References are under no checksum: what is sent is checked as its receiver will.
         match proof.verify(&node.anchor) {
             Ok(_) => Ok(proof),
-            Err(error) => Err(NoProof::DamagedLog {
-                log: String::from_utf8_lossy(&proof.log).into_owned(),
-                why: error.to_string(),
-            }),
+            Err(error) => Err(damaged_log(&key, &error)),
         }
+    }
+
+    fn damaged(&self, why: &dyn std::fmt::Display) -> NoProof {
+        damaged_log(&self.key, why)
     }
 
     /// Digests of all entries, and the entries of the page.

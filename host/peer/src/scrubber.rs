@@ -1,19 +1,27 @@
 //! Walks the whole ledger in the background, again and again, at a bounded rate: damage is found before anybody
 //! asks for what is damaged.
 
+use crate::chain_thread::ChainThread;
 use crate::node::Node;
-use crate::repair::{Damage, Unsound, sound_block};
+use crate::repair::{Damage, Damaged};
+use crate::soundness::{Unsound, sound_block};
 use crate::votes_in::now_nano;
+use e2l_ledger::{LogHead, StateKey};
+use e2l_store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::Interval;
+
+/// Keys read at a time.
+const KEYS: usize = 256;
 
 /// Settings of the scrubber.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScrubOptions {
-    /// Blocks checked a second; 0 turns the scrubber off.
+    /// Blocks, and thousands of log entries, checked a second; 0 turns the scrubber off.
     pub blocks_per_second: u32,
 }
 
@@ -47,37 +55,156 @@ impl ScrubProgress {
 }
 
 /// Runs until the process ends.
-pub async fn scrub(node: Arc<Node>, options: ScrubOptions) {
+pub async fn scrub(node: Arc<Node>, chain: ChainThread, options: ScrubOptions) {
     if options.blocks_per_second == 0 {
         return;
     }
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / options.blocks_per_second);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut height = 1;
+    let mut scrubber = Scrubber { node, chain, ticks };
     loop {
-        ticks.tick().await;
-        let newest = node.with_finality(|finality| finality.final_height());
-        if height > newest {
-            if newest > 0 {
-                node.scrub.last_pass.store(now_nano(), Ordering::Relaxed);
-            }
-            height = 1;
-            // A small ledger is not read fifty times a second.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            continue;
+        match scrubber.pass().await {
+            Ok(true) => scrubber.node.scrub.last_pass.store(now_nano(), Ordering::Relaxed),
+            // What is damaged is looked at again when it is repaired.
+            Ok(false) => {}
+            Err(Stopped) => return,
         }
-        let (reader, at) = (node.clone(), height);
-        match tokio::task::spawn_blocking(move || sound_block(&reader, at)).await {
-            Ok(Err(Unsound::Damaged { height, why })) => node.report(Damage {
-                height,
-                found_by: "scrub",
-                why,
-            }),
-            Ok(Err(Unsound::Unproven(why))) => tracing::debug!(height, %why, "not proven now"),
-            Ok(Ok(_)) => {}
-            Err(_) => return,
-        }
-        node.scrub.height.store(height, Ordering::Relaxed);
-        height += 1;
+        // A small ledger is not read fifty times a second.
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// The process is about to end.
+struct Stopped;
+
+struct Scrubber {
+    node: Arc<Node>,
+    chain: ChainThread,
+    ticks: Interval,
+}
+
+impl Scrubber {
+    /// One walk over everything; says whether all of it holds.
+    async fn pass(&mut self) -> Result<bool, Stopped> {
+        let mut height = 1;
+        let mut clean = true;
+        while height <= self.node.with_finality(|finality| finality.final_height()) {
+            self.ticks.tick().await;
+            let node = self.node.clone();
+            let damage = blocking(move || check_block(&node, height)).await?;
+            clean &= self.report(damage);
+            self.node.scrub.height.store(height, Ordering::Relaxed);
+            height += 1;
+        }
+        // Nothing is final yet, and there is nothing to say about it.
+        clean &= height > 1;
+        clean &= self.logs().await?;
+        clean &= self.state().await?;
+        Ok(clean)
+    }
+
+    async fn logs(&mut self) -> Result<bool, Stopped> {
+        let mut clean = true;
+        let mut after: Option<StateKey> = None;
+        loop {
+            let (node, from) = (self.node.clone(), after.clone());
+            let found = blocking(move || node.store.view().logs_after(from.as_ref(), KEYS)).await?;
+            let keys = self.readable(found).unwrap_or_default();
+            let Some(last) = keys.last() else {
+                return Ok(clean);
+            };
+            after = Some(last.clone());
+            for key in keys {
+                clean &= self.log(key).await?;
+            }
+        }
+    }
+
+    async fn log(&mut self, key: StateKey) -> Result<bool, Stopped> {
+        let mut found = LogHead::default();
+        loop {
+            self.ticks.tick().await;
+            let (node, log, mut so_far) = (self.node.clone(), key.clone(), found);
+            let (checked, so_far) = blocking(move || {
+                let checked = node.store.view().check_log_further(&log, &mut so_far);
+                (checked, so_far)
+            })
+            .await?;
+            found = so_far;
+            match checked {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) if error.is_damage() => {
+                    // A log reads its values from blocks, whose damage is their own.
+                    let what = match error.damaged_height() {
+                        Some(height) => Damaged::Block(height),
+                        None => Damaged::Log(key),
+                    };
+                    return Ok(self.report(Some((what, error.to_string()))));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a log cannot be checked now");
+                    return Ok(false);
+                }
+            }
+        }
+    }
+
+    /// The state, compared with the map that was compared with the last header when the peer was started.
+    async fn state(&mut self) -> Result<bool, Stopped> {
+        let mut after: Option<StateKey> = None;
+        loop {
+            self.ticks.tick().await;
+            let from = after.clone();
+            let checked = self
+                .chain
+                .run(move |chain| chain.check_state(from.as_ref(), KEYS))
+                .await;
+            match checked {
+                Ok(Ok(Some(last))) => after = Some(last),
+                Ok(Ok(None)) => return Ok(true),
+                Ok(Err(error)) => {
+                    self.node.must_restore(&error.to_string());
+                    return Ok(false);
+                }
+                Err(_) => return Err(Stopped),
+            }
+        }
+    }
+
+    fn readable<T>(&self, found: Result<T, StoreError>) -> Option<T> {
+        found
+            .map_err(|error| tracing::warn!(%error, "the ledger cannot be checked now"))
+            .ok()
+    }
+
+    /// Says whether there is no damage.
+    fn report(&self, damage: Option<(Damaged, String)>) -> bool {
+        let Some((what, why)) = damage else { return true };
+        self.node.report(Damage {
+            what,
+            found_by: "scrub",
+            why,
+        });
+        false
+    }
+}
+
+fn check_block(node: &Node, height: u64) -> Option<(Damaged, String)> {
+    let checked = sound_block(node, height).and_then(|found| match found {
+        Some((block, _)) => Ok(node.store.view().index_fault(&block)?),
+        None => Ok(None),
+    });
+    match checked {
+        Ok(fault) => fault.map(|why| (Damaged::Index(height), why)),
+        Err(Unsound::Damaged { height, why }) => Some((Damaged::Block(height), why)),
+        Err(Unsound::Unproven(why)) => {
+            tracing::debug!(height, %why, "not proven now");
+            None
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stopped> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Stopped)
 }

@@ -7,8 +7,8 @@ use parking_lot::RwLock;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch, WriteOptions};
 use std::path::{Path, PathBuf};
 
-const REMEDY: &str = "keep a copy of the directory as evidence, then restore this peer from the others; a \
-                      peer that lost what it signed must not come back under the same Raft id";
+const REMEDY: &str = "a damaged ledger is set aside and restored from the other peers when the peer starts; a \
+                      damaged Raft log needs `e2l-peer --rejoin` (docs/operations/recovery.md)";
 
 pub(crate) struct Database {
     db: DB,
@@ -151,6 +151,13 @@ impl Database {
     ) -> Result<(), StoreError> {
         batch.put_cf(self.column(column)?, key, seal(column, key.as_bytes(), content));
         Ok(())
+    }
+
+    /// Removes a record; not synced.
+    pub(crate) fn delete_now(&self, column: &'static str, key: &[u8]) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        batch.delete_cf(self.column(column)?, key);
+        self.write(batch, false)
     }
 
     /// Refuses when an earlier write or sync failed.

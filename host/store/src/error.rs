@@ -10,7 +10,7 @@ pub enum StoreError {
     /// The database does not open.
     #[error(
         "cannot open the database in {dir}: {why}; if another process has it open, stop that one; if files \
-         are damaged, keep a copy of the directory as evidence and restore this peer from the others"
+         are damaged, see docs/operations/recovery.md"
     )]
     Open {
         /// Directory of the database.
@@ -101,13 +101,26 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether what is on the disk is not what was written, so that trying again is of no use. Not so when
+    /// another process has the database open, or the disk is full.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Open { why, .. } => {
+                !(why.contains("lock") || why.contains("No space") || why.contains("Permission"))
+            }
+            Self::Read { why, .. } => why.contains("Corruption") || why.contains("No such file"),
+            _ => false,
+        }
+    }
+
     /// The height whose records are damaged or unreadable, where the error is about one.
     pub fn damaged_height(&self) -> Option<u64> {
         let Self::Corrupt { column, record, .. } = self else {
             return None;
         };
         // These columns' records are named so by this crate: `height 5`, `height 5 index 3`, or `5`.
-        if !matches!(*column, "headers" | "blocks" | "transactions") {
+        if !matches!(*column, "headers" | "blocks" | "transactions" | "votes") {
             return None;
         }
         let number = record.strip_prefix("height ").unwrap_or(record);

@@ -1,14 +1,14 @@
 //! Someone with write access to a ledger's files, for tests: edits records behind the peer's back, and knows how
 //! their checksums are made.
 
-use crate::columns::{BLOCKS, HEADERS, TRANSACTIONS};
+use crate::columns::{BATCHES, BLOCKS, HEADERS, META, TRANSACTIONS, VOTES};
 use crate::error::StoreError;
 use crate::seal::{SEAL, seal};
 use rocksdb::{DB, IteratorMode, Options};
 use std::path::{Path, PathBuf};
 
 /// A record: its column, key and value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RawRecord {
     /// Name of the column family.
     pub column: String,
@@ -27,6 +27,9 @@ pub struct Intruder {
 impl Intruder {
     /// Columns whose records are sealed with a checksum and belong to one block each.
     pub const BLOCK_COLUMNS: [&'static str; 3] = [HEADERS, BLOCKS, TRANSACTIONS];
+
+    /// Columns whose records are sealed with a checksum.
+    pub const SEALED_COLUMNS: [&'static str; 6] = [HEADERS, BLOCKS, TRANSACTIONS, BATCHES, VOTES, META];
 
     /// Opens the files of a ledger.
     ///
@@ -85,18 +88,26 @@ impl Intruder {
         written.map_err(|error| self.failed(error))
     }
 
-    /// Writes a record of a block with a checksum that holds.
+    /// Removes a column with all its records, as one who deletes files does.
+    ///
+    /// # Errors
+    /// There is no such column, or it cannot be removed.
+    pub fn drop_column(&mut self, column: &str) -> Result<(), StoreError> {
+        let dropped = self.db.drop_cf(column);
+        dropped.map_err(|error| self.failed(error))
+    }
+
+    /// Writes a record with a checksum that holds.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn put_with_checksum(&self, record: &RawRecord) -> Result<(), StoreError> {
-        let column = Self::BLOCK_COLUMNS
-            .into_iter()
-            .find(|column| *column == record.column);
-        let column = column.ok_or_else(|| self.failed("its records have no checksum"))?;
+        if !Self::SEALED_COLUMNS.contains(&record.column.as_str()) {
+            return Err(self.failed("its records have no checksum"));
+        }
         let content = record.value.get(SEAL..).unwrap_or_default();
         self.put(&RawRecord {
-            value: seal(column, &record.key, content),
+            value: seal(&record.column, &record.key, content),
             ..record.clone()
         })
     }

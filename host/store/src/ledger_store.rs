@@ -10,7 +10,7 @@ use crate::sign_once::{SignOnce, SignRecord, Statement};
 use crate::view::{SkeletonCache, View};
 use crate::votes::{ActorVote, NewestVotes, votes_at};
 use crate::write::BlockWrite;
-use e2l_ledger::{Canonical, Digest, Genesis, Header, StateKey};
+use e2l_ledger::{Canonical, Digest, Genesis, Header, StateKey, Vote};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rocksdb::WriteBatch;
 use std::path::Path;
@@ -20,6 +20,7 @@ const GENESIS: &str = "genesis";
 const TIP: &str = "tip";
 const RAFT_APPLIED: &str = "raft applied";
 const FINAL: &str = "final height";
+const RESTORING: &str = "restoring";
 
 /// The newest block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -331,6 +332,44 @@ impl LedgerStore {
     /// As for [`reserve_acknowledgement`](Self::reserve_acknowledgement).
     pub fn reserve_endorsement(&self, height: u64, header: &Digest) -> Result<(), StoreError> {
         self.0.endorsed.reserve_now(&self.0.database, (height, *header))
+    }
+
+    /// Takes it as signed what this peer's own signature shows, as after a database was lost or rolled back: it
+    /// signs nothing at or below that height but the same. Durable on return; lower heights change nothing.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn remember_signed(&self, vote: &Vote) -> Result<(), StoreError> {
+        let (record, signed) = match vote {
+            Vote::Acknowledgement(vote) => (&self.0.acknowledged, (vote.height, vote.proposal)),
+            Vote::Endorsement(vote) => (&self.0.endorsed, (vote.height, vote.header)),
+        };
+        match record.reserve_now(&self.0.database, signed) {
+            Err(StoreError::SignOnce(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Why the ledger is being restored, as [`set_restoring`](Self::set_restoring) noted it.
+    ///
+    /// # Errors
+    /// The record is corrupt or cannot be read.
+    pub fn restoring(&self) -> Result<Option<String>, StoreError> {
+        let why = self.0.database.get_named(META, RESTORING)?;
+        Ok(why
+            .filter(|why| !why.is_empty())
+            .map(|why| String::from_utf8_lossy(&why).into_owned()))
+    }
+
+    /// Notes that the ledger must be restored before it is used, and why; `None` when it is. Durable on return.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn set_restoring(&self, why: Option<&str>) -> Result<(), StoreError> {
+        let database = &self.0.database;
+        let mut batch = WriteBatch::default();
+        database.put_named(&mut batch, META, RESTORING, why.unwrap_or_default().as_bytes())?;
+        database.write(batch, true)
     }
 
     /// What was signed last.

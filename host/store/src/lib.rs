@@ -7,18 +7,21 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod check;
 mod columns;
 mod database;
 mod error;
 mod intruder;
 mod ledger_store;
 mod log_read;
+mod offline;
 mod open_databases;
 mod options;
 mod raft_log;
 mod records;
 mod repair;
 mod seal;
+mod set_aside;
 mod sign_once;
 mod snapshot;
 mod view;
@@ -29,9 +32,11 @@ pub use error::StoreError;
 #[doc(hidden)]
 pub use intruder::{Intruder, RawRecord};
 pub use ledger_store::{LedgerStore, Tip};
+pub use offline::copy_for_reading;
 pub use open_databases::wait_until_closed;
 pub use options::StoreOptions;
 pub use raft_log::RaftLog;
+pub use set_aside::set_aside;
 pub use sign_once::{SignOnceError, SignRecord, Signed, Statement};
 pub use view::{BatchPlace, View};
 pub use votes::ActorVote;

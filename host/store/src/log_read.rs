@@ -64,6 +64,18 @@ impl View {
         Ok(entries)
     }
 
+    /// The entry that a reference stands for.
+    pub(crate) fn resolve_reference(
+        &self,
+        position: u64,
+        reference: LogReference,
+    ) -> Result<LogEntry, StoreError> {
+        let name = format!("position {position}");
+        self.resolve(position, reference, |why| {
+            self.database().corrupt(LOGS, &name, why)
+        })
+    }
+
     fn resolve(
         &self,
         position: u64,
@@ -89,7 +101,18 @@ impl View {
         };
         let value = match value {
             LogValue::Inline(bytes) => bytes,
-            LogValue::Argument { offset, length } => self.argument(&provenance, offset, length)?,
+            LogValue::Argument { offset, length } => {
+                let mut argument = self.argument(&provenance)?;
+                let (start, end) = (offset as usize, offset as usize + length as usize);
+                if end > argument.len() {
+                    return Err(corrupt(
+                        "it refers to more than its transaction's argument".to_owned(),
+                    ));
+                }
+                argument.truncate(end);
+                argument.drain(..start);
+                argument
+            }
         };
         Ok(LogEntry {
             position,
@@ -98,8 +121,8 @@ impl View {
         })
     }
 
-    /// A range of a transaction's argument.
-    fn argument(&self, place: &Provenance, offset: u32, length: u32) -> Result<Vec<u8>, StoreError> {
+    /// A transaction's argument.
+    fn argument(&self, place: &Provenance) -> Result<Vec<u8>, StoreError> {
         let stored = self.stored_transaction(place.height, place.index)?;
         let corrupt = |why: &str| {
             let name = format!("height {} index {}", place.height, place.index);
@@ -112,13 +135,6 @@ impl View {
         let (Some(call), None) = (calls.next(), calls.next()) else {
             return Err(corrupt("it has not exactly one call"));
         };
-        let mut argument = call.argument;
-        let (start, length) = (offset as usize, length as usize);
-        if start.checked_add(length).is_none_or(|end| end > argument.len()) {
-            return Err(corrupt("a log refers to more than its argument"));
-        }
-        argument.truncate(start + length);
-        argument.drain(..start);
-        Ok(argument)
+        Ok(call.argument)
     }
 }

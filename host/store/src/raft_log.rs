@@ -17,6 +17,10 @@ const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
 /// First index of a log that was never purged.
 const START: &str = "start";
+/// Index that a pointer brings the log to, written before the ledger follows it.
+const POINTED: &str = "pointed";
+/// Whether this node is on its way back into the group.
+const REJOINING: &str = "rejoining";
 
 /// Durable storage of Raft's vote and entries. A cheap handle; all clones share one database.
 #[derive(Clone)]
@@ -88,6 +92,8 @@ impl RaftLog {
     fn verify(&self) -> Result<Bounds, StoreError> {
         self.vote()?;
         self.committed()?;
+        self.pointed()?;
+        self.is_rejoining()?;
         let purged = self.purged()?.map(|(index, _)| index);
         let expected = match purged {
             Some(index) => Some(index + 1),
@@ -166,6 +172,43 @@ impl RaftLog {
     /// The write or sync failed, now or before.
     pub fn save_vote(&self, vote: &[u8]) -> Result<(), StoreError> {
         self.save(VOTE, vote, true)
+    }
+
+    /// Notes, before the ledger is brought to a pointer, the index at which it will stand: the log itself follows
+    /// after it. Durable on return.
+    ///
+    /// # Errors
+    /// The write or sync failed, now or before.
+    pub fn point_to(&self, index: u64) -> Result<(), StoreError> {
+        self.save(POINTED, &index.to_be_bytes(), true)
+    }
+
+    fn pointed(&self) -> Result<Option<u64>, StoreError> {
+        self.index_named(POINTED)
+    }
+
+    /// Highest index that this log is known to have held, or was about to be brought to.
+    ///
+    /// # Errors
+    /// A record is corrupt or cannot be read.
+    pub fn reach(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.last_index().max(self.purged_index()).max(self.pointed()?))
+    }
+
+    /// Whether this node may not vote, because it lost what it had promised and is on its way back.
+    ///
+    /// # Errors
+    /// The record is corrupt or cannot be read.
+    pub fn is_rejoining(&self) -> Result<bool, StoreError> {
+        Ok(self.0.database.get_named(META, REJOINING)?.as_deref() == Some(&[1]))
+    }
+
+    /// Says whether this node is on its way back; durable on return.
+    ///
+    /// # Errors
+    /// The write or sync failed, now or before.
+    pub fn set_rejoining(&self, rejoining: bool) -> Result<(), StoreError> {
+        self.save(REJOINING, &[u8::from(rejoining)], true)
     }
 
     /// The committed log id as last saved; a crash may lose the newest ones.
@@ -349,11 +392,15 @@ impl RaftLog {
     }
 
     fn start(&self) -> Result<Option<u64>, StoreError> {
-        let content = self.0.database.get_named(META, START)?;
+        self.index_named(START)
+    }
+
+    fn index_named(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
+        let content = self.0.database.get_named(META, name)?;
         content.map_or(Ok(None), |content| {
             <[u8; 8]>::try_from(content.as_slice())
                 .map(|index| Some(u64::from_be_bytes(index)))
-                .map_err(|_| self.0.database.corrupt(META, START, "it is not an index"))
+                .map_err(|_| self.0.database.corrupt(META, name, "it is not an index"))
         })
     }
 }

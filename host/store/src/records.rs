@@ -154,7 +154,22 @@ impl Skeleton {
             && self.proposal.certificates_root == merkle_root(&certificates)
             && merkle_root(&digests) == header.data_root
             && self.envelopes.len() == header.envelopes as usize
+            && self.is_laid_out()
             && self.results() == header.transactions as usize
+    }
+
+    /// Whether results follow each other as statements say: no hash covers where they begin.
+    fn is_laid_out(&self) -> bool {
+        let mut next = 0_u32;
+        self.envelopes.iter().all(|envelope| {
+            let first = next;
+            next = next.saturating_add(envelope.results);
+            let results = match &envelope.statement {
+                StatementHeader::Batch(header) if !envelope.refused => header.count,
+                _ => 1,
+            };
+            envelope.first == first && envelope.results == results
+        })
     }
 
     /// Puts the block together again; says what does not fit.
@@ -175,11 +190,23 @@ impl Skeleton {
         let mut envelopes = Vec::with_capacity(self.envelopes.len());
         for envelope in self.envelopes {
             let mut calls = Vec::with_capacity(envelope.results as usize);
+            let first = results.len();
             for mut transaction in transactions.by_ref().take(envelope.results as usize) {
                 calls.append(&mut transaction.calls);
                 results.push(transaction.result);
             }
-            envelopes.push(envelope.assemble(calls)?);
+            let refused = envelope.refused;
+            let envelope = envelope.assemble(calls)?;
+            let refusal = results
+                .get(first)
+                .is_some_and(|result| result.id == envelope.digest());
+            if refused != refusal {
+                return Err(format!(
+                    "whether envelope {} was refused is not what its result says",
+                    envelope.digest()
+                ));
+            }
+            envelopes.push(envelope);
         }
         Ok(Block {
             header,

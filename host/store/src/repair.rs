@@ -1,9 +1,10 @@
 //! Damaged blocks: kept aside as they were found, and written anew from a copy that the caller has verified.
 
-use crate::columns::{BLOCKS, HEADERS, META, TRANSACTIONS, transaction_key};
+use crate::columns::{BLOCKS, HEADERS, META, TRANSACTIONS, VOTES, transaction_key};
 use crate::error::StoreError;
 use crate::ledger_store::LedgerStore;
 use crate::records::Skeleton;
+use crate::votes::damaged_votes_at;
 use crate::write::BlockWrite;
 use e2l_ledger::Block;
 use rocksdb::WriteBatch;
@@ -31,19 +32,33 @@ impl LedgerStore {
                 count += 1;
             }
         }
-        let mut iterator = database.db().raw_iterator_cf(database.column(TRANSACTIONS)?);
-        iterator.seek(transaction_key(height, 0));
-        while let Some((key, record)) = iterator.item() {
-            if !key.starts_with(&height.to_be_bytes()) {
-                break;
+        for column in [TRANSACTIONS, VOTES] {
+            let mut iterator = database.db().raw_iterator_cf(database.column(column)?);
+            iterator.seek(key);
+            while let Some((key, record)) = iterator.item() {
+                if !key.starts_with(&height.to_be_bytes()) {
+                    break;
+                }
+                let name = format!("{QUARANTINE}{case}/{column}/{}", hex(key));
+                database.put_named(&mut batch, META, &name, record)?;
+                count += 1;
+                iterator.next();
             }
-            let name = format!("{QUARANTINE}{case}/{TRANSACTIONS}/{}", hex(key));
-            database.put_named(&mut batch, META, &name, record)?;
-            count += 1;
-            iterator.next();
         }
         database.write(batch, true)?;
         Ok(count)
+    }
+
+    /// Removes the votes about a height that cannot be read; the others stay. Not synced.
+    ///
+    /// # Errors
+    /// The database cannot be read; a write that failed, now or before.
+    pub fn discard_damaged_votes(&self, height: u64) -> Result<(), StoreError> {
+        let database = self.database();
+        for key in damaged_votes_at(database, height)? {
+            database.delete_now(VOTES, &key)?;
+        }
+        Ok(())
     }
 
     /// Writes a block's header, content and indexes anew, over whatever is there; durable on return. The caller

@@ -123,6 +123,25 @@ pub(crate) fn votes_at(database: &Database, height: u64) -> Result<Vec<ActorVote
     Ok(votes)
 }
 
+/// Keys of the records about a height that are no votes.
+pub(crate) fn damaged_votes_at(database: &Database, height: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut options = ReadOptions::default();
+    options.set_iterate_upper_bound(height.saturating_add(1).to_be_bytes());
+    let mut iterator = database
+        .db()
+        .raw_iterator_cf_opt(database.column(VOTES)?, options);
+    iterator.seek(height.to_be_bytes());
+    let mut damaged = Vec::new();
+    while let Some((key, record)) = iterator.item() {
+        if actor_of(key).is_none() || decode(database, VOTES, "", key, record).is_err() {
+            damaged.push(key.to_vec());
+        }
+        iterator.next();
+    }
+    finish(database, VOTES, &iterator)?;
+    Ok(damaged)
+}
+
 fn decode(
     database: &Database,
     column: &'static str,

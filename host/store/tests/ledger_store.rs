@@ -5,7 +5,7 @@ mod common;
 
 use common::{Chain, all_log, call, event, genesis};
 use e2l_ledger::{Canonical, Digest, Envelope, Signer, StateKey};
-use e2l_store::{BlockWrite, LedgerStore, LogAppend, LogValue, StoreError, StoreOptions};
+use e2l_store::{BlockWrite, Intruder, LedgerStore, LogAppend, LogValue, StoreError, StoreOptions};
 use std::path::Path;
 
 fn open(dir: &Path) -> LedgerStore {
@@ -320,7 +320,7 @@ fn a_log_value_is_inline_or_a_part_of_the_argument() {
     assert_eq!(values, [b"inline".to_vec(), b"3456".to_vec(), Vec::new()]);
     let error = view.log_read(&log, 3, 1).unwrap_err().to_string();
     assert!(
-        error.contains("height 1 index 0") && error.contains("more than its argument"),
+        error.contains("position 3") && error.contains("more than its transaction's argument"),
         "{error}"
     );
     assert_eq!(view.get(&StateKey::config()).unwrap(), None, "removed");
@@ -376,6 +376,41 @@ fn a_time_finds_its_height() {
             .map(|height| height as u64);
         assert_eq!(view.header_at_or_after(time).unwrap(), expected, "time {time}");
     }
+}
+
+/// Where an envelope's results begin, how many there are and whether it was refused stand in no hash: an intruder who
+/// makes checksums anew is still found out.
+#[test]
+fn what_no_hash_covers_is_compared_with_what_hashes_cover() {
+    const SIGNATURE: usize = 32 + 1 + 64;
+    const UNHASHED: usize = 4 + 4 + 1;
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut chain) = new(dir.path());
+    for _ in 0..3 {
+        chain.events(&store.tip().unwrap(), 4, 200).write(&store);
+    }
+    drop(store);
+    let record = || {
+        let records = Intruder::open(dir.path()).unwrap().records("blocks").unwrap();
+        let key = 2_u64.to_be_bytes();
+        records.into_iter().find(|record| record.key == key).unwrap()
+    };
+    let good = record();
+    let end = good.value.len() - SIGNATURE;
+    for at in end - UNHASHED..end {
+        for bit in [1, 0x80] {
+            let mut bad = good.clone();
+            bad.value[at] ^= bit;
+            Intruder::open(dir.path())
+                .unwrap()
+                .put_with_checksum(&bad)
+                .unwrap();
+            let read = open(dir.path()).view().block(2);
+            assert!(read.is_err(), "byte {at} bit {bit} is not found");
+        }
+    }
+    Intruder::open(dir.path()).unwrap().put(&good).unwrap();
+    assert!(open(dir.path()).view().block(2).unwrap().is_some());
 }
 
 #[test]

@@ -20,6 +20,14 @@ pub struct Signed<T> {
     pub certificate: Vec<u8>,
 }
 
+impl Canonical for Signed<ProposalHeader> {
+    const WHAT: &'static str = "signed proposal header";
+}
+
+impl Canonical for Signed<Vote> {
+    const WHAT: &'static str = "signed vote with its certificate";
+}
+
 /// Two statements of one signer about one place that cannot both be honest.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Evidence {

@@ -43,32 +43,61 @@ fn peaks(length: u64) -> impl Iterator<Item = Subtree> {
 /// Hashes that prove `range` of a log whose entries have these digests, from left to right. Empty for the whole
 /// log.
 pub fn prove_range(entries: &[Digest], range: Range<u64>) -> Vec<Digest> {
-    let mut beside = Vec::new();
-    for peak in peaks(entries.len() as u64) {
-        if peak.overlaps(&range) {
-            collect(entries, peak, &range, &mut beside);
-        }
+    // Positions are below the number of entries, which are in memory.
+    let root = |of: Range<u64>| {
+        let entries = &entries[of.start as usize..of.end as usize];
+        Ok::<_, std::convert::Infallible>(perfect_root(entries))
+    };
+    match prove_range_with(entries.len() as u64, range, root) {
+        Ok(beside) => beside,
+        Err(never) => match never {},
     }
-    beside
 }
 
-fn collect(entries: &[Digest], subtree: Subtree, range: &Range<u64>, beside: &mut Vec<Digest>) {
+/// The same for a log of `length` entries that need not be in memory: `root` gives the root over a perfect subtree, by
+/// its positions.
+///
+/// # Errors
+/// The first error of `root`.
+pub fn prove_range_with<E>(
+    length: u64,
+    range: Range<u64>,
+    mut root: impl FnMut(Range<u64>) -> Result<Digest, E>,
+) -> Result<Vec<Digest>, E> {
+    let mut beside = Vec::new();
+    for peak in peaks(length).filter(|peak| peak.overlaps(&range)) {
+        collect(peak, &range, &mut root, &mut beside)?;
+    }
+    Ok(beside)
+}
+
+fn collect<E>(
+    subtree: Subtree,
+    range: &Range<u64>,
+    root: &mut impl FnMut(Range<u64>) -> Result<Digest, E>,
+    beside: &mut Vec<Digest>,
+) -> Result<(), E> {
     if !subtree.overlaps(range) {
-        beside.push(root(entries, subtree));
+        beside.push(root(subtree.start..subtree.start + subtree.size)?);
     } else if subtree.size > 1 {
         let (left, right) = subtree.halves();
-        collect(entries, left, range, beside);
-        collect(entries, right, range, beside);
+        collect(left, range, root, beside)?;
+        collect(right, range, root, beside)?;
     }
+    Ok(())
 }
 
-fn root(entries: &[Digest], subtree: Subtree) -> Digest {
-    if subtree.size == 1 {
-        // Positions are below the number of entries, which are in memory.
-        return entries[subtree.start as usize];
+/// Root over the entries of a perfect subtree, or over the roots of as many subtrees of one size: their number is a
+/// power of two. Zero for none.
+pub fn perfect_root(entries: &[Digest]) -> Digest {
+    match entries {
+        [] => Digest::ZERO,
+        [one] => *one,
+        more => {
+            let (left, right) = more.split_at(more.len() / 2);
+            Domain::MerkleNode.hash_pair(&perfect_root(left), &perfect_root(right))
+        }
     }
-    let (left, right) = subtree.halves();
-    Domain::MerkleNode.hash_pair(&root(entries, left), &root(entries, right))
 }
 
 /// Whether `entries` are the digests of the log's entries from `from` on, given the hashes of [`prove_range`].

@@ -1,6 +1,7 @@
 //! What one party can show another: proofs that stand on a genesis alone, checked without a clock, a disk or a
 //! network (docs/format/proofs.md).
 
+mod ancestry;
 mod anchor;
 mod auditor;
 mod error;
@@ -10,13 +11,16 @@ mod log_page;
 mod log_range;
 mod map_proof;
 mod receipt;
+mod sender_head;
 
+pub use ancestry::{AncestryProof, HeaderRange};
 pub use anchor::Anchor;
 pub use auditor::{AuditError, Auditor};
 pub use error::ProofError;
 pub use evidence::{Evidence, Guilt, Signed};
 pub use final_header::{FinalHeader, FinalHeaderProof};
 pub use log_page::{LogPage, LogPageProof, PageEntry};
-pub use log_range::{prove_range, verify_range};
+pub use log_range::{perfect_root, prove_range, prove_range_with, verify_range};
 pub use map_proof::MapProof;
 pub use receipt::{Receipt, Statement, Subject, VerifiedTransaction};
+pub use sender_head::SenderHeadProof;

@@ -1,5 +1,7 @@
 use super::members::{Identity, Members, START};
-use e2l_ledger::proof::{FinalHeaderProof, LogPageProof, PageEntry, prove_range};
+use e2l_ledger::proof::{
+    AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, PageEntry, SenderHeadProof, prove_range,
+};
 use e2l_ledger::*;
 use std::collections::BTreeMap;
 
@@ -10,7 +12,8 @@ pub fn event_log(container: &str) -> Vec<u8> {
     format!("id/{container}").into_bytes()
 }
 
-/// Blocks made by hand: every call's argument names a container, to whose log it is appended.
+/// Blocks made by hand: every call's argument names a container, to whose log it is appended; batches advance their
+/// sender's head, and every block the log of headers.
 pub struct Ledger {
     pub members: Members,
     pub blocks: Vec<Block>,
@@ -19,6 +22,8 @@ pub struct Ledger {
     map: StateMap,
     logs: BTreeMap<Vec<u8>, (LogHead, Vec<PageEntry>)>,
     batch: (u64, Digest),
+    head: SenderHead,
+    headers: LogHead,
 }
 
 impl Ledger {
@@ -41,6 +46,8 @@ impl Ledger {
             map,
             logs: BTreeMap::new(),
             batch: (0, Digest::ZERO),
+            head: SenderHead::default(),
+            headers: LogHead::default(),
         }
     }
 
@@ -101,11 +108,18 @@ impl Ledger {
         self.push(proposal, vec![result], Vec::new());
     }
 
-    fn push(&mut self, proposal: SignedProposal, results: Vec<TransactionResult>, changes: Vec<Change>) {
-        let previous = match self.blocks.last() {
-            Some(block) => block.header.digest(),
-            None => self.members.genesis.genesis.header().digest(),
-        };
+    /// Digests of the headers from the genesis on.
+    fn header_digests(&self) -> Vec<Digest> {
+        let genesis = self.members.genesis.genesis.header().digest();
+        let blocks = self.blocks.iter().map(|block| block.header.digest());
+        [genesis].into_iter().chain(blocks).collect()
+    }
+
+    fn push(&mut self, proposal: SignedProposal, results: Vec<TransactionResult>, mut changes: Vec<Change>) {
+        let previous = self.header_digests()[self.blocks.len()];
+        self.headers.append(previous);
+        let head = Domain::Value.hash(&self.headers.encode());
+        changes.push((StateKey::headers().hash(), Some(head)));
         let header = Header {
             network: self.members.network(),
             height: proposal.header.height,
@@ -156,6 +170,11 @@ impl Ledger {
     fn execute(&mut self, proposal: &SignedProposal) -> (Vec<TransactionResult>, Vec<Change>) {
         let (mut results, mut changes) = (Vec::new(), Vec::new());
         for envelope in &proposal.envelopes {
+            if let Envelope::Batch(batch) = envelope {
+                self.head = SenderHead::after(&batch.header);
+                let key = StateKey::sender(&batch.header.sender).hash();
+                changes.push((key, Some(Domain::Value.hash(&self.head.encode()))));
+            }
             for (call, id) in calls(envelope) {
                 let entry = PageEntry {
                     provenance: Provenance {
@@ -240,6 +259,37 @@ impl Ledger {
             from,
             entries: entries[from as usize..end as usize].to_vec(),
             beside: prove_range(&digests, from..end),
+            finality: self.finality(self.blocks.len() as u64, endorsers),
+        }
+    }
+
+    /// Headers below the newest block.
+    pub fn ancestry(&self, ranges: &[std::ops::Range<u64>], endorsers: &[&Identity]) -> AncestryProof {
+        let below = &self.header_digests()[..self.blocks.len()];
+        let ranges = ranges.iter().map(|range| HeaderRange {
+            from: range.start,
+            headers: below[range.start as usize..range.end as usize].to_vec(),
+            beside: prove_range(below, range.clone()),
+        });
+        AncestryProof {
+            head: self.headers.clone(),
+            head_proof: self.map.prove(&StateKey::headers().hash()),
+            ranges: ranges.collect(),
+            finality: self.finality(self.blocks.len() as u64, endorsers),
+        }
+    }
+
+    /// Where a sender stands as of the newest block.
+    pub fn sender_head(&self, sender: &Member, endorsers: &[&Identity]) -> SenderHeadProof {
+        let stands = sender == self.collector.certificate().member();
+        SenderHeadProof {
+            sender: sender.clone(),
+            head: if stands {
+                self.head.clone()
+            } else {
+                SenderHead::default()
+            },
+            head_proof: self.map.prove(&StateKey::sender(sender).hash()),
             finality: self.finality(self.blocks.len() as u64, endorsers),
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::support::{Certificates, Identity, Ledger, Members, event_log};
 use e2l_ledger::proof::{
-    Anchor, Evidence, FinalHeader, FinalHeaderProof, LogPageProof, ProofError, Receipt, Signed,
+    AncestryProof, Anchor, Evidence, FinalHeader, FinalHeaderProof, LogPageProof, ProofError, Receipt,
+    SenderHeadProof, Signed,
 };
 use e2l_ledger::*;
 use serde_json::{Value, json};
@@ -31,6 +32,26 @@ pub fn verdict(kind: &str, bytes: &[u8], anchor: &Anchor) -> Value {
                 "values": found.entries.iter().map(|entry| hex::encode(&entry.value)).collect::<Vec<_>>(),
                 "block": block(&found.block),
             }))
+            }),
+            "ancestry" => read(bytes, |proof: AncestryProof| {
+                proof.verify(anchor).map(|found| {
+                    let ranges = proof
+                        .ranges
+                        .iter()
+                        .map(|range| json!([range.from, range.headers]));
+                    json!({ "headers": ranges.collect::<Vec<_>>(), "block": block(&found) })
+                })
+            }),
+            "sender_head" => read(bytes, |proof: SenderHeadProof| {
+                proof.verify(anchor).map(|found| {
+                    json!({
+                        "sender": proof.sender.to_string(),
+                        "incarnation": proof.head.incarnation,
+                        "sequence": proof.head.sequence,
+                        "batch": proof.head.digest,
+                        "block": block(&found),
+                    })
+                })
             }),
             "evidence" => read(bytes, |proof: Evidence| {
                 proof.verify(anchor).map(|found| {
@@ -91,6 +112,8 @@ pub fn compute(known: &Value) -> Value {
     vectors.blocks();
     vectors.receipts();
     vectors.pages();
+    vectors.heads();
+    vectors.ancestry();
     vectors.evidence();
     let certificates = vectors.ledger.members.certificates.all();
     let certificates = certificates
@@ -372,6 +395,56 @@ impl Vectors {
         let mut hollow = self.page("absent-0", 0, 5);
         hollow.head.peaks.push(Digest::ZERO);
         self.fails(KIND, "an empty log with a peak", &hollow, "Inconsistent");
+    }
+
+    fn heads(&mut self) {
+        const KIND: &str = "sender_head";
+        let [known, unknown] = ["provider", "user"].map(|actor| {
+            let collector = self.ledger.members.one(actor, Role::Collector, "collector");
+            let endorsers: Vec<&Identity> = self.majority.iter().collect();
+            self.ledger
+                .sender_head(collector.certificate().member(), &endorsers)
+        });
+        self.holds(KIND, "a collector", &known);
+        self.holds(KIND, "a collector without a batch", &unknown);
+
+        let mut behind = known.clone();
+        behind.head.sequence -= 1;
+        self.fails(KIND, "a batch is hidden", &behind, "NotIncluded");
+        let mut denied = known.clone();
+        denied.head = SenderHead::default();
+        self.fails(KIND, "all batches are hidden", &denied, "NotIncluded");
+        let mut lent = known.clone();
+        lent.sender = unknown.sender.clone();
+        self.fails(KIND, "another's head", &lent, "NotIncluded");
+        let mut one = known;
+        one.finality = self.by(&[&self.majority[0]]);
+        self.fails(KIND, "one endorsement only", &one, "TooFewEndorsements");
+    }
+
+    fn ancestry(&mut self) {
+        const KIND: &str = "ancestry";
+        let endorsers: Vec<&Identity> = self.majority.iter().collect();
+        let some = self.ledger.ancestry(&[0..1, 2..4], &endorsers);
+        let all = self.ledger.ancestry(std::slice::from_ref(&(0..5)), &endorsers);
+        let one = self
+            .ledger
+            .ancestry(std::slice::from_ref(&(1..2)), &endorsers[..1]);
+        self.holds(KIND, "two runs of headers", &some);
+        self.holds(KIND, "all headers", &all);
+
+        let mut another = some.clone();
+        another.ranges[1].headers[0] = Digest([9; 32]);
+        self.fails(KIND, "another header", &another, "NotIncluded");
+        let mut moved = some.clone();
+        moved.ranges[1].from = 1;
+        self.fails(KIND, "headers at other heights", &moved, "NotIncluded");
+        let mut shorter = all;
+        shorter.head.length = 4;
+        shorter.head.peaks.truncate(1);
+        shorter.ranges[0].headers.pop();
+        self.fails(KIND, "another log of headers", &shorter, "NotIncluded");
+        self.fails(KIND, "one endorsement only", &one, "TooFewEndorsements");
     }
 
     fn endorsement(&self, height: u64, header: u8, by: &Identity) -> Signed<Vote> {

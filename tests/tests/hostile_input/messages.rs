@@ -151,6 +151,7 @@ async fn questions_without_sense_are_answered_with_what_to_correct() {
     ] {
         let head = wire::SenderHeadRequest {
             sender: sender.to_owned(),
+            prove: true,
         };
         ask(&caller, "Ledger/SenderHead", &head)
             .await
@@ -158,6 +159,7 @@ async fn questions_without_sense_are_answered_with_what_to_correct() {
     }
     let unknown = wire::SenderHeadRequest {
         sender: "nobody/collector/nowhere".to_owned(),
+        prove: false,
     };
     let reply = ask(&caller, "Ledger/SenderHead", &unknown).await;
     reply.is("an unknown sender", Code::Ok, "");

@@ -2,9 +2,10 @@
 
 use super::ledger::unsound;
 use crate::node::{Executed, Node};
-use crate::repair::{Unsound, sound_block};
+use crate::soundness::{Unsound, sound_block};
 use e2l_client::wire::{EventFilter, EventsReply, EventsRequest, LedgerEvent};
 use e2l_client::{Endorsers, block_events};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -12,6 +13,8 @@ use tonic::Status;
 
 /// Events in one message.
 const PAGE: usize = 500;
+/// Events after which a message is sent, whatever is left of the stride: full blocks have a thousand each.
+const ENOUGH: usize = 4 * PAGE;
 /// Blocks looked at between two messages, so that a caller of a rare filter sees progress.
 const STRIDE: u64 = 256;
 
@@ -56,8 +59,9 @@ async fn run(node: &Arc<Node>, request: EventsRequest, replies: &Replies) -> Res
         };
         let height = now.at.header.height;
         while next <= height && left > 0 {
-            let last = height.min(next + STRIDE - 1);
-            let mut events = range(node.clone(), filter.clone(), next, last).await?;
+            let stride = next..=height.min(next + STRIDE - 1);
+            let enough = usize::try_from(left).unwrap_or(usize::MAX).min(ENOUGH);
+            let (mut events, last) = range(node.clone(), filter.clone(), stride, enough).await?;
             let complete = next - 1;
             let cut = events.len() as u64 > left;
             events.truncate(usize::try_from(left).unwrap_or(usize::MAX));
@@ -116,18 +120,23 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| unsound(&node, error))
 }
 
+/// Events of these blocks, or of as many of them as have enough; and the last block that was looked at.
 async fn range(
     node: Arc<Node>,
     filter: EventFilter,
-    first: u64,
-    last: u64,
-) -> Result<Vec<LedgerEvent>, Status> {
+    heights: RangeInclusive<u64>,
+    enough: usize,
+) -> Result<(Vec<LedgerEvent>, u64), Status> {
     blocking(node.clone(), move || {
-        let mut found = Vec::new();
-        for height in first..=last {
+        let (mut found, mut last) = (Vec::new(), *heights.start());
+        for height in heights {
             of_block(&node, &filter, height, &mut found)?;
+            last = height;
+            if found.len() >= enough {
+                break;
+            }
         }
-        Ok(found)
+        Ok((found, last))
     })
     .await
 }

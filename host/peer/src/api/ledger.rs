@@ -10,20 +10,22 @@ use crate::incident::Incident;
 use crate::node::{Finalized, Node};
 use crate::pool::{Pooled, Taken};
 use crate::proofs::{self, NoProof};
-use crate::repair::{Damage, Unsound, sound_block};
+use crate::repair::{Damage, Damaged};
+use crate::soundness::{Unsound, sound_block};
 use crate::waiters::{Answer, answers, complete};
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::submit_reply::Outcome;
 use e2l_client::wire::{
     Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest,
-    EvidenceReply, EvidenceRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest,
-    GetReceiptReply, GetReceiptRequest, IncidentsReply, IncidentsRequest, QueryReply, QueryRequest, Refusal,
-    SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
+    EvidenceReply, EvidenceRequest, GetAncestryReply, GetAncestryRequest, GetBlockReply, GetBlockRequest,
+    GetLogPageReply, GetLogPageRequest, GetReceiptReply, GetReceiptRequest, IncidentsReply, IncidentsRequest,
+    QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest,
+    SubmitReply, SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status, wire};
 use e2l_consensus::RaftNode;
-use e2l_ledger::{Canonical, Certificate, Digest, Envelope, EnvelopeSource, Member, Role};
+use e2l_ledger::{Canonical, Certificate, Digest, Envelope, EnvelopeSource, Member, Role, SenderHead};
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +34,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// Envelopes of one stream that wait for their blocks at once; the next is read when one is answered.
 const MAX_WAITING: usize = 1024;
+/// Most ranges, and headers in each, in a proof of ancestry.
+const MAX_RANGES: usize = 4;
+const MAX_HEADERS: u32 = 4096;
 /// Most entries in a proven page.
 const MAX_PAGE: u32 = 1000;
 
@@ -70,19 +75,22 @@ pub(super) fn unsound(node: &Node, error: Unsound) -> Status {
     match error {
         Unsound::Damaged { height, why } => {
             let message = format!(
-                "block {height} in this peer's database is damaged and is being repaired from the other peers: {why}; \
-                 ask again, or ask another peer"
+                "block {height} in its database is damaged and is being repaired from the other peers: {why}"
             );
             node.report(Damage {
-                height,
+                what: Damaged::Block(height),
                 found_by: "read",
                 why,
             });
-            Status::internal(message)
+            Status::data_loss(message)
         }
         Unsound::Unproven(error) => {
-            if let NoProof::DamagedLog { .. } = error {
-                node.alarm(error.to_string());
+            if let NoProof::DamagedLog { key, why, .. } = &error {
+                node.report(Damage {
+                    what: Damaged::Log(key.clone()),
+                    found_by: "read",
+                    why: why.clone(),
+                });
             }
             no_proof(error)
         }
@@ -92,6 +100,7 @@ pub(super) fn unsound(node: &Node, error: Unsound) -> Status {
 fn incident_reply(incident: Incident) -> wire::Incident {
     wire::Incident {
         found_nano: incident.found_nano,
+        what: incident.what,
         height: incident.height,
         found_by: incident.found_by,
         why: incident.why,
@@ -101,12 +110,25 @@ fn incident_reply(incident: Incident) -> wire::Incident {
     }
 }
 
+fn head_reply(head: &SenderHead, height: u64) -> SenderHeadReply {
+    SenderHeadReply {
+        incarnation: head.incarnation,
+        sequence: head.sequence,
+        digest: head.digest.0.to_vec().into(),
+        height,
+        proof: bytes::Bytes::new(),
+    }
+}
+
 fn no_proof(error: NoProof) -> Status {
     match error {
-        NoProof::NotEndorsed(_) | NoProof::NotFinal(_) => refusal_status(&refusal(
+        NoProof::NotEndorsed(_) | NoProof::NotFinal(_) | NoProof::IndexUnchecked => refusal_status(&refusal(
             Reason::Unavailable,
             format!("{error}: try again, or ask another peer"),
         )),
+        NoProof::DamagedLog { .. } | NoProof::DamagedHead { .. } | NoProof::DamagedHeaders(_) => {
+            Status::data_loss(error.to_string())
+        }
         other => internal(&other),
     }
 }
@@ -143,19 +165,24 @@ impl Ledger for LedgerApi {
         request: Request<SenderHeadRequest>,
     ) -> Result<Response<SenderHeadReply>, Status> {
         let certificate = authorize(&self.node, &request, Action::Ask)?;
-        let named = request.into_inner().sender;
+        let SenderHeadRequest { sender: named, prove } = request.into_inner();
         let sender = if named.is_empty() {
             certificate.member().clone()
         } else {
             parse_member(&named)?
         };
+        // Nobody has endorsed the genesis, and nothing stands on it.
+        if prove && self.node.newest().header.height > 0 {
+            let proven = proofs::sender_head(&self.node, &self.chain, sender).await;
+            let proven = proven.map_err(|error| unsound(&self.node, error.into()))?;
+            let reply = head_reply(&proven.head, proven.finality.header.height);
+            return Ok(Response::new(SenderHeadReply {
+                proof: proven.encode().into(),
+                ..reply
+            }));
+        }
         let head = self.node.ledger_head(&sender).map_err(|error| internal(&error))?;
-        Ok(Response::new(SenderHeadReply {
-            incarnation: head.incarnation,
-            sequence: head.sequence,
-            digest: head.digest.0.to_vec().into(),
-            height: self.node.newest().header.height,
-        }))
+        Ok(Response::new(head_reply(&head, self.node.newest().header.height)))
     }
 
     async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
@@ -246,6 +273,31 @@ impl Ledger for LedgerApi {
         let page = proofs::log_page(&self.node, &self.chain, chaincode, log.to_vec(), from, limit).await;
         Ok(Response::new(GetLogPageReply {
             proof: page
+                .map_err(|error| unsound(&self.node, error.into()))?
+                .encode()
+                .into(),
+        }))
+    }
+
+    async fn get_ancestry(
+        &self,
+        request: Request<GetAncestryRequest>,
+    ) -> Result<Response<GetAncestryReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        let asked = request.into_inner().ranges;
+        if asked.len() > MAX_RANGES {
+            return Err(Status::invalid_argument(format!(
+                "{} ranges of heights: at most {MAX_RANGES} are answered",
+                asked.len()
+            )));
+        }
+        let ranges = asked.iter().map(|range| {
+            let count = range.count.min(MAX_HEADERS);
+            range.from..range.from.saturating_add(u64::from(count))
+        });
+        let proof = proofs::ancestry(&self.node, &self.chain, ranges.collect()).await;
+        Ok(Response::new(GetAncestryReply {
+            proof: proof
                 .map_err(|error| unsound(&self.node, error.into()))?
                 .encode()
                 .into(),

@@ -4,7 +4,7 @@ mod access;
 mod events;
 mod ledger;
 mod peering;
-mod status;
+pub(crate) mod status;
 
 pub use ledger::LedgerApi;
 pub use peering::PeeringApi;

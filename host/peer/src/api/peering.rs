@@ -3,19 +3,22 @@
 use super::access::{Action, authorize};
 use super::ledger::{block_reply, unsound};
 use crate::admission;
+use crate::evidence::told;
 use crate::node::Node;
 use crate::pool::Taken;
+use crate::standing;
 use crate::votes_in::take_votes;
 use e2l_client::wire::peering_server::Peering;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
-    AnnounceReply, AnnounceRequest, FetchBlocksRequest, ForwardReply, ForwardRequest, ForwardedEnvelope,
-    GetBlockReply, RaftReply, RaftRequest, Refusal,
+    AnnounceReply, AnnounceRequest, FetchBlocksRequest, FetchLogReply, FetchLogRequest, FetchProposalReply,
+    FetchProposalRequest, ForwardReply, ForwardRequest, ForwardedEnvelope, GetBlockReply, RaftReply,
+    RaftRequest, Refusal, StandingReply, StandingRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::{MessageKind, RaftNode};
 use e2l_identity::LogLimit;
-use e2l_ledger::Certificate;
+use e2l_ledger::{Canonical, Certificate, StateKey};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -23,6 +26,8 @@ use tonic::{Request, Response, Status};
 
 /// Most blocks in answer to one question.
 const MAX_BLOCKS: u32 = 512;
+/// Most references of a log in one message.
+const MAX_REFERENCES: u32 = 32 * 1024;
 /// Most envelopes in one message.
 const MAX_FORWARDED: usize = 4096;
 
@@ -180,5 +185,54 @@ impl Peering for PeeringApi {
             }
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+    async fn fetch_log(&self, request: Request<FetchLogRequest>) -> Result<Response<FetchLogReply>, Status> {
+        self.caller(&request)?;
+        let FetchLogRequest { log, from, limit } = request.into_inner();
+        let (node, key) = (self.node.clone(), StateKey::from_bytes(log.to_vec()));
+        let limit = limit.min(MAX_REFERENCES) as usize;
+        let read = tokio::task::spawn_blocking(move || node.newest().view.log_references(&key, from, limit));
+        let references = read
+            .await
+            .map_err(|_| Status::unavailable("this peer is stopping"))?;
+        let references = references.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(FetchLogReply {
+            references: references.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    async fn standing(&self, request: Request<StandingRequest>) -> Result<Response<StandingReply>, Status> {
+        let (actor, raft_id) = self.caller(&request)?;
+        let reply = standing::reply(&self.node, &self.raft, (&actor, raft_id));
+        Ok(Response::new(
+            reply.map_err(|error| Status::internal(error.to_string()))?,
+        ))
+    }
+
+    async fn fetch_proposal(
+        &self,
+        request: Request<FetchProposalRequest>,
+    ) -> Result<Response<FetchProposalReply>, Status> {
+        self.caller(&request)?;
+        let height = request.into_inner().height;
+        if height > self.node.newest().header.height {
+            return Err(Status::unavailable(format!(
+                "this peer has not executed height {height} yet: ask again"
+            )));
+        }
+        let node = self.node.clone();
+        let found = tokio::task::spawn_blocking(move || told(&node, height)).await;
+        let found = found.map_err(|error| Status::internal(error.to_string()))?;
+        let found = found.map_err(|error| Status::unavailable(error.to_string()))?;
+        let told = found.ok_or_else(|| {
+            Status::not_found(format!(
+                "this peer has no block of height {height} with a proposal"
+            ))
+        })?;
+        let votes = told.votes.iter().map(|vote| vote.encode().into()).collect();
+        Ok(Response::new(FetchProposalReply {
+            proposal: told.proposal.encode().into(),
+            votes,
+        }))
     }
 }

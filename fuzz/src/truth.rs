@@ -1,0 +1,140 @@
+//! What the proofs among the format's test vectors (docs/format/vectors.json) prove: the only things that any bytes may
+//! prove against the same genesis.
+
+use e2l_ledger::proof::{
+    AncestryProof, Anchor, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof,
+};
+use e2l_ledger::{Canonical, Digest, GenesisFile, Header, NetworkConfig};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
+/// Name of the vectors' genesis that the targets verify against.
+pub const GENESIS: &str = "three-actors";
+
+/// A log: chaincode and name.
+pub type Log = (String, Vec<u8>);
+
+/// What is true.
+pub struct Truth {
+    pub anchor: Anchor,
+    pub config: NetworkConfig,
+    pub certificates: HashSet<Vec<u8>>,
+    pub headers: HashSet<Digest>,
+    pub transactions: HashSet<(Digest, u32, Vec<u8>)>,
+    pub lengths: HashSet<(Digest, Log, u64)>,
+    pub entries: HashSet<(Log, u64, Digest, Vec<u8>)>,
+    pub heads: HashSet<(Digest, String, Vec<u8>)>,
+    pub guilts: HashSet<(String, (Digest, Digest))>,
+}
+
+/// The vectors.
+pub fn vectors() -> &'static Value {
+    static VECTORS: OnceLock<Value> = OnceLock::new();
+    VECTORS.get_or_init(|| {
+        serde_json::from_str(include_str!("../../docs/format/vectors.json")).expect("the vectors are JSON")
+    })
+}
+
+/// Bytes of a vector's encoding.
+pub fn bytes(text: &Value) -> Vec<u8> {
+    hex::decode(text.as_str().expect("a text")).expect("hexadecimal")
+}
+
+/// The one truth.
+pub fn truth() -> &'static Truth {
+    static TRUTH: OnceLock<Truth> = OnceLock::new();
+    TRUTH.get_or_init(Truth::read)
+}
+
+impl Truth {
+    fn read() -> Self {
+        let proofs = &vectors()["proofs"];
+        let file = serde_json::from_value::<GenesisFile>(proofs["genesis_files"][GENESIS].clone());
+        let genesis = file.expect("a genesis file").genesis;
+        let certificates = proofs["certificates"].as_object().expect("certificates");
+        let mut truth = Self {
+            anchor: Anchor::checked(&genesis),
+            config: genesis.config.clone(),
+            certificates: certificates.values().map(bytes).collect(),
+            headers: HashSet::from([genesis.header().digest()]),
+            transactions: HashSet::new(),
+            lengths: HashSet::new(),
+            entries: HashSet::new(),
+            heads: HashSet::new(),
+            guilts: HashSet::new(),
+        };
+        let mut chain: Vec<Header> = Vec::new();
+        for vector in proofs["vectors"].as_array().expect("vectors") {
+            if vector["proves"].is_object() && vector["genesis"] == GENESIS {
+                truth.learn(
+                    vector["kind"].as_str().expect("a kind"),
+                    &bytes(&vector["encoding"]),
+                    &mut chain,
+                );
+            }
+        }
+        truth
+    }
+
+    fn learn(&mut self, kind: &str, encoding: &[u8], chain: &mut Vec<Header>) {
+        match kind {
+            "final_header" => {
+                self.learn_headers(&FinalHeaderProof::decode(encoding).expect("a proof"), chain)
+            }
+            "receipt" => {
+                let receipt = Receipt::decode(encoding).expect("a receipt");
+                self.learn_headers(&receipt.finality, chain);
+                let proven = receipt.verify(&self.anchor).expect("it holds");
+                let header = proven.block.header.digest();
+                self.transactions
+                    .insert((header, proven.index, proven.result.encode()));
+            }
+            "log_page" => {
+                let page = LogPageProof::decode(encoding).expect("a page");
+                self.learn_headers(&page.finality, chain);
+                let proven = page.verify(&self.anchor).expect("it holds");
+                let log = (page.chaincode.clone(), page.log.clone());
+                self.lengths
+                    .insert((proven.block.header.digest(), log.clone(), proven.length));
+                for entry in proven.entries {
+                    let transaction = entry.provenance.transaction;
+                    self.entries
+                        .insert((log.clone(), entry.position, transaction, entry.value));
+                }
+            }
+            "ancestry" => {
+                let proof = AncestryProof::decode(encoding).expect("a proof");
+                self.learn_headers(&proof.finality, chain);
+                proof.verify(&self.anchor).expect("it holds");
+                for range in &proof.ranges {
+                    self.headers.extend(&range.headers);
+                }
+            }
+            "sender_head" => {
+                let proof = SenderHeadProof::decode(encoding).expect("a proof");
+                self.learn_headers(&proof.finality, chain);
+                let block = proof.verify(&self.anchor).expect("it holds").header.digest();
+                self.heads
+                    .insert((block, proof.sender.to_string(), proof.head.encode()));
+            }
+            _ => {
+                let guilt = Evidence::decode(encoding).expect("evidence").verify(&self.anchor);
+                let guilt = guilt.expect("it holds");
+                let (one, other) = guilt.statements;
+                let statements = if one < other { (one, other) } else { (other, one) };
+                self.guilts.insert((guilt.member.to_string(), statements));
+            }
+        }
+    }
+
+    /// A header that a final one stands on was final, too.
+    fn learn_headers(&mut self, proof: &FinalHeaderProof, chain: &mut Vec<Header>) {
+        proof.verify(&self.anchor).expect("it holds");
+        for header in std::iter::once(&proof.header).chain(&proof.descendants) {
+            self.headers.insert(header.digest());
+            self.headers.insert(header.previous);
+            chain.push(header.clone());
+        }
+    }
+}

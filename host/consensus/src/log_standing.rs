@@ -1,0 +1,106 @@
+//! Where a node's log stands before Raft is started on it, and markers compared.
+
+use crate::node::ConsensusError;
+use crate::types::{Marker, decode, encode};
+use e2l_store::{RaftLog, StoreError};
+use openraft::{LogId, Vote};
+use std::path::Path;
+
+/// Where a log stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStanding {
+    /// Highest index that it is known to have held, or was about to be brought to.
+    pub reach: Option<u64>,
+    /// Index of the last entry that was purged.
+    pub purged: Option<u64>,
+    /// Whether the node is on its way back into the group.
+    pub rejoining: bool,
+    purged_id: Option<LogId<u64>>,
+}
+
+/// Why a marker cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("a Raft position cannot be read: {0}; the peers are of different releases, or one of them lies")]
+pub struct BadMarker(#[from] postcard::Error);
+
+impl LogStanding {
+    /// Reads the log in `dir`, which nobody else has open.
+    ///
+    /// # Errors
+    /// The log is corrupt.
+    pub fn read(dir: &Path) -> Result<Self, ConsensusError> {
+        let log = RaftLog::open(dir)?;
+        let purged = log.purged()?;
+        let purged_id = match &purged {
+            Some((_, marker)) => Some(decode(marker).map_err(|error| unreadable(dir, "purged", &error))?),
+            None => None,
+        };
+        let standing = Self {
+            reach: log.reach()?,
+            purged: purged.map(|(index, _)| index),
+            rejoining: log.is_rejoining()?,
+            purged_id,
+        };
+        // The founder appends entry 0 before it votes; nobody appends another without a vote.
+        if log.vote()?.is_none() && standing.reach > Some(0) && !standing.rejoining {
+            let why = "it is missing, and the log has entries that came after a vote";
+            return Err(unreadable(dir, "vote", &why).into());
+        }
+        Ok(standing)
+    }
+
+    /// `marker`, or where the log was purged to if that is higher: entries below are here no more.
+    ///
+    /// # Errors
+    /// The marker is none.
+    pub fn not_below_purged(&self, marker: &[u8]) -> Result<Vec<u8>, BadMarker> {
+        let mut marker: Marker = decode(marker)?;
+        marker.last = marker.last.max(self.purged_id);
+        Ok(encode(&marker)?)
+    }
+}
+
+/// Index of the last entry that is applied at a marker; 0 for none.
+///
+/// # Errors
+/// It is no marker.
+pub fn marker_index(marker: &[u8]) -> Result<u64, BadMarker> {
+    if marker.is_empty() {
+        return Ok(0);
+    }
+    let marker: Marker = decode(marker)?;
+    Ok(marker.last.map_or(0, |last| last.index))
+}
+
+/// Makes the log in `dir`, which is new, that of a node on its way back: it will not vote before it is told to.
+///
+/// # Errors
+/// The log cannot be written.
+pub fn begin_rejoining(dir: &Path) -> Result<(), ConsensusError> {
+    Ok(RaftLog::open(dir)?.set_rejoining(true)?)
+}
+
+/// A node that led when it stopped does not lead when it starts: it would go on where its log ends now, and if
+/// that is not where it ended, tell a second story in its own term.
+pub(crate) fn step_down(log: &RaftLog, node_id: u64) -> Result<(), ConsensusError> {
+    let Some(bytes) = log.vote()? else {
+        return Ok(());
+    };
+    let error = |error: &postcard::Error| ConsensusError::Start(format!("the vote cannot be read: {error}"));
+    let mut vote: Vote<u64> = decode(&bytes).map_err(|found| error(&found))?;
+    if vote.committed && vote.leader_id.node_id == node_id {
+        vote.committed = false;
+        log.save_vote(&encode(&vote).map_err(|found| error(&found))?)?;
+    }
+    Ok(())
+}
+
+fn unreadable(dir: &Path, record: &str, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt {
+        dir: dir.to_owned(),
+        column: "meta",
+        record: record.to_owned(),
+        why: why.to_string(),
+        remedy: "start the peer with --rejoin (docs/operations/recovery.md)",
+    }
+}

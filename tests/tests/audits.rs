@@ -1,0 +1,143 @@
+//! Audits of live peers and of a stopped peer's files, with and without executing everything again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use e2l_store::{Intruder, RawRecord};
+use e2l_tests::{Members, Network, event};
+use std::path::{Path, PathBuf};
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Runs `e2l audit`; its exit code and all it said.
+fn audit(network: &Network, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = network.e2l("user", &[&["audit"], arguments].concat());
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+fn middle(records: &[RawRecord], height: u64) -> &RawRecord {
+    records
+        .iter()
+        .find(|record| record.key.starts_with(&height.to_be_bytes()))
+        .unwrap()
+}
+
+#[test]
+fn files_and_peers_are_audited_and_executed_again() {
+    let mut network = Network::start(1);
+    let mut collector = Members::of(&network).unwrap().collector(1, "provider").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for number in 0..10 {
+        let events = (0..3).map(|part| event(&format!("web-{number}"), &format!("exec-{part}")));
+        runtime.block_on(collector.submit(events.collect())).unwrap();
+    }
+    network.wait_for_agreement(30);
+
+    let (code, said) = audit(&network, &["--replay"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("every transaction executed again"), "{said}");
+
+    let data = network.root().join("actors/user/peer/data");
+    let (code, said) = audit(&network, &["--data-dir", data.to_str().unwrap()]);
+    assert_eq!(code, Some(2), "a running peer's files are not read: {said}");
+    assert!(said.contains("a peer holds its lock"), "{said}");
+
+    for actor in Network::actors() {
+        network.stop_peer(actor);
+    }
+    let before = names(&data.join("ledger"));
+    let (code, said) = audit(&network, &["--data-dir", data.to_str().unwrap(), "--replay"]);
+    assert_eq!(code, Some(0), "no peer is needed: {said}");
+    assert_eq!(names(&data.join("ledger")), before, "the files are not changed");
+
+    type Edit = (&'static str, &'static str, fn(&Intruder));
+    let edits: [Edit; 8] = [
+        ("a header", "height 4", |intruder| forge(intruder, "headers", 4)),
+        ("a block", "block 5", |intruder| forge(intruder, "blocks", 5)),
+        ("a transaction", "height 6", |intruder| {
+            forge(intruder, "transactions", 6)
+        }),
+        ("a missing transaction", "height 7", |intruder| {
+            intruder
+                .delete(middle(&intruder.records("transactions").unwrap(), 7))
+                .unwrap();
+        }),
+        ("the state", "the state hashes to", |intruder| {
+            flip(intruder, "state")
+        }),
+        ("the index", "index of block", |intruder| {
+            flip(intruder, "tx_index")
+        }),
+        ("the batches", "batch", |intruder| flip(intruder, "batches")),
+        ("a log", "logs", |intruder| flip(intruder, "logs")),
+    ];
+    for (what, named, edit) in edits {
+        let scratch = network.root().join("scratch");
+        let _ = std::fs::remove_dir_all(&scratch);
+        copy(&data.join("ledger"), &scratch.join("ledger"));
+        let intruder = Intruder::open(&scratch.join("ledger")).unwrap();
+        edit(&intruder);
+        drop(intruder);
+        let (code, said) = audit(&network, &["--data-dir", scratch.to_str().unwrap()]);
+        assert_eq!(code, Some(1), "{what}: {said}");
+        assert!(said.contains(named), "{what} is not named: {said}");
+    }
+}
+
+#[test]
+fn a_replay_needs_the_component_that_was_agreed_on() {
+    let network = Network::start(1);
+    let mut collector = Members::of(&network).unwrap().collector(1, "provider").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime
+        .block_on(collector.submit(vec![event("web", "start")]))
+        .unwrap();
+    network.wait_for_agreement(1);
+    let empty = network.root().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let (code, said) = audit(
+        &network,
+        &[
+            "--of",
+            "user",
+            "--replay",
+            "--chaincode-dir",
+            empty.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains(".wasm"),
+        "it must say which file is missing: {said}"
+    );
+}
+
+fn names(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let mut names: Vec<_> = entries
+        .map(|entry| (entry.path(), entry.metadata().unwrap().len()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Changes a record of a height, checksum and all.
+fn forge(intruder: &Intruder, column: &str, height: u64) {
+    let mut record = middle(&intruder.records(column).unwrap(), height).clone();
+    let at = record.value.len() - 30;
+    record.value[at] ^= 1;
+    intruder.put_with_checksum(&record).unwrap();
+}
+
+fn flip(intruder: &Intruder, column: &str) {
+    let records = intruder.records(column).unwrap();
+    let mut record = records[records.len() / 2].clone();
+    let at = record.value.len() - 1;
+    record.value[at] ^= 1;
+    intruder.put(&record).unwrap();
+}

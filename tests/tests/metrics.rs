@@ -1,0 +1,84 @@
+//! What monitoring sees: a peer's numbers, its health, and damage that was found.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use e2l_store::Intruder;
+use e2l_tests::{Members, Network, PATIENCE, event, wait_until};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer)
+}
+
+fn value(text: &str, name: &str) -> i64 {
+    let line = text
+        .lines()
+        .find(|line| line.split([' ', '{']).next() == Some(name));
+    line.unwrap_or_else(|| panic!("no {name} in {text}"))
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn metrics_show_progress_and_damage_on_loopback_only() {
+    let mut network = Network::start(1);
+    let mut collector = Members::of(&network).unwrap().collector(1, "provider").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for number in 0..3 {
+        let events = vec![event(&format!("web-{number}"), "start")];
+        runtime.block_on(collector.submit(events)).unwrap();
+    }
+    network.wait_for_agreement(3);
+    network.stop_peer("user");
+    let home = network.root().join("actors/user/peer");
+    let config = home.join("peer.toml");
+    let plain = std::fs::read_to_string(&config).unwrap();
+    let configure = |listen: &str| {
+        std::fs::write(&config, format!("{plain}\n[metrics]\nlisten = \"{listen}\"\n")).unwrap();
+    };
+
+    configure("0.0.0.0:9464");
+    let log = network.try_start_peer("user", &[]).unwrap_err();
+    assert!(log.contains("is not a loopback address"), "{log}");
+
+    let intruder = Intruder::open(&home.join("data/ledger")).unwrap();
+    let mut records = intruder.records("transactions").unwrap();
+    records[0].value[20] ^= 1;
+    intruder.put(&records[0]).unwrap();
+    drop(intruder);
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let address = format!("127.0.0.1:{port}");
+    configure(&address);
+    network.start_peer("user");
+
+    let text = wait_until("the damage is found and mended", PATIENCE, || {
+        let (status, text) = get(&address, "/metrics");
+        assert_eq!(status, 200);
+        let mended = value(&text, "e2l_peer_incidents") == 1 && value(&text, "e2l_peer_incidents_open") == 0;
+        mended.then_some(text)
+    });
+    assert_eq!(value(&text, "e2l_peer_transactions"), 3);
+    assert_eq!(value(&text, "e2l_peer_alarms"), 1);
+    assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
+    assert!(text.contains("e2l_peer_linked{actor=\"provider\"}"), "{text}");
+    wait_until("it is healthy", PATIENCE, || {
+        (get(&address, "/healthz").0 == 200).then_some(())
+    });
+    assert_eq!(get(&address, "/nothing").0, 404);
+}
