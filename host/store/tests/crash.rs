@@ -99,12 +99,19 @@ fn ledger_writer() {
     let store = LedgerStore::open(&dir, &StoreOptions::default()).unwrap();
     store.initialize(&genesis("test")).unwrap();
     let mut chain = Chain::resume(&store);
+    let promised_before = store.signed().ack;
     loop {
         let tip = store.tip().unwrap();
         let prepared = chain.events(&tip, 20, 600);
         let proposal = prepared.block.header.proposal;
-        store.reserve_acknowledgement(tip.height + 1, &proposal).unwrap();
-        say(&format!("> acknowledged {} {proposal} .", tip.height + 1));
+        let reserved = store.reserve_acknowledgement(tip.height + 1, &proposal);
+        if promised_before.is_some_and(|(height, _)| height > tip.height) {
+            // Killed between a promise and its block: the promise stands against this other proposal.
+            assert!(matches!(reserved, Err(StoreError::SignOnce(_))), "{reserved:?}");
+        } else {
+            reserved.unwrap();
+            say(&format!("> acknowledged {} {proposal} .", tip.height + 1));
+        }
         let block = prepared.write(&store);
         say(&format!(
             "> wrote {} {} .",
