@@ -5,6 +5,8 @@ use crate::node::Node;
 use crate::pool::Pooled;
 use e2l_client::wire::{ForwardRequest, ForwardedEnvelope, Refusal, refusal::Reason};
 use e2l_consensus::Leadership;
+use e2l_ledger::Member;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -19,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Runs until the process ends.
 pub async fn forward(node: Arc<Node>, links: Arc<Links>, mut leadership: watch::Receiver<Leadership>) {
     let mut changes = node.pool.changes();
-    let mut gap_since: Option<Instant> = None;
+    let mut gaps = HashMap::new();
     loop {
         changes.mark_unchanged();
         let now = leadership.borrow_and_update().clone();
@@ -27,7 +29,7 @@ pub async fn forward(node: Arc<Node>, links: Arc<Links>, mut leadership: watch::
         let waiting = node.pool.to_forward(now.term, MAX_BYTES);
         match link {
             Some(link) if !waiting.is_empty() => {
-                if !forward_some(&node, link, now.term, waiting, &mut gap_since).await {
+                if !forward_some(&node, link, now.term, waiting, &mut gaps).await {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -47,7 +49,7 @@ async fn forward_some(
     link: &Link,
     term: u64,
     waiting: Vec<Pooled>,
-    gap_since: &mut Option<Instant>,
+    gaps: &mut HashMap<Member, Instant>,
 ) -> bool {
     let envelopes = waiting.iter().map(|pooled| ForwardedEnvelope {
         envelope: pooled.bytes.clone(),
@@ -65,24 +67,37 @@ async fn forward_some(
             return false;
         }
     };
+    // What follows a batch that was not taken cannot be taken either; other senders are not held up.
+    let mut held_up: HashSet<Member> = HashSet::new();
     for (pooled, outcome) in waiting.iter().zip(reply.outcomes) {
-        let source = pooled.envelope.source();
+        let sender = pooled.envelope.sender();
+        if held_up.contains(sender) {
+            continue;
+        }
         match outcome.reason() {
             Reason::Unspecified => {
-                *gap_since = None;
-                node.pool.forwarded(&source, term);
+                gaps.remove(sender);
+                node.pool.forwarded(&pooled.envelope.source(), term);
             }
-            Reason::Busy | Reason::Unavailable => return false,
-            Reason::SequenceGap if gap_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE => {
-                return false;
+            Reason::Busy | Reason::Unavailable => {
+                held_up.insert(sender.clone());
+            }
+            Reason::SequenceGap if since(gaps, sender).elapsed() < PATIENCE => {
+                held_up.insert(sender.clone());
             }
             _ => {
-                *gap_since = None;
+                gaps.remove(sender);
                 refuse(node, pooled, &outcome);
+                held_up.insert(sender.clone());
             }
         }
     }
-    true
+    held_up.is_empty()
+}
+
+/// Since when the leader lacks what comes before this sender's batch.
+fn since(gaps: &mut HashMap<Member, Instant>, sender: &Member) -> Instant {
+    *gaps.entry(sender.clone()).or_insert_with(Instant::now)
 }
 
 fn refuse(node: &Node, pooled: &Pooled, refused: &Refusal) {

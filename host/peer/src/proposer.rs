@@ -1,7 +1,7 @@
 //! The leader's work: cuts proposals from the pool, signs them and hands them to Raft, a few at a time.
 
 use crate::node::Node;
-use crate::pool::Pooled;
+use crate::pool::{Load, Pooled};
 use crate::votes_in::now_nano;
 use e2l_consensus::{Leadership, RaftNode};
 use e2l_ledger::{Canonical, Digest, ProposalHeader, SignedProposal};
@@ -141,8 +141,8 @@ enum Cut {
 /// Cuts at once when nothing is under way; otherwise only full blocks, so that a flood fills them.
 fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Option<Instant>) -> Cut {
     let limits = &node.config.limits;
-    let (transactions, bytes) = node.pool.unproposed(term);
-    if transactions == 0 {
+    let waiting = node.pool.unproposed(term);
+    if waiting == Load::default() {
         *oldest = None;
         return Cut::Wait;
     }
@@ -150,7 +150,11 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
     if head.height.saturating_sub(final_height) >= limits.max_unfinal_blocks {
         return Cut::Soon;
     }
-    let full = transactions >= limits.block_max_transactions || bytes >= limits.block_max_bytes;
+    let limit = Load {
+        transactions: limits.block_max_transactions,
+        bytes: limits.block_max_bytes,
+    };
+    let full = waiting.transactions >= limit.transactions || waiting.bytes >= limit.bytes;
     let since = *oldest.get_or_insert_with(Instant::now);
     if !full && limits.block_timeout_ms > 0 {
         if since.elapsed() < Duration::from_millis(limits.block_timeout_ms) {
@@ -160,10 +164,7 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
         return Cut::Wait;
     }
     *oldest = None;
-    Cut::Now(
-        node.pool
-            .cut(term, limits.block_max_transactions, limits.block_max_bytes),
-    )
+    Cut::Now(node.pool.cut(term, limit))
 }
 
 fn build(node: &Node, term: u64, head: &Head, envelopes: Vec<Pooled>) -> SignedProposal {
