@@ -10,6 +10,10 @@ use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// Many small objects are made on one thread and dropped on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Reads a container engine's events, signs them and brings them to the ledger.
 #[derive(Parser)]
 #[command(name = "e2l-collector", version)]

@@ -7,6 +7,7 @@ use crate::certificate::{Certificate, CertificateError};
 use crate::code::ValidationCode;
 use crate::config::NetworkConfig;
 use crate::hash::Digest;
+use crate::inspection::Inspection;
 use crate::member::Role;
 use crate::proposal::Envelope;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -37,6 +38,7 @@ impl Refused {
 /// The first rule it breaks.
 pub fn check_envelope(
     envelope: &Envelope,
+    inspection: &Inspection,
     certificate: &Certificate,
     network: &Digest,
     config: &NetworkConfig,
@@ -51,7 +53,7 @@ pub fn check_envelope(
             ),
         ));
     }
-    if !envelope.is_well_formed(&config.limits) {
+    if !inspection.described || !envelope.is_within(&config.limits) {
         return Err(Refused::new(
             ValidationCode::BadPayload,
             "its header does not describe its calls, or it is over the network's limits",

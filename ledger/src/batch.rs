@@ -1,7 +1,7 @@
 //! What a collector signs: a chained, numbered list of calls.
 
 use crate::canonical::Canonical;
-use crate::hash::{Digest, Domain};
+use crate::hash::{Digest, Domain, Hasher};
 use crate::member::Member;
 use crate::merkle::merkle_root;
 use crate::signature::{Signature, Signer};
@@ -19,18 +19,15 @@ pub struct Call {
 }
 
 impl Call {
-    /// Digest of the call, from the digest of its argument.
+    /// Digest of the call.
     pub fn digest(&self) -> Digest {
-        Self::digest_with(
-            &self.chaincode,
-            &self.function,
-            &Domain::Value.hash(&self.argument),
-        )
+        self.digest_with(&Domain::Value.hash(&self.argument))
     }
 
-    fn digest_with(chaincode: &str, function: &str, argument: &Digest) -> Digest {
+    /// The same from the digest of its argument ([`Domain::Value`]).
+    pub fn digest_with(&self, argument: &Digest) -> Digest {
         let mut hasher = Domain::Call.hasher();
-        let written = (chaincode, function, argument).serialize(&mut hasher);
+        let written = (&self.chaincode, &self.function, argument).serialize(&mut hasher);
         debug_assert!(written.is_ok(), "a hasher accepts every byte");
         hasher.finish()
     }
@@ -75,17 +72,26 @@ impl BatchHeader {
 
     /// Id of the transaction at `index` of this batch.
     pub fn transaction_id(&self, index: u32) -> Digest {
+        self.transaction_ids().at(index)
+    }
+
+    /// Ids of this batch's transactions.
+    pub fn transaction_ids(&self) -> TransactionIds {
         let mut hasher = Domain::TransactionId.hasher();
-        let id = (
-            &self.network,
-            &self.sender,
-            self.incarnation,
-            self.sequence,
-            index,
-        );
-        let written = id.serialize(&mut hasher);
+        let batch = (&self.network, &self.sender, self.incarnation, self.sequence);
+        let written = batch.serialize(&mut hasher);
         debug_assert!(written.is_ok(), "a hasher accepts every byte");
-        hasher.finish()
+        TransactionIds(hasher)
+    }
+}
+
+/// Ids of a batch's transactions: what they share is hashed once.
+pub struct TransactionIds(Hasher);
+
+impl TransactionIds {
+    /// Id of the transaction at `index`.
+    pub fn at(&self, index: u32) -> Digest {
+        self.0.clone().bytes(&index.to_le_bytes()).finish()
     }
 }
 

@@ -9,6 +9,8 @@ use p256::ecdsa::signature::Verifier;
 use rustls_pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm, UnixTime, alg_id,
 };
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -281,6 +283,37 @@ fn verify_path(der: &[u8], authorities: &[Vec<u8>], time_nano: i64) -> Result<()
     .map_err(|error| error.to_string())
 }
 
+/// Signatures of authorities that are remembered, per thread.
+const REMEMBERED: usize = 256;
+
+thread_local! {
+    /// What was found good: a few certificates sign everything, and each of their uses is judged anew at its own time.
+    static GOOD: RefCell<HashSet<Digest>> = RefCell::default();
+}
+
+/// Verifies, unless the same was good before. Forgetting costs time only.
+fn known_or(
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+    verify: impl FnOnce() -> Result<(), InvalidSignature>,
+) -> Result<(), InvalidSignature> {
+    let message_digest = Domain::Certificate.hash(message);
+    let hasher = Domain::Certificate.hasher().bytes(key).bytes(signature);
+    let name = hasher.bytes(message_digest.as_bytes()).finish();
+    if GOOD.with_borrow(|good| good.contains(&name)) {
+        return Ok(());
+    }
+    verify()?;
+    GOOD.with_borrow_mut(|good| {
+        if good.len() >= REMEMBERED {
+            good.clear();
+        }
+        good.insert(name);
+    });
+    Ok(())
+}
+
 /// The algorithms for path validation, from the same libraries that check all other signatures, so that the
 /// pure core needs no C or assembler and builds for the browser.
 #[derive(Debug)]
@@ -293,8 +326,10 @@ impl SignatureVerificationAlgorithm for Ed25519Path {
         let key = <&[u8; 32]>::try_from(key).map_err(|_| InvalidSignature)?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)?;
         let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| InvalidSignature)?;
-        key.verify_strict(message, &signature)
-            .map_err(|_| InvalidSignature)
+        known_or(key.as_bytes(), message, &signature.to_bytes(), || {
+            key.verify_strict(message, &signature)
+                .map_err(|_| InvalidSignature)
+        })
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {

@@ -1,5 +1,6 @@
 //! BLAKE3 with one `derive_key` context per kind of object, so that no object can pass for another.
 
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 use std::str::FromStr;
@@ -129,22 +130,25 @@ domains! {
     Chaincode => "chaincode component",
 }
 
-static KEYED: LazyLock<Vec<blake3::Hasher>> = LazyLock::new(|| {
+/// Hashing the context itself gives the key; a hasher made from it is cheaper than a copied one, which is 2 KB.
+static KEYS: LazyLock<Vec<ContextKey>> = LazyLock::new(|| {
     Domain::ALL
         .iter()
-        .map(|(_, context)| blake3::Hasher::new_derive_key(context))
+        .map(|(_, context)| hash_derive_key_context(context))
         .collect()
 });
 
 impl Domain {
     /// A hasher for this kind of object. The context key is derived once per process.
     pub fn hasher(self) -> Hasher {
-        Hasher(KEYED[self as usize].clone())
+        Hasher(blake3::Hasher::new_from_context_key(&KEYS[self as usize]))
     }
 
     /// Hashes `bytes` as an object of this kind.
     pub fn hash(self, bytes: &[u8]) -> Digest {
-        self.hasher().bytes(bytes).finish()
+        let mut hasher = blake3::Hasher::new_from_context_key(&KEYS[self as usize]);
+        hasher.update(bytes);
+        Digest(*hasher.finalize().as_bytes())
     }
 
     /// Hashes two digests as an object of this kind.
@@ -157,6 +161,7 @@ impl Domain {
 }
 
 /// Hashes an object piece by piece. Also a writer, so that an object can be encoded straight into it.
+#[derive(Clone)]
 pub struct Hasher(blake3::Hasher);
 
 impl Hasher {

@@ -12,6 +12,7 @@ mod code;
 mod config;
 mod genesis;
 mod hash;
+mod inspection;
 mod keys;
 mod log;
 mod map;
@@ -25,7 +26,7 @@ mod signature;
 mod vote;
 
 pub use admission::{Refused, SenderHead, check_envelope, check_signature};
-pub use batch::{BatchHeader, Call, SignedBatch};
+pub use batch::{BatchHeader, Call, SignedBatch, TransactionIds};
 pub use block::{Block, EnvelopeOutcome, Header, TransactionResult};
 pub use canonical::{Canonical, DecodeError};
 pub use certificate::{Certificate, CertificateError};
@@ -36,6 +37,7 @@ pub use config::{
 pub use e2l_event as event;
 pub use genesis::{Approval, Genesis, GenesisError, GenesisFile};
 pub use hash::{Digest, Domain, Hasher, ParseDigestError};
+pub use inspection::{InspectedProposal, Inspection};
 pub use keys::{KeyPrefix, StateKey};
 pub use log::{LogEntry, LogHead, Provenance};
 pub use map::StateMap;

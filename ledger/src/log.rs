@@ -5,6 +5,7 @@ use crate::canonical::Canonical;
 use crate::hash::{Digest, Domain};
 use crate::member::Member;
 use borsh::{BorshDeserialize, BorshSerialize};
+use std::sync::Arc;
 
 /// Head of a log: its length and one peak per set bit of it, the largest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -22,12 +23,19 @@ impl Canonical for LogHead {
 impl LogHead {
     /// Appends an entry's digest; returns its position.
     pub fn append(&mut self, entry: Digest) -> u64 {
+        self.append_with(entry, |_, _| {})
+    }
+
+    /// Appends an entry's digest and calls `completed` with level and root of each perfect subtree that it completes:
+    /// one of level n has 2^n entries, of which the new one is the last. Returns its position.
+    pub fn append_with(&mut self, entry: Digest, mut completed: impl FnMut(u32, &Digest)) -> u64 {
         let position = self.length;
         let mut peak = entry;
         // Every trailing one of the old length is a perfect subtree that the new entry completes.
-        for _ in 0..position.trailing_ones() {
+        for level in 1..=position.trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 peak = Domain::MerkleNode.hash_pair(&left, &peak);
+                completed(level, &peak);
             }
         }
         self.peaks.push(peak);
@@ -50,8 +58,8 @@ impl LogHead {
 pub struct Provenance {
     /// Id of the transaction that appended it.
     pub transaction: Digest,
-    /// Who signed that transaction.
-    pub sender: Member,
+    /// Who signed that transaction; shared, because a batch is one sender's.
+    pub sender: Arc<Member>,
     /// Height of its block.
     pub height: u64,
     /// Index of the transaction in its block.

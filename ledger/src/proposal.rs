@@ -9,6 +9,7 @@ use crate::merkle::merkle_root;
 use crate::request::SignedRequest;
 use crate::signature::{Signature, Signer};
 use borsh::{BorshDeserialize, BorshSerialize};
+use std::sync::Arc;
 
 /// A signed statement of a sender, as it stands in a proposal.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -100,8 +101,8 @@ impl Envelope {
         }
     }
 
-    /// Whether the header describes the calls, and all of it is within the limits.
-    pub fn is_well_formed(&self, limits: &Limits) -> bool {
+    /// Whether its calls are within the limits, whatever its header says of them.
+    pub fn is_within(&self, limits: &Limits) -> bool {
         let fits = |call: &crate::batch::Call| call.argument.len() as u64 <= limits.argument_max_bytes;
         match self {
             Self::Batch(batch) => {
@@ -109,9 +110,8 @@ impl Envelope {
                     && batch.calls.len() as u64 <= limits.batch_max_transactions
                     && batch.size() as u64 <= limits.batch_max_bytes
                     && batch.calls.iter().all(fits)
-                    && batch.is_consistent()
             }
-            Self::Request(request) => fits(&request.call) && request.call.digest() == request.header.call,
+            Self::Request(request) => fits(&request.call),
         }
     }
 }
@@ -181,8 +181,8 @@ pub struct SignedProposal {
     pub header: ProposalHeader,
     /// DER bytes of certificates that are not on the ledger yet and that it needs.
     pub certificates: Vec<Vec<u8>>,
-    /// What is ordered.
-    pub envelopes: Vec<Envelope>,
+    /// What is ordered; shared with whoever took it in.
+    pub envelopes: Vec<Arc<Envelope>>,
     /// By the leader.
     pub signature: Signature,
 }
@@ -196,9 +196,10 @@ impl SignedProposal {
     pub fn sign(
         mut header: ProposalHeader,
         certificates: Vec<Vec<u8>>,
-        envelopes: Vec<Envelope>,
+        envelopes: impl IntoIterator<Item: Into<Arc<Envelope>>>,
         signer: &dyn Signer,
     ) -> Self {
+        let envelopes: Vec<Arc<Envelope>> = envelopes.into_iter().map(Into::into).collect();
         header.certificates_root = Self::certificates_root(&certificates);
         header.envelopes_root = Self::envelopes_root(&envelopes);
         header.envelopes = u32::try_from(envelopes.len()).unwrap_or(u32::MAX);
@@ -220,8 +221,8 @@ impl SignedProposal {
         )
     }
 
-    fn envelopes_root(envelopes: &[Envelope]) -> Digest {
-        merkle_root(&envelopes.iter().map(Envelope::digest).collect::<Vec<_>>())
+    fn envelopes_root(envelopes: &[Arc<Envelope>]) -> Digest {
+        merkle_root(&envelopes.iter().map(|envelope| envelope.digest()).collect::<Vec<_>>())
     }
 
     /// Whether the header's roots are those of the content.
@@ -233,7 +234,7 @@ impl SignedProposal {
 
     /// Number of transactions.
     pub fn transactions(&self) -> usize {
-        self.envelopes.iter().map(Envelope::transactions).sum()
+        self.envelopes.iter().map(|envelope| envelope.transactions()).sum()
     }
 
     /// Checks network, roots and limits; signatures and chain are the caller's.
@@ -260,7 +261,7 @@ impl SignedProposal {
         // One envelope always fits, so that the two limits can be set apart.
         if self.envelopes.len() > 1 {
             over("transactions", self.transactions(), limits.block_max_transactions)?;
-            let size = self.envelopes.iter().map(Envelope::size).sum();
+            let size = self.envelopes.iter().map(|envelope| envelope.size()).sum();
             over("bytes", size, limits.block_max_bytes)?;
         }
         over(

@@ -6,6 +6,7 @@ mod support;
 use e2l_ledger::proof::{Anchor, AuditError, Auditor};
 use e2l_ledger::*;
 use support::{Identity, Ledger};
+use std::sync::Arc;
 
 /// An edit of a block.
 type Edit = fn(&mut Block);
@@ -43,7 +44,7 @@ fn a_true_ledger_passes() {
 fn what_hashes_reveal_is_found() {
     let edits: [(&str, Edit); 7] = [
         ("a call", |block| {
-            if let Envelope::Batch(batch) = &mut block.proposal.envelopes[0] {
+            if let Envelope::Batch(batch) = Arc::make_mut(&mut block.proposal.envelopes[0]) {
                 batch.calls[0].argument[0] ^= 1;
             }
         }),
@@ -79,7 +80,7 @@ fn what_hashes_reveal_is_found() {
 fn what_a_colluding_majority_endorsed_is_found_where_it_breaks_a_rule() {
     let edits: [(&str, &str, Edit); 5] = [
         ("a forged batch", "signature does not match", |block| {
-            if let Envelope::Batch(batch) = &mut block.proposal.envelopes[0] {
+            if let Envelope::Batch(batch) = Arc::make_mut(&mut block.proposal.envelopes[0]) {
                 batch.calls[0].argument = b"forged".to_vec();
                 batch.header.calls_root = SignedBatch::calls_root(&batch.calls);
             }

@@ -24,6 +24,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 const NETWORK: &str = "vectors";
 /// 2026-01-01T00:00:00Z.
@@ -441,7 +442,9 @@ fn compute(known: &Value) -> Value {
         (Envelope::Batch(batch.clone()), &world.collector),
         (Envelope::Request(request.clone()), &world.admin),
     ] {
-        check_envelope(&envelope, &signer.certificate, &network, &genesis.config, START).unwrap();
+        let inspection = Inspection::of(&envelope);
+        check_envelope(&envelope, &inspection, &signer.certificate, &network, &genesis.config, START)
+            .unwrap();
         check_signature(&envelope, &signer.certificate).unwrap();
     }
     proposal.check(&network, &genesis.config.limits).unwrap();
@@ -501,7 +504,7 @@ fn compute(known: &Value) -> Value {
 
     let provenance = Provenance {
         transaction: ids[0],
-        sender: batch.header.sender.clone(),
+        sender: Arc::new(batch.header.sender.clone()),
         height: 1,
         index: 0,
         block_time_nano: header.time_nano,
@@ -519,7 +522,7 @@ fn compute(known: &Value) -> Value {
         "request_header": object(&request.header, request.header.digest()),
         "request_signature": signature(&request.signature),
         "signed_request": { "encoding": hex::encode(request.encode()) },
-        "envelopes": proposal.envelopes.iter().map(|e| object(e, e.digest())).collect::<Vec<_>>(),
+        "envelopes": proposal.envelopes.iter().map(|e| object(&**e, e.digest())).collect::<Vec<_>>(),
         "transaction_ids": ids,
         "proposal_header": object(&proposal.header, proposal.header.digest()),
         "proposal_signature": signature(&proposal.signature),

@@ -127,7 +127,7 @@ fn a_peer_that_lies_is_refused() {
     });
     let alter_block: Lie = Arc::new(|bytes| {
         if let Ok(mut block) = Block::decode(bytes) {
-            if let Envelope::Batch(batch) = &mut block.proposal.envelopes[0] {
+            if let Envelope::Batch(batch) = Arc::make_mut(&mut block.proposal.envelopes[0]) {
                 batch.calls[0].argument[10] ^= 1;
             }
             *bytes = block.encode();
@@ -135,7 +135,7 @@ fn a_peer_that_lies_is_refused() {
     });
     let hide_call: Lie = Arc::new(|bytes| {
         if let Ok(mut block) = Block::decode(bytes) {
-            if let Envelope::Batch(batch) = &mut block.proposal.envelopes[0] {
+            if let Envelope::Batch(batch) = Arc::make_mut(&mut block.proposal.envelopes[0]) {
                 batch.calls.pop();
             }
             block.results.pop();

@@ -44,7 +44,7 @@ pub struct Incoming<'a> {
     /// Place in the log.
     pub index: u64,
     /// Its canonical bytes.
-    pub payload: &'a [u8],
+    pub payload: &'a Bytes,
 }
 
 /// A proposal must not be appended.

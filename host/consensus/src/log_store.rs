@@ -1,6 +1,7 @@
 //! openraft's log storage over the durable log.
 
 use crate::flusher::Flusher;
+use crate::recent_entries::RecentEntries;
 use crate::types::{TypeConfig, decode, encode};
 use e2l_store::RaftLog;
 use openraft::storage::{LogFlushed, RaftLogStorage};
@@ -8,14 +9,17 @@ use openraft::{
     AnyError, Entry, ErrorSubject, ErrorVerb, LogId, LogState, OptionalSend, RaftLogReader, StorageError,
     StorageIOError, Vote,
 };
+use parking_lot::Mutex;
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
 
 /// The log.
 #[derive(Clone)]
 pub struct LogStore {
     log: RaftLog,
     flusher: Flusher,
+    recent: Arc<Mutex<RecentEntries>>,
 }
 
 type Result<T> = std::result::Result<T, StorageError<u64>>;
@@ -28,6 +32,7 @@ impl LogStore {
     pub fn new(log: RaftLog) -> std::io::Result<Self> {
         Ok(Self {
             flusher: Flusher::start(log.clone())?,
+            recent: Arc::default(),
             log,
         })
     }
@@ -47,6 +52,13 @@ macro_rules! io {
     };
 }
 
+impl LogStore {
+    /// The newest entries; holding them does not keep the log open.
+    pub fn recent(&self) -> Arc<Mutex<RecentEntries>> {
+        self.recent.clone()
+    }
+}
+
 impl RaftLogReader<TypeConfig> for LogStore {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
         &mut self,
@@ -62,6 +74,9 @@ impl RaftLogReader<TypeConfig> for LogStore {
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };
+        if let Some(found) = self.recent.lock().get(start..end) {
+            return Ok(found);
+        }
         let found = io!(Logs, Read, self.log.entries(start..end))?;
         found
             .iter()
@@ -127,7 +142,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry<TypeConfig>> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let mut encoded = Vec::new();
+        let (mut encoded, mut appended) = (Vec::new(), Vec::new());
         let purged = self.log.purged_index();
         for entry in entries {
             // What is purged is applied for good: nobody reads it again.
@@ -135,17 +150,23 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 continue;
             }
             encoded.push((entry.log_id.index, io!(Logs, Write, encode(&entry))?));
+            appended.push(entry);
         }
         io!(Logs, Write, self.log.append(&encoded))?;
+        let mut recent = self.recent.lock();
+        appended.into_iter().for_each(|entry| recent.push(entry));
+        drop(recent);
         io!(Logs, Write, self.flusher.flush(callback))
     }
 
     async fn truncate(&mut self, log_id: LogId<u64>) -> Result<()> {
+        self.recent.lock().truncate_from(log_id.index);
         io!(Logs, Delete, self.log.truncate_from(log_id.index))
     }
 
     async fn purge(&mut self, log_id: LogId<u64>) -> Result<()> {
         let marker = io!(Logs, Delete, encode(&log_id))?;
+        self.recent.lock().purge_to(log_id.index);
         io!(Logs, Delete, self.log.purge_to(log_id.index, &marker))
     }
 }

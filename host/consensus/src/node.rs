@@ -7,11 +7,13 @@ use crate::log_store::LogStore;
 use crate::network::Network;
 use crate::options::RaftOptions;
 use crate::participation::Participation;
+use crate::recent_entries::RecentEntries;
 use crate::state_machine::StateMachine;
 use crate::transport::{MessageKind, Transport};
 use crate::types::{Payload, TypeConfig, encode};
 use bytes::Bytes;
 use e2l_store::{RaftLog, StoreError};
+use parking_lot::Mutex;
 use openraft::{Config, Raft, ServerState, Snapshot, SnapshotPolicy};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +24,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a leader may take to learn whether it still leads.
 const LINEARIZABLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is looked whether the log is too large.
+const LOG_CHECK: Duration = Duration::from_millis(250);
 /// Proposals that wait to be handed to Raft.
 const QUEUE: usize = 64;
 
@@ -169,9 +173,11 @@ impl RaftNode {
         ));
         let network = Network(transport);
         let store = LogStore::new(log.clone())?;
+        let recent = store.recent();
         let raft = Raft::new(options.node_id, Arc::new(config), network, store, machine)
             .await
             .map_err(|error| ConsensusError::Start(error.to_string()))?;
+        tokio::spawn(bound_log(raft.clone(), recent));
         let (proposals, queue) = mpsc::channel(QUEUE);
         tokio::spawn(hand_over(raft.clone(), queue));
         let (leadership, fatal) = follow(&raft, guard.clone());
@@ -335,6 +341,22 @@ impl RaftNode {
     pub async fn shutdown(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "ordering did not stop cleanly");
+        }
+    }
+}
+
+/// Has the log purged when it is large in bytes, whatever the number of its entries: blocks are the archive.
+async fn bound_log(raft: Raft<TypeConfig>, recent: Arc<Mutex<RecentEntries>>) {
+    let mut ticks = tokio::time::interval(LOG_CHECK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let excess = recent.lock().excess();
+        let Some(last) = excess else { continue };
+        // Only what a snapshot covers is purged, and a snapshot points to a final height.
+        let trigger = raft.trigger();
+        if trigger.snapshot().await.is_err() || trigger.purge_log(last).await.is_err() {
+            return;
         }
     }
 }

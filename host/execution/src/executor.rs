@@ -1,14 +1,15 @@
 //! The executor: one per peer, fed one proposal after the other.
 
 use crate::error::ExecutionError;
+use crate::head_cache::HeadCache;
 use crate::host::CallHost;
-use crate::overlay::{Overlay, Writes, map_changes};
+use crate::overlay::{Overlay, SharedArgument, Writes, map_changes};
 use crate::signatures::SignatureCache;
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Block, Call, Canonical, Certificate, Digest, Domain, Envelope, Header, LogHead, NetworkConfig,
-    Provenance, Refused, SenderHead, SignedProposal, StateKey, StateMap, TransactionResult, ValidationCode,
-    check_envelope,
+    Block, Call, Canonical, Certificate, Digest, Domain, Envelope, Header, InspectedProposal, Inspection,
+    LogHead, NetworkConfig, Provenance, Refused, SenderHead, StateKey, StateMap, TransactionResult,
+    ValidationCode, check_envelope,
 };
 use e2l_runtime::{Admitted, CallContext, Failure, Outcome, Runtime, Session};
 use e2l_store::{LedgerStore, View};
@@ -97,6 +98,7 @@ pub struct Executor {
     chaincodes: Chaincodes,
     signatures: Arc<SignatureCache>,
     map: StateMap,
+    heads: HeadCache,
 }
 
 impl Executor {
@@ -126,6 +128,7 @@ impl Executor {
             chaincodes: Chaincodes::new(runtime, components),
             signatures,
             map,
+            heads: HeadCache::default(),
         })
     }
 
@@ -178,11 +181,15 @@ impl Executor {
     /// See [`ExecutionError`]; the executor must not be used after one.
     pub fn execute(
         &mut self,
-        proposal: SignedProposal,
+        inspected: InspectedProposal,
         previous: &Header,
         config: &NetworkConfig,
         base: Arc<View>,
     ) -> Result<Execution, ExecutionError> {
+        let InspectedProposal {
+            proposal,
+            inspections,
+        } = inspected;
         let mut run = BlockRun {
             chaincodes: &mut self.chaincodes,
             signatures: &self.signatures,
@@ -191,15 +198,16 @@ impl Executor {
             height: proposal.header.height,
             time_nano: proposal.header.time_nano,
             sessions: HashMap::new(),
-            overlay: Some(Overlay::new(base)),
+            overlay: Some(Overlay::new(base, std::mem::take(&mut self.heads))),
             results: Vec::new(),
         };
         run.append_header(previous)?;
         run.register_certificates(&proposal.certificates)?;
-        for envelope in &proposal.envelopes {
-            run.envelope(envelope)?;
+        for (envelope, inspection) in proposal.envelopes.iter().zip(&inspections) {
+            run.envelope(envelope, inspection)?;
         }
-        let (writes, results) = run.finish();
+        let (writes, heads, results) = run.finish();
+        self.heads = heads;
         let state_root = self.map.update(map_changes(&writes.state));
         let header = Header {
             network: previous.network,
@@ -233,8 +241,8 @@ struct BlockRun<'a> {
     network: Digest,
     height: u64,
     time_nano: i64,
-    /// One instance per chaincode and block.
-    sessions: HashMap<String, Session<CallHost>>,
+    /// One instance per chaincode and block, under its name.
+    sessions: HashMap<Arc<str>, Session<CallHost>>,
     /// Lent to the session that runs a call; always here in between.
     overlay: Option<Overlay>,
     results: Vec<TransactionResult>,
@@ -274,33 +282,40 @@ impl BlockRun<'_> {
         Ok(())
     }
 
-    fn envelope(&mut self, envelope: &Envelope) -> Result<(), ExecutionError> {
-        match self.judge(envelope)? {
-            Ok(()) => match envelope {
-                Envelope::Batch(batch) => {
-                    for (call, index) in batch.calls.iter().zip(0u32..) {
-                        self.transaction(envelope, batch.header.transaction_id(index), call)?;
-                    }
-                    Ok(())
+    fn envelope(&mut self, envelope: &Arc<Envelope>, inspection: &Inspection) -> Result<(), ExecutionError> {
+        if let Err(refused) = self.judge(envelope, inspection)? {
+            self.results.push(TransactionResult {
+                id: envelope.digest(),
+                code: refused.code,
+                fuel: 0,
+                output: refused.reason.into_bytes(),
+            });
+            return Ok(());
+        }
+        let mut calls = Calls::new(envelope, self.height, self.time_nano);
+        match &**envelope {
+            Envelope::Batch(batch) => {
+                let ids = batch.header.transaction_ids();
+                for ((call, argument), index) in batch.calls.iter().zip(&inspection.arguments).zip(0u32..) {
+                    self.transaction(&mut calls, ids.at(index), call, *argument)?;
                 }
-                Envelope::Request(request) => {
-                    self.transaction(envelope, request.header.transaction_id(), &request.call)
+            }
+            Envelope::Request(request) => {
+                for argument in &inspection.arguments {
+                    let id = request.header.transaction_id();
+                    self.transaction(&mut calls, id, &request.call, *argument)?;
                 }
-            },
-            Err(refused) => {
-                self.results.push(TransactionResult {
-                    id: envelope.digest(),
-                    code: refused.code,
-                    fuel: 0,
-                    output: refused.reason.into_bytes(),
-                });
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// Judges an envelope as a whole, and takes its place in the sender's sequence if it is good.
-    fn judge(&mut self, envelope: &Envelope) -> Result<Result<(), Refused>, ExecutionError> {
+    fn judge(
+        &mut self,
+        envelope: &Envelope,
+        inspection: &Inspection,
+    ) -> Result<Result<(), Refused>, ExecutionError> {
         let digest = envelope.signature().certificate;
         let der = self.overlay().get(&StateKey::certificate(&digest))?;
         let certificate = der.as_deref().map(Certificate::parse);
@@ -312,15 +327,17 @@ impl BlockRun<'_> {
                 ),
             }));
         };
-        let checked = check_envelope(envelope, &certificate, &self.network, self.config, self.time_nano)
-            .and_then(|()| {
+        let (network, config, time_nano) = (&self.network, self.config, self.time_nano);
+        let checked = check_envelope(envelope, inspection, &certificate, network, config, time_nano).and_then(
+            |()| {
                 self.signatures
                     .verify(&envelope.signed_digest(), envelope.signature(), &certificate)
                     .map_err(|error| Refused {
                         code: ValidationCode::BadCreatorSignature,
                         reason: error.to_string(),
                     })
-            });
+            },
+        );
         if checked.is_err() {
             return Ok(checked);
         }
@@ -372,17 +389,18 @@ impl BlockRun<'_> {
         Ok(())
     }
 
-    fn transaction(&mut self, envelope: &Envelope, id: Digest, call: &Call) -> Result<(), ExecutionError> {
-        let provenance = Provenance {
-            transaction: id,
-            sender: envelope.sender().clone(),
-            height: self.height,
-            index: u32::try_from(self.results.len()).unwrap_or(u32::MAX),
-            block_time_nano: self.time_nano,
-        };
-        let (code, fuel, output) = match self.run(&provenance, call)? {
+    fn transaction(
+        &mut self,
+        calls: &mut Calls,
+        id: Digest,
+        call: &Call,
+        argument: Digest,
+    ) -> Result<(), ExecutionError> {
+        let index = u32::try_from(self.results.len()).unwrap_or(u32::MAX);
+        let argument = calls.next(id, index, argument);
+        let (code, fuel, output) = match self.run(calls, argument, call)? {
             Some(Outcome::Accepted { output, fuel }) => {
-                self.overlay().keep_call(&provenance)?;
+                self.overlay().keep_call(&calls.provenance);
                 (ValidationCode::Valid, fuel, output)
             }
             Some(Outcome::Rejected { message, fuel }) => {
@@ -405,39 +423,83 @@ impl BlockRun<'_> {
     }
 
     /// Runs a call; `None` if no such chaincode is active.
-    fn run(&mut self, provenance: &Provenance, call: &Call) -> Result<Option<Outcome>, ExecutionError> {
-        if !self.sessions.contains_key(&call.chaincode) {
-            let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config)? else {
-                return Ok(None);
-            };
-            let limits = crate::host::call_limits(&self.config.limits);
-            let session = self.chaincodes.runtime.session(&admitted, limits)?;
-            self.sessions.insert(call.chaincode.clone(), session);
-        }
-        let (Some(session), Some(overlay)) = (self.sessions.get_mut(&call.chaincode), self.overlay.take())
-        else {
+    fn run(
+        &mut self,
+        calls: &Calls,
+        argument: (SharedArgument, Digest),
+        call: &Call,
+    ) -> Result<Option<Outcome>, ExecutionError> {
+        let name = match self.sessions.get_key_value(call.chaincode.as_str()) {
+            Some((name, _)) => name.clone(),
+            None => {
+                let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config)? else {
+                    return Ok(None);
+                };
+                let limits = crate::host::call_limits(&self.config.limits);
+                let session = self.chaincodes.runtime.session(&admitted, limits)?;
+                let name: Arc<str> = call.chaincode.as_str().into();
+                self.sessions.insert(name.clone(), session);
+                name
+            }
+        };
+        let (Some(session), Some(overlay)) = (self.sessions.get_mut(&name), self.overlay.take()) else {
             return Ok(None);
         };
-        let context = CallContext {
-            transaction_id: provenance.transaction.0.to_vec(),
-            sender: provenance.sender.name.clone(),
-            actor: provenance.sender.actor.clone(),
-            role: provenance.sender.role.as_str().to_owned(),
-            height: provenance.height,
-            block_time_nano: provenance.block_time_nano,
-        };
-        let host = CallHost::new(overlay, &call.chaincode, provenance.clone(), &call.argument);
-        let (outcome, host) = session.invoke(host, &context, &call.function, &call.argument)?;
+        let host = CallHost::new(overlay, name, calls.provenance.clone(), Some(argument));
+        let (outcome, host) = session.invoke(host, &calls.context, &call.function, &call.argument)?;
         self.overlay = Some(host.into_overlay());
         Ok(Some(outcome))
     }
 
-    fn finish(self) -> (Writes, Vec<TransactionResult>) {
-        let writes = self.overlay.map(Overlay::finish);
-        (
-            writes.unwrap_or_else(|| unreachable!("a session gives the overlay back or the block fails")),
-            self.results,
-        )
+    fn finish(self) -> (Writes, HeadCache, Vec<TransactionResult>) {
+        let finished = self.overlay.map(Overlay::finish);
+        let (writes, heads) =
+            finished.unwrap_or_else(|| unreachable!("a session gives the overlay back or the block fails"));
+        (writes, heads, self.results)
+    }
+}
+
+/// What the calls of one envelope have in common, and where the current one stands.
+struct Calls {
+    envelope: Arc<Envelope>,
+    context: CallContext,
+    provenance: Provenance,
+    /// Number of the next call.
+    next: usize,
+}
+
+impl Calls {
+    fn new(envelope: &Arc<Envelope>, height: u64, block_time_nano: i64) -> Self {
+        let sender = envelope.sender();
+        Self {
+            envelope: envelope.clone(),
+            context: CallContext {
+                transaction_id: Vec::new(),
+                sender: sender.name.clone(),
+                actor: sender.actor.clone(),
+                role: sender.role.as_str().to_owned(),
+                height,
+                block_time_nano,
+            },
+            provenance: Provenance {
+                transaction: Digest::ZERO,
+                sender: Arc::new(sender.clone()),
+                height,
+                index: 0,
+                block_time_nano,
+            },
+            next: 0,
+        }
+    }
+
+    /// Goes on to the next call; returns its argument.
+    fn next(&mut self, id: Digest, index: u32, argument: Digest) -> (SharedArgument, Digest) {
+        self.context.transaction_id.clear();
+        self.context.transaction_id.extend_from_slice(id.as_bytes());
+        (self.provenance.transaction, self.provenance.index) = (id, index);
+        let shared = SharedArgument::new(self.envelope.clone(), self.next);
+        self.next += 1;
+        (shared, argument)
     }
 }
 

@@ -1,10 +1,10 @@
 //! A call's view of the state: the chaincode's own key space, over the block's overlay.
 
-use crate::overlay::{Overlay, SharedBytes};
+use crate::overlay::{Overlay, SharedArgument, Value};
 use e2l_ledger::{Digest, Domain, Limits, Provenance, StateKey};
-use e2l_runtime::{CallLimits, HostError, HostState, LogRecord, StaticLimits};
-use e2l_store::{LogValue, StoreError};
 use std::sync::Arc;
+use e2l_runtime::{CallLimits, HostError, HostState, LogRecord, StaticLimits};
+use e2l_store::StoreError;
 
 /// Fuel of a query, as a multiple of a transaction's: it runs on one peer, for one caller.
 const QUERY_FUEL: u64 = 20;
@@ -46,21 +46,25 @@ fn size(limit: u64) -> usize {
 /// The state of one call.
 pub(crate) struct CallHost {
     overlay: Overlay,
-    chaincode: String,
+    /// Its name is that of the key space.
+    chaincode: Arc<str>,
     provenance: Provenance,
-    argument: Arc<[u8]>,
-    /// Digest of the whole argument, once it was needed: it often goes to several logs.
-    argument_digest: Option<Digest>,
+    argument: Option<(SharedArgument, Digest)>,
 }
 
 impl CallHost {
-    pub(crate) fn new(overlay: Overlay, chaincode: &str, provenance: Provenance, argument: &[u8]) -> Self {
+    /// For a call whose argument has this digest; a query's argument is appended to nothing.
+    pub(crate) fn new(
+        overlay: Overlay,
+        chaincode: Arc<str>,
+        provenance: Provenance,
+        argument: Option<(SharedArgument, Digest)>,
+    ) -> Self {
         Self {
             overlay,
-            chaincode: chaincode.to_owned(),
+            chaincode,
             provenance,
-            argument: argument.into(),
-            argument_digest: None,
+            argument,
         }
     }
 
@@ -115,32 +119,24 @@ impl HostState for CallHost {
 
     fn append(&mut self, log: &[u8], value: Vec<u8>) -> Result<u64, HostError> {
         let digest = Domain::Value.hash(&value);
-        let shared = SharedBytes {
-            range: 0..value.len(),
-            buffer: value.as_slice().into(),
-        };
         self.overlay
-            .append(self.log(log), shared, LogValue::Inline(value), digest)
+            .append(self.log(log), Value::Own(value.into()), digest)
             .map_err(failed)
     }
 
     fn append_argument(&mut self, log: &[u8], offset: u32, length: u32) -> Result<u64, HostError> {
+        let Some((argument, digest)) = &self.argument else {
+            return Err(HostError("a query has appended".into()));
+        };
         let range = offset as usize..offset as usize + length as usize;
-        let digest = if range == (0..self.argument.len()) {
-            *self
-                .argument_digest
-                .get_or_insert_with(|| Domain::Value.hash(&self.argument))
+        let bytes = argument.bytes();
+        let digest = if range == (0..bytes.len()) {
+            *digest
         } else {
-            Domain::Value.hash(self.argument.get(range.clone()).unwrap_or_default())
+            Domain::Value.hash(bytes.get(range.clone()).unwrap_or_default())
         };
-        let shared = SharedBytes {
-            buffer: self.argument.clone(),
-            range,
-        };
-        let stored = LogValue::Argument { offset, length };
-        self.overlay
-            .append(self.log(log), shared, stored, digest)
-            .map_err(failed)
+        let value = Value::Argument(argument.clone(), range);
+        self.overlay.append(self.log(log), value, digest).map_err(failed)
     }
 
     fn log_length(&mut self, log: &[u8]) -> Result<u64, HostError> {
@@ -155,8 +151,8 @@ impl HostState for CallHost {
         let records = found.into_iter().map(|entry| LogRecord {
             position: entry.position,
             transaction_id: entry.provenance.transaction.0.to_vec(),
-            sender: entry.provenance.sender.name,
-            actor: entry.provenance.sender.actor,
+            sender: entry.provenance.sender.name.clone(),
+            actor: entry.provenance.sender.actor.clone(),
             role: entry.provenance.sender.role.as_str().to_owned(),
             height: entry.provenance.height,
             index: entry.provenance.index,

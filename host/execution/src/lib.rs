@@ -4,6 +4,7 @@
 
 mod error;
 mod executor;
+mod head_cache;
 mod host;
 mod overlay;
 mod proposal_check;

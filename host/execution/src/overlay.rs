@@ -1,40 +1,93 @@
 //! What a block writes, on top of the state below it, with a savepoint per call.
 
-use e2l_ledger::{Digest, Domain, LogEntry, LogHead, Provenance, StateKey};
-use e2l_store::{LogAppend, LogValue, StoreError, View};
+use e2l_ledger::{Digest, Domain, Envelope, LogEntry, LogHead, Provenance, StateKey};
+use e2l_store::{LogItem, LogNode, LogRun, LogValue, StoreError, View};
+use crate::head_cache::HeadCache;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of an appended value: a range of a shared buffer, so that an argument that goes to two logs is
-/// copied for neither.
+/// A call's argument, shared with the envelope that brought it.
 #[derive(Clone)]
-pub struct SharedBytes {
-    /// The buffer.
-    pub buffer: Arc<[u8]>,
-    /// The part that counts; within the buffer.
-    pub range: Range<usize>,
+pub struct SharedArgument {
+    envelope: Arc<Envelope>,
+    index: usize,
 }
 
-impl SharedBytes {
+impl SharedArgument {
+    /// The argument of an envelope's call.
+    pub fn new(envelope: Arc<Envelope>, index: usize) -> Self {
+        Self { envelope, index }
+    }
+
+    /// The bytes; none where there is no such call.
+    pub fn bytes(&self) -> &[u8] {
+        let call = match &*self.envelope {
+            Envelope::Batch(batch) => batch.calls.get(self.index),
+            Envelope::Request(request) => Some(&request.call),
+        };
+        call.map(|call| call.argument.as_slice()).unwrap_or_default()
+    }
+}
+
+/// Bytes that were appended to a log; an argument that goes to two logs is copied for neither.
+#[derive(Clone)]
+pub enum Value {
+    /// Bytes of their own.
+    Own(Arc<[u8]>),
+    /// Part of the call's argument, within it.
+    Argument(SharedArgument, Range<usize>),
+}
+
+impl Value {
     fn to_vec(&self) -> Vec<u8> {
-        self.buffer.get(self.range.clone()).unwrap_or_default().to_vec()
+        match self {
+            Self::Own(bytes) => bytes.to_vec(),
+            Self::Argument(argument, range) => argument
+                .bytes()
+                .get(range.clone())
+                .unwrap_or_default()
+                .to_vec(),
+        }
+    }
+
+    fn stored(&self) -> LogValue {
+        match self {
+            Self::Own(bytes) => LogValue::Inline(bytes.to_vec()),
+            Self::Argument(argument, range) if *range == (0..argument.bytes().len()) => LogValue::Whole,
+            // A range within an argument, whose length is below 4 GiB.
+            Self::Argument(_, range) => LogValue::Range {
+                offset: range.start as u32,
+                length: range.len() as u32,
+            },
+        }
     }
 }
 
 /// A value appended within the block, before the store knows it.
 struct Appended {
     provenance: Provenance,
-    value: SharedBytes,
+    value: Value,
+}
+
+/// A log that the block has touched.
+struct BlockLog {
+    key: StateKey,
+    /// Entries below the block.
+    stored: u64,
+    head: LogHead,
+    entries: Vec<Appended>,
+    nodes: Vec<LogNode>,
 }
 
 /// The state of a block in execution.
 pub struct Overlay {
     base: Arc<View>,
+    /// Heads of logs as of the base.
+    heads: HeadCache,
     written: BTreeMap<StateKey, Option<Vec<u8>>>,
-    heads: HashMap<StateKey, LogHead>,
-    entries: HashMap<StateKey, Vec<Appended>>,
-    appends: Vec<LogAppend>,
+    places: HashMap<StateKey, usize>,
+    logs: Vec<BlockLog>,
     call: CallWrites,
 }
 
@@ -46,9 +99,10 @@ struct CallWrites {
 }
 
 struct PendingAppend {
-    log: StateKey,
-    value: SharedBytes,
-    stored: LogValue,
+    /// Index of the log in the overlay.
+    log: usize,
+    value: Value,
+    /// Digest of the value.
     digest: Digest,
 }
 
@@ -56,19 +110,19 @@ struct PendingAppend {
 pub struct Writes {
     /// New values of state keys, log heads among them; `None` removes.
     pub state: Vec<(StateKey, Option<Vec<u8>>)>,
-    /// Entries of logs.
-    pub logs: Vec<LogAppend>,
+    /// What was appended to each log.
+    pub logs: Vec<LogRun>,
 }
 
 impl Overlay {
-    /// Nothing written yet.
-    pub fn new(base: Arc<View>) -> Self {
+    /// Nothing written yet. `heads` are heads of logs as of the base, for those that are known.
+    pub fn new(base: Arc<View>, heads: HeadCache) -> Self {
         Self {
             base,
+            heads,
             written: BTreeMap::new(),
-            heads: HashMap::new(),
-            entries: HashMap::new(),
-            appends: Vec::new(),
+            places: HashMap::new(),
+            logs: Vec::new(),
             call: CallWrites::default(),
         }
     }
@@ -123,25 +177,42 @@ impl Overlay {
         Ok(found)
     }
 
-    /// Appends to a log in the current call; returns the position. `stored` says how the store keeps it.
+    /// Appends to a log in the current call; returns the position. `digest` is that of the value.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn append(
-        &mut self,
-        log: StateKey,
-        value: SharedBytes,
-        stored: LogValue,
-        digest: Digest,
-    ) -> Result<u64, StoreError> {
-        let position = self.length(&log)?;
-        self.call.appends.push(PendingAppend {
-            log,
-            value,
-            stored,
-            digest,
-        });
+    pub fn append(&mut self, log: StateKey, value: Value, digest: Digest) -> Result<u64, StoreError> {
+        let log = self.open_log(log)?;
+        let position = self.logs[log].head.length + self.pending(log);
+        self.call.appends.push(PendingAppend { log, value, digest });
         Ok(position)
+    }
+
+    /// Index of a log that is being touched.
+    fn open_log(&mut self, key: StateKey) -> Result<usize, StoreError> {
+        if let Some(place) = self.places.get(&key) {
+            return Ok(*place);
+        }
+        let head = match self.heads.get(&key) {
+            Some(head) => head,
+            None => self.base.log_head(&key)?,
+        };
+        self.logs.push(BlockLog {
+            key: key.clone(),
+            stored: head.length,
+            head,
+            entries: Vec::new(),
+            nodes: Vec::new(),
+        });
+        let place = self.logs.len() - 1;
+        self.places.insert(key, place);
+        Ok(place)
+    }
+
+    /// Entries that the current call has appended to a log.
+    fn pending(&self, log: usize) -> u64 {
+        let appends = self.call.appends.iter();
+        appends.filter(|append| append.log == log).count() as u64
     }
 
     /// Number of entries of a log, as the current call sees it.
@@ -149,17 +220,10 @@ impl Overlay {
     /// # Errors
     /// The store cannot be read.
     pub fn length(&self, log: &StateKey) -> Result<u64, StoreError> {
-        let committed = match self.heads.get(log) {
-            Some(head) => head.length,
-            None => self.base.log_head(log)?.length,
-        };
-        Ok(committed
-            + self
-                .call
-                .appends
-                .iter()
-                .filter(|append| append.log == *log)
-                .count() as u64)
+        match self.places.get(log) {
+            Some(place) => Ok(self.logs[*place].head.length + self.pending(*place)),
+            None => Ok(self.base.log_head(log)?.length),
+        }
     }
 
     /// Entries of a log from `start`, as the current call sees them. Entries of the call itself carry
@@ -174,14 +238,16 @@ impl Overlay {
         limit: usize,
         provenance: &Provenance,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        let stored = self.base.log_head(log)?.length;
         let mut found = self.base.log_read(log, start, limit)?;
-        let block = self.entries.get(log).map(Vec::as_slice).unwrap_or_default();
+        let Some(place) = self.places.get(log) else {
+            return Ok(found);
+        };
+        let BlockLog { stored, entries, .. } = &self.logs[*place];
         // Straight to the first one wanted: a long block must not cost at every read.
-        let skipped = start.saturating_sub(stored).min(block.len() as u64);
-        let block = block.get(skipped as usize..).unwrap_or_default();
+        let skipped = start.saturating_sub(*stored).min(entries.len() as u64);
+        let block = entries.get(skipped as usize..).unwrap_or_default();
         let block = block.iter().map(|entry| (&entry.provenance, &entry.value));
-        let pending = self.call.appends.iter().filter(|append| append.log == *log);
+        let pending = self.call.appends.iter().filter(|append| append.log == *place);
         let pending = pending.map(|append| (provenance, &append.value));
         let written = (stored + skipped..).zip(block.chain(pending));
         let wanted = written.filter(|(position, _)| *position >= start);
@@ -197,51 +263,53 @@ impl Overlay {
 
     /// Drops what the current call has written.
     pub fn reset_call(&mut self) {
-        self.call = CallWrites::default();
+        self.call.written.clear();
+        self.call.appends.clear();
     }
 
     /// Keeps what the current call has written and begins the next.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn keep_call(&mut self, provenance: &Provenance) -> Result<(), StoreError> {
-        let call = std::mem::take(&mut self.call);
-        self.written.extend(call.written);
-        for append in call.appends {
-            if !self.heads.contains_key(&append.log) {
-                let head = self.base.log_head(&append.log)?;
-                self.heads.insert(append.log.clone(), head);
-            }
-            let head = self.heads.entry(append.log.clone()).or_default();
-            let position = head.append(LogEntry::digest(provenance, &append.digest));
-            let entry = Appended {
-                provenance: provenance.clone(),
-                value: append.value,
+    pub fn keep_call(&mut self, provenance: &Provenance) {
+        self.written.append(&mut self.call.written);
+        // A value that goes to several logs is the same entry in each.
+        let mut known: Option<(Digest, Digest)> = None;
+        for PendingAppend { log, value, digest } in self.call.appends.drain(..) {
+            let entry = match known {
+                Some((of, entry)) if of == digest => entry,
+                _ => LogEntry::digest(provenance, &digest),
             };
-            self.entries.entry(append.log.clone()).or_default().push(entry);
-            self.appends.push(LogAppend {
-                log: append.log,
-                position,
-                index: provenance.index,
-                value: append.stored,
+            known = Some((digest, entry));
+            let log = &mut self.logs[log];
+            let (position, nodes) = (log.head.length, &mut log.nodes);
+            log.head.append_with(entry, |level, root| {
+                nodes.extend(LogNode::kept(level, position, root));
+            });
+            log.entries.push(Appended {
+                provenance: provenance.clone(),
+                value,
             });
         }
-        Ok(())
     }
 
-    /// What the block writes.
-    pub fn finish(self) -> Writes {
+    /// What the block writes, and the heads of logs after it.
+    pub fn finish(mut self) -> (Writes, HeadCache) {
         use e2l_ledger::Canonical;
         let mut state: Vec<_> = self.written.into_iter().collect();
-        state.extend(
-            self.heads
-                .into_iter()
-                .map(|(key, head)| (key, Some(head.encode()))),
-        );
-        Writes {
-            state,
-            logs: self.appends,
+        let mut logs = Vec::with_capacity(self.logs.len());
+        for log in self.logs.into_iter().filter(|log| !log.entries.is_empty()) {
+            state.push((log.key.clone(), Some(log.head.encode())));
+            self.heads.put(log.key.clone(), log.head);
+            let items = log.entries.iter().map(|entry| LogItem {
+                index: entry.provenance.index,
+                value: entry.value.stored(),
+            });
+            logs.push(LogRun {
+                first: log.stored,
+                items: items.collect(),
+                nodes: log.nodes,
+                log: log.key,
+            });
         }
+        (Writes { state, logs }, self.heads)
     }
 }
 

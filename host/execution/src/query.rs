@@ -1,6 +1,7 @@
 //! Answers queries: the contract's query functions, over the state of one height.
 
 use crate::error::ExecutionError;
+use crate::head_cache::HeadCache;
 use crate::executor::{Chaincodes, Components};
 use crate::host::{CallHost, query_limits};
 use crate::overlay::Overlay;
@@ -68,7 +69,7 @@ impl QueryRunner {
         let mut session = session.map_err(ExecutionError::from)?;
         let provenance = Provenance {
             transaction: Digest::ZERO,
-            sender: caller.clone(),
+            sender: Arc::new(caller.clone()),
             height: header.height,
             index: 0,
             block_time_nano: header.time_nano,
@@ -81,7 +82,7 @@ impl QueryRunner {
             height: header.height,
             block_time_nano: header.time_nano,
         };
-        let host = CallHost::new(Overlay::new(view), chaincode, provenance, argument);
+        let host = CallHost::new(Overlay::new(view, HeadCache::default()), chaincode.into(), provenance, None);
         let (outcome, _) = session
             .query(host, &context, function, argument)
             .map_err(ExecutionError::from)?;

@@ -8,7 +8,8 @@ use crate::waiters::reason_of;
 use bytes::Bytes;
 use e2l_client::refusal;
 use e2l_client::wire::{Refusal, refusal::Reason};
-use e2l_ledger::{Canonical, Certificate, Envelope, SignatureError, check_envelope};
+use e2l_ledger::{Canonical, Certificate, Envelope, Inspection, SignatureError, check_envelope};
+use std::sync::Arc;
 use e2l_store::StoreError;
 
 /// Checks an envelope that its own sender, or another peer for it, brings with a certificate.
@@ -30,7 +31,9 @@ pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pool
         return Err(refusal(Reason::Malformed, message));
     }
     let envelope = Envelope::decode(&bytes).map_err(|error| refusal(Reason::Malformed, error.to_string()))?;
-    check_envelope(&envelope, &certificate, &node.network, &node.config, now_nano())
+    let inspection = Inspection::of(&envelope);
+    let (network, config) = (&node.network, &node.config);
+    check_envelope(&envelope, &inspection, &certificate, network, config, now_nano())
         .map_err(|refused| refusal(reason_of(refused.code), refused.reason))?;
     node.signatures
         .verify(&envelope.signed_digest(), envelope.signature(), &certificate)
@@ -48,6 +51,7 @@ pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pool
     }
     Ok(Pooled {
         envelope: envelope.into(),
+        inspection: Arc::new(inspection),
         bytes,
         certificate,
     })

@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::votes_in::now_nano;
 use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
 use e2l_execution::check_proposal;
-use e2l_ledger::{Canonical, Certificate, SignedProposal};
+use e2l_ledger::{Canonical, Certificate, InspectedProposal, SignedProposal};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -61,6 +61,8 @@ impl LedgerApplication {
             ));
         }
         self.verify_envelopes(&proposal);
+        let inspected = InspectedProposal::of(proposal);
+        self.node.proposals.keep(entry.payload.clone(), inspected);
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use e2l_consensus::Committed;
 use e2l_execution::{ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal};
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Header, SignedProposal,
-    SignedVote, StateKey, Vote,
+    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Header,
+    InspectedProposal, SignedProposal, SignedVote, StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, StoreError};
 use std::sync::Arc;
@@ -85,9 +85,9 @@ impl Chain {
                 } => {
                     self.marker = marker;
                     saved = match self.judge(&bytes, term) {
-                        Ok(proposal) => {
-                            self.acknowledge(&proposal)?;
-                            self.execute(proposal)?;
+                        Ok(inspected) => {
+                            self.acknowledge(&inspected.proposal)?;
+                            self.execute(inspected)?;
                             true
                         }
                         // So are those that a restored ledger has executed: Raft resumes below its height.
@@ -107,8 +107,12 @@ impl Chain {
         Ok(())
     }
 
-    fn judge(&self, bytes: &[u8], term: u64) -> Result<SignedProposal, Judged> {
-        let proposal = SignedProposal::decode(bytes).map_err(Void::from)?;
+    fn judge(&self, bytes: &[u8], term: u64) -> Result<InspectedProposal, Judged> {
+        let inspected = match self.node.proposals.take(bytes) {
+            Some(inspected) => inspected,
+            None => InspectedProposal::of(SignedProposal::decode(bytes).map_err(Void::from)?),
+        };
+        let proposal = &inspected.proposal;
         if proposal.header.term != term {
             return Err(Void::Term {
                 signed: proposal.header.term,
@@ -116,8 +120,8 @@ impl Chain {
             }
             .into());
         }
-        self.check(&proposal)?;
-        Ok(proposal)
+        self.check(proposal)?;
+        Ok(inspected)
     }
 
     fn check(&self, proposal: &SignedProposal) -> Result<(), Judged> {
@@ -165,11 +169,11 @@ impl Chain {
         }
     }
 
-    fn execute(&mut self, proposal: SignedProposal) -> Result<(), ChainError> {
+    fn execute(&mut self, inspected: InspectedProposal) -> Result<(), ChainError> {
         let base = self.node.newest().view;
         let execution = self
             .executor
-            .execute(proposal, &self.tip, &self.node.config, base)?;
+            .execute(inspected, &self.tip, &self.node.config, base)?;
         self.write(execution.block, execution.writes)
     }
 
@@ -243,7 +247,7 @@ impl Chain {
         let base = self.node.newest().view;
         let execution = self
             .executor
-            .execute(block.proposal, &self.tip, &self.node.config, base)?;
+            .execute(InspectedProposal::of(block.proposal), &self.tip, &self.node.config, base)?;
         if execution.block.header != block.header {
             let why = format!(
                 "executing it here gives header {}, the sender's is {}",

@@ -86,7 +86,7 @@ pub fn check_ledger_batch(
     };
     let source = Envelope::Batch(batch.clone()).source();
     for envelope in &block.proposal.envelopes {
-        let Envelope::Batch(stored) = envelope else {
+        let Envelope::Batch(stored) = &**envelope else {
             continue;
         };
         if envelope.source() != source {

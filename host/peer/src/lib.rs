@@ -40,6 +40,7 @@ mod options;
 mod peer;
 mod pool;
 mod proofs;
+mod proposal_cache;
 mod proposer;
 mod repair;
 mod restore;

@@ -11,6 +11,10 @@ use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// Many small objects are made on one thread and dropped on another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long work under way may take when the peer stops, and after that the databases to close.
 const GRACE: Duration = Duration::from_secs(5);
 /// Stack of a tool's thread, bytes: what contracts need at least.

@@ -3,6 +3,7 @@
 use crate::finality::Finality;
 use crate::header_tree::HeaderTree;
 use crate::pool::{Pool, heads_after};
+use crate::proposal_cache::ProposalCache;
 use crate::repair::Damage;
 use crate::scrubber::ScrubProgress;
 use crate::vote_log::VoteLog;
@@ -51,6 +52,8 @@ pub struct Node {
     pub signatures: Arc<SignatureCache>,
     /// Envelopes on their way to the ledger.
     pub pool: Pool,
+    /// Proposals on their way to execution.
+    pub proposals: ProposalCache,
     /// Callers that wait.
     pub waiters: Waiters,
     /// This peer's own votes, for the others.
@@ -136,6 +139,7 @@ impl Node {
             store,
             signatures: Arc::default(),
             pool,
+            proposals: ProposalCache::default(),
             waiters: Waiters::default(),
             votes: VoteLog::default(),
             headers: HeaderTree::default(),

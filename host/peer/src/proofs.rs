@@ -7,7 +7,7 @@ use crate::node::{Executed, HeadError, Node, missing};
 use crate::soundness::{Unsound, sound_block};
 use e2l_ledger::proof::{
     AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry, Receipt,
-    SenderHeadProof, prove_range, prove_range_with,
+    SenderHeadProof, prove_range_with,
 };
 use e2l_ledger::{
     Block, Canonical, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, Member, SignedVote,
@@ -23,7 +23,7 @@ const DESCENDANTS: u64 = 256;
 /// How long a page waits until the height as of which it is proven is final.
 const FINALITY_WAIT: Duration = Duration::from_secs(10);
 /// Entries read from the store at a time.
-const STRIDE: usize = 1024;
+const STRIDE: usize = 64;
 /// A page ends when its entries have this many bytes.
 const PAGE_BYTES: usize = 2 << 20;
 
@@ -346,18 +346,19 @@ struct Page {
 impl Page {
     fn prove(self, node: &Node, at: &Executed) -> Result<LogPageProof, NoProof> {
         let head = at.view.log_head(&self.key)?;
-        let read = self.read(&at.view, &head);
-        let (digests, entries) = read.map_err(|error| match error {
-            // A block that is damaged is repaired as such.
-            error if error.is_damage() && error.damaged_height().is_none() => self.damaged(&error),
-            error => error.into(),
-        })?;
-        let end = self.from + entries.len() as u64;
         let key = self.key.clone();
+        let failed = |error: StoreError| match error {
+            // A block that is damaged is repaired as such.
+            error if error.is_damage() && error.damaged_height().is_none() => damaged_log(&key, &error),
+            error => error.into(),
+        };
+        let entries = self.read(&at.view).map_err(failed)?;
+        let range = self.from..self.from + entries.len() as u64;
+        let beside = prove_range_with(head.length, range, |positions| at.view.log_root(&key, positions));
         let proof = LogPageProof {
             chaincode: self.chaincode,
             log: self.log,
-            beside: prove_range(&digests, self.from..end),
+            beside: beside.map_err(failed)?,
             head,
             head_proof: self.head_proof,
             from: self.from,
@@ -371,36 +372,25 @@ impl Page {
         }
     }
 
-    fn damaged(&self, why: &dyn std::fmt::Display) -> NoProof {
-        damaged_log(&self.key, why)
-    }
-
-    /// Digests of all entries, and the entries of the page.
-    fn read(&self, view: &View, head: &LogHead) -> Result<(Vec<Digest>, Vec<PageEntry>), StoreError> {
-        let (mut digests, mut entries, mut bytes) = (Vec::new(), Vec::new(), 0);
-        let mut open = true;
-        while (digests.len() as u64) < head.length {
-            let read = view.log_read(&self.key, digests.len() as u64, STRIDE)?;
-            if read.is_empty() {
+    /// The entries of the page.
+    fn read(&self, view: &View) -> Result<Vec<PageEntry>, StoreError> {
+        let (mut entries, mut bytes): (Vec<PageEntry>, usize) = (Vec::new(), 0);
+        while entries.len() < self.limit {
+            let from = self.from.saturating_add(entries.len() as u64);
+            let stride = STRIDE.min(self.limit - entries.len());
+            let read = view.log_read(&self.key, from, stride)?;
+            let complete = read.len() < stride;
+            for LogEntry { provenance, value, .. } in read {
+                bytes += value.len();
+                if bytes > PAGE_BYTES && !entries.is_empty() {
+                    return Ok(entries);
+                }
+                entries.push(PageEntry { provenance, value });
+            }
+            if complete {
                 break;
             }
-            for LogEntry {
-                position,
-                provenance,
-                value,
-            } in read
-            {
-                digests.push(LogEntry::digest(&provenance, &Domain::Value.hash(&value)));
-                if position < self.from || !open {
-                    continue;
-                }
-                bytes += value.len();
-                open = entries.len() < self.limit && (bytes <= PAGE_BYTES || entries.is_empty());
-                if open {
-                    entries.push(PageEntry { provenance, value });
-                }
-            }
         }
-        Ok((digests, entries))
+        Ok(entries)
     }
 }

@@ -4,7 +4,8 @@ use crate::node::Node;
 use crate::pool::{Load, Pooled};
 use crate::votes_in::now_nano;
 use e2l_consensus::{Leadership, RaftNode};
-use e2l_ledger::{Canonical, Digest, ProposalHeader, SignedProposal};
+use e2l_ledger::{Canonical, Digest, InspectedProposal, ProposalHeader, SignedProposal};
+use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,17 +88,20 @@ async fn lead(
             Cut::Wait
         };
         if let Cut::Now(envelopes) = cut {
-            let proposal = build(node, term, &head, envelopes);
+            let inspected = build(node, term, &head, envelopes);
+            let header = &inspected.proposal.header;
             head = Head {
-                height: proposal.header.height,
-                proposal: proposal.header.digest(),
-                time_nano: proposal.header.time_nano,
+                height: header.height,
+                proposal: header.digest(),
+                time_nano: header.time_nano,
             };
             *signed = Signed {
                 term,
                 height: head.height,
             };
-            in_flight.push(raft.propose(proposal.encode().into()));
+            let bytes = Bytes::from(inspected.proposal.encode());
+            node.proposals.keep(bytes.clone(), inspected);
+            in_flight.push(raft.propose(bytes));
             continue;
         }
         let recheck = async {
@@ -167,7 +171,7 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
     Cut::Now(node.pool.cut(term, limit))
 }
 
-fn build(node: &Node, term: u64, head: &Head, envelopes: Vec<Pooled>) -> SignedProposal {
+fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedProposal {
     let header = ProposalHeader {
         network: node.network,
         leader: node.me().clone(),
@@ -180,7 +184,7 @@ fn build(node: &Node, term: u64, head: &Head, envelopes: Vec<Pooled>) -> SignedP
         envelopes: 0,
     };
     let mine = node.signer.certificate();
-    let needed = envelopes.iter().map(|pooled| &pooled.certificate).chain([mine]);
+    let needed = pooled.iter().map(|pooled| &pooled.certificate).chain([mine]);
     let mut certificates = BTreeMap::new();
     for certificate in needed {
         // A certificate too many costs its bytes; a missing one would cost its sender's envelope.
@@ -189,14 +193,13 @@ fn build(node: &Node, term: u64, head: &Head, envelopes: Vec<Pooled>) -> SignedP
             certificates.insert(certificate.digest(), certificate.der().to_vec());
         }
     }
-    let envelopes = envelopes
+    let (envelopes, inspections): (Vec<_>, _) = pooled
         .into_iter()
-        .map(|pooled| Arc::unwrap_or_clone(pooled.envelope))
-        .collect();
-    SignedProposal::sign(
-        header,
-        certificates.into_values().collect(),
-        envelopes,
-        &*node.signer,
-    )
+        .map(|pooled| (pooled.envelope, pooled.inspection))
+        .unzip();
+    let certificates = certificates.into_values().collect();
+    InspectedProposal {
+        proposal: SignedProposal::sign(header, certificates, envelopes, &*node.signer),
+        inspections,
+    }
 }

@@ -21,14 +21,18 @@ const KEYS: usize = 256;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScrubOptions {
-    /// Blocks, and thousands of log entries, checked a second; 0 turns the scrubber off.
+    /// Blocks, and pieces of logs and of the state, checked a second at most; 0 turns the scrubber off.
     pub blocks_per_second: u32,
+    /// Transactions and log entries checked a second at most, on average. One costs about as much as it cost to
+    /// execute it, so this bounds what the scrubber takes from a busy peer; at least 1.
+    pub records_per_second: u32,
 }
 
 impl Default for ScrubOptions {
     fn default() -> Self {
         Self {
             blocks_per_second: 50,
+            records_per_second: 1000,
         }
     }
 }
@@ -59,9 +63,15 @@ pub async fn scrub(node: Arc<Node>, chain: ChainThread, options: ScrubOptions) {
     if options.blocks_per_second == 0 {
         return;
     }
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / options.blocks_per_second);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut scrubber = Scrubber { node, chain, ticks };
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / options.blocks_per_second);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let per_record = Duration::from_secs(1) / options.records_per_second.max(1);
+    let mut scrubber = Scrubber {
+        node,
+        chain,
+        pace,
+        per_record,
+    };
     loop {
         match scrubber.pass().await {
             Ok(true) => scrubber.node.scrub.last_pass.store(now_nano(), Ordering::Relaxed),
@@ -80,7 +90,8 @@ struct Stopped;
 struct Scrubber {
     node: Arc<Node>,
     chain: ChainThread,
-    ticks: Interval,
+    pace: Interval,
+    per_record: Duration,
 }
 
 impl Scrubber {
@@ -89,10 +100,11 @@ impl Scrubber {
         let mut height = 1;
         let mut clean = true;
         while height <= self.node.with_finality(|finality| finality.final_height()) {
-            self.ticks.tick().await;
+            self.pace.tick().await;
             let node = self.node.clone();
-            let damage = blocking(move || check_block(&node, height)).await?;
+            let (damage, transactions) = blocking(move || check_block(&node, height)).await?;
             clean &= self.report(damage);
+            self.rest(transactions).await;
             self.node.scrub.height.store(height, Ordering::Relaxed);
             height += 1;
         }
@@ -123,7 +135,8 @@ impl Scrubber {
     async fn log(&mut self, key: StateKey) -> Result<bool, Stopped> {
         let mut found = LogHead::default();
         loop {
-            self.ticks.tick().await;
+            self.pace.tick().await;
+            let before = found.length;
             let (node, log, mut so_far) = (self.node.clone(), key.clone(), found);
             let (checked, so_far) = blocking(move || {
                 let checked = node.store.view().check_log_further(&log, &mut so_far);
@@ -131,6 +144,7 @@ impl Scrubber {
             })
             .await?;
             found = so_far;
+            self.rest(found.length - before).await;
             match checked {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
@@ -154,7 +168,7 @@ impl Scrubber {
     async fn state(&mut self) -> Result<bool, Stopped> {
         let mut after: Option<StateKey> = None;
         loop {
-            self.ticks.tick().await;
+            self.pace.tick().await;
             let from = after.clone();
             let checked = self
                 .chain
@@ -170,6 +184,12 @@ impl Scrubber {
                 Err(_) => return Err(Stopped),
             }
         }
+    }
+
+    /// Waits as long as so many records may take.
+    async fn rest(&self, records: u64) {
+        let records = u32::try_from(records).unwrap_or(u32::MAX);
+        tokio::time::sleep(self.per_record.saturating_mul(records)).await;
     }
 
     fn readable<T>(&self, found: Result<T, StoreError>) -> Option<T> {
@@ -190,19 +210,25 @@ impl Scrubber {
     }
 }
 
-fn check_block(node: &Node, height: u64) -> Option<(Damaged, String)> {
+/// What is damaged, and how many transactions were checked.
+fn check_block(node: &Node, height: u64) -> (Option<(Damaged, String)>, u64) {
+    let mut transactions = 0;
     let checked = sound_block(node, height).and_then(|found| match found {
-        Some((block, _)) => Ok(node.store.view().index_fault(&block)?),
+        Some((block, _)) => {
+            transactions = u64::from(block.header.transactions);
+            Ok(node.store.view().index_fault(&block)?)
+        }
         None => Ok(None),
     });
-    match checked {
+    let damage = match checked {
         Ok(fault) => fault.map(|why| (Damaged::Index(height), why)),
         Err(Unsound::Damaged { height, why }) => Some((Damaged::Block(height), why)),
         Err(Unsound::Unproven(why)) => {
             tracing::debug!(height, %why, "not proven now");
             None
         }
-    }
+    };
+    (damage, transactions)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Stopped> {

@@ -5,22 +5,7 @@
 #[error(transparent)]
 pub struct HostError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// Who calls, and where in the ledger the call stands.
-#[derive(Debug, Clone)]
-pub struct CallContext {
-    /// 32 bytes.
-    pub transaction_id: Vec<u8>,
-    /// CommonName of the sender.
-    pub sender: String,
-    /// Its actor.
-    pub actor: String,
-    /// Its role.
-    pub role: String,
-    /// Height of the block.
-    pub height: u64,
-    /// Time of the block, nanoseconds since the Unix epoch.
-    pub block_time_nano: i64,
-}
+pub use crate::bindings::event2ledger::ledger::types::CallContext;
 
 /// An entry of a log, as the contract reads it.
 #[derive(Debug, Clone)]

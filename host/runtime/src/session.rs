@@ -146,21 +146,22 @@ impl<S: HostState> Session<S> {
         function: &str,
         argument: &[u8],
     ) -> Result<(Outcome, S), RuntimeError> {
-        let mut live = match self.live.take() {
-            Some(live) => live,
-            None => match self.instantiate()? {
-                Ok(live) => live,
+        if self.live.is_none() {
+            match self.instantiate()? {
+                Ok(live) => self.live = Some(live),
                 Err((kind, detail)) => {
-                    return Ok((
-                        Outcome::Failed {
-                            kind,
-                            fuel: 0,
-                            detail,
-                        },
-                        state,
-                    ));
+                    let failed = Outcome::Failed {
+                        kind,
+                        fuel: 0,
+                        detail,
+                    };
+                    return Ok((failed, state));
                 }
-            },
+            }
+        }
+        // In its place: it is large to move at every call.
+        let Some(live) = &mut self.live else {
+            return Err(RuntimeError::Engine("the instance is gone".to_owned()));
         };
         let engine = |error: Error| RuntimeError::Engine(error.to_string());
         // Set after instantiation, so that how memory is set up costs nothing.
@@ -168,7 +169,7 @@ impl<S: HostState> Session<S> {
         live.store
             .data_mut()
             .begin(state, argument.len(), kind == Kind::Invoke);
-        let ended = run(&mut live, kind, context, function, argument)?;
+        let ended = run(live, kind, context, function, argument)?;
         live.used = true;
         let left = live.store.get_fuel().map_err(engine)?;
         let data = live.store.data_mut();
@@ -181,8 +182,8 @@ impl<S: HostState> Session<S> {
             return Err(RuntimeError::Engine("the call's state is gone".to_owned()));
         };
         let outcome = judge(ended, fuel, &self.limits);
-        if !matches!(outcome, Outcome::Failed { .. }) {
-            self.live = Some(live);
+        if matches!(outcome, Outcome::Failed { .. }) {
+            self.live = None;
         }
         Ok((outcome, state))
     }
@@ -249,18 +250,10 @@ fn run<S: HostState>(
     function: &str,
     argument: &[u8],
 ) -> Result<Ended, RuntimeError> {
-    let context = types::CallContext {
-        transaction_id: context.transaction_id.clone(),
-        sender: context.sender.clone(),
-        actor: context.actor.clone(),
-        role: context.role.clone(),
-        height: context.height,
-        block_time_nano: context.block_time_nano,
-    };
     let (store, contract) = (&mut live.store, &live.contract);
     let called = match kind {
-        Kind::Invoke => contract.call_invoke(store, &context, function, argument),
-        Kind::Query => contract.call_query(store, &context, function, argument),
+        Kind::Invoke => contract.call_invoke(store, context, function, argument),
+        Kind::Query => contract.call_query(store, context, function, argument),
     };
     match called {
         Ok(result) => Ok(Ended::Done(result)),

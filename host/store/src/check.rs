@@ -1,15 +1,17 @@
 //! Checks of what no root covers and everything relies on: where transactions and batches stand, and what a log's
 //! entries refer to. What does not hold is written anew from what does.
 
-use crate::columns::{LOGS, TX_INDEX, half, log_key, log_prefix, parse_transaction_key};
+use crate::columns::{LOGS, TX_INDEX, half, log_key, log_node_key, log_prefix, parse_transaction_key};
 use crate::error::StoreError;
 use crate::ledger_store::LedgerStore;
+use crate::log_node::{LogNode, digest};
 use crate::log_read::LogReference;
+use crate::log_run::{self, LogItem};
 use crate::records::Skeleton;
 use crate::view::View;
 use crate::write::BlockWrite;
 use borsh::BorshDeserialize;
-use e2l_ledger::{Block, Domain, Envelope, KeyPrefix, LogEntry, LogHead, StateKey};
+use e2l_ledger::{Block, Envelope, KeyPrefix, LogHead, StateKey};
 use rocksdb::WriteBatch;
 
 /// Log entries read at a time.
@@ -96,8 +98,20 @@ impl View {
     /// An entry is missing, refers to something else, or cannot be read.
     pub fn check_log_further(&self, log: &StateKey, found: &mut LogHead) -> Result<bool, StoreError> {
         let head = self.log_head(log)?;
+        let damaged = |why| {
+            let name = format!("log {}", String::from_utf8_lossy(log.local()));
+            Err(self.database().corrupt(LOGS, name, why))
+        };
+        let mut nodes = Vec::new();
         for entry in self.log_read(log, found.length, STRIDE)? {
-            found.append(digest(&entry));
+            found.append_with(digest(&entry), |level, root| {
+                nodes.extend(LogNode::kept(level, entry.position, root));
+            });
+        }
+        for node in nodes {
+            if self.log_node(log, node.level, node.index)? != Some(node.root) {
+                return damaged("a root over its entries is missing or another");
+            }
         }
         if found.length < head.length {
             return Ok(false);
@@ -105,33 +119,26 @@ impl View {
         if *found == head {
             return Ok(true);
         }
-        let name = format!("log {}", String::from_utf8_lossy(log.local()));
-        let why = "its entries are not those that the state commits to";
-        Err(self.database().corrupt(LOGS, name, why))
+        damaged("its entries are not those that the state commits to")
     }
 
-    /// What the entries of a log refer to, as stored, from position `from` on; for another peer to check.
+    /// What the entries of a log refer to, from position `from` on, at most `limit`; for another peer to check.
     ///
     /// # Errors
-    /// The database cannot be read.
+    /// A record is missing, corrupt or cannot be read.
     pub fn log_references(
         &self,
         log: &StateKey,
         from: u64,
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
-        let length = self.log_head(log)?.length;
-        let prefix = log_prefix(log);
-        let mut iterator =
-            self.iterate(LOGS, &log_key(&prefix, from), &log_key(&prefix, length.max(from)))?;
         let mut found = Vec::new();
-        while found.len() < limit
-            && let Some((_, record)) = iterator.item()
-        {
-            found.push(record.to_vec());
-            iterator.next();
-        }
-        self.finish(LOGS, &iterator)?;
+        self.each_item(log, from, limit, |_, height, item| {
+            let written = borsh::to_vec(&LogReference::of(height, item));
+            debug_assert!(written.is_ok(), "memory accepts every byte");
+            found.extend(written);
+            Ok(())
+        })?;
         Ok(found)
     }
 }
@@ -184,32 +191,46 @@ impl LedgerStore {
     ) -> Result<bool, StoreError> {
         let head = view.log_head(log)?;
         let mut found = LogHead::default();
+        let mut runs: Vec<(u64, u64, Vec<LogItem>)> = Vec::new();
+        let mut nodes = Vec::new();
         for (record, position) in references.iter().zip(0..) {
             let Ok(reference) = LogReference::try_from_slice(record) else {
                 return Ok(false);
             };
-            match view.resolve_reference(position, reference) {
-                Ok(entry) => found.append(digest(&entry)),
+            match view.resolve_reference(position, reference.clone()) {
+                Ok(entry) => found.append_with(digest(&entry), |level, root| {
+                    nodes.extend(LogNode::kept(level, position, root));
+                }),
                 Err(error) if error.is_damage() => return Ok(false),
                 Err(error) => return Err(error),
             };
+            let height = reference.height;
+            match runs.last_mut().filter(|(_, last, _)| *last == height) {
+                Some((_, _, items)) => items.push(reference.into_item()),
+                None => runs.push((position, height, vec![reference.into_item()])),
+            }
         }
         if found != head {
             return Ok(false);
         }
         let database = self.database();
         let _one_at_a_time = self.lock_writing();
-        let prefix = log_prefix(log);
+        let (prefix, column) = (log_prefix(log), database.column(LOGS)?);
         let mut batch = WriteBatch::default();
-        for (record, position) in references.iter().zip(0..) {
-            batch.put_cf(database.column(LOGS)?, log_key(&prefix, position), record);
+        // A record under a wrong position must not stay between the right ones.
+        batch.delete_range_cf(column, log_key(&prefix, 0), log_key(&prefix, head.length));
+        let mut record = Vec::new();
+        for (first, height, items) in runs {
+            record.clear();
+            log_run::write(height, &items, &mut record);
+            batch.put_cf(column, log_key(&prefix, first), &record);
+        }
+        for node in nodes {
+            let key = log_node_key(&prefix, node.level, node.index);
+            batch.put_cf(column, key, node.root.as_bytes());
         }
         database.write(batch, true)?;
         self.publish(self.tip()?);
         Ok(true)
     }
-}
-
-fn digest(entry: &LogEntry) -> e2l_ledger::Digest {
-    LogEntry::digest(&entry.provenance, &Domain::Value.hash(&entry.value))
 }

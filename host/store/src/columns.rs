@@ -6,11 +6,11 @@ use e2l_ledger::{Digest, Member, StateKey};
 pub(crate) const HEADERS: &str = "headers";
 /// Height → sealed [`Skeleton`](crate::records::Skeleton): a block without header, calls and results.
 pub(crate) const BLOCKS: &str = "blocks";
-/// Height, index → sealed calls and result.
+/// Height, index of the first → sealed calls and results of neighbouring transactions.
 pub(crate) const TRANSACTIONS: &str = "transactions";
 /// State key → value. Not sealed: the state root covers it.
 pub(crate) const STATE: &str = "state";
-/// Log, position → where the entry stands.
+/// Log, position of the first → where the entries stand that one block appended.
 pub(crate) const LOGS: &str = "logs";
 /// Start of a transaction id → height, index.
 pub(crate) const TX_INDEX: &str = "tx_index";
@@ -50,6 +50,14 @@ pub(crate) fn log_key(prefix: &[u8; 16], position: u64) -> [u8; 24] {
     key[16..].copy_from_slice(&position.to_be_bytes());
     key
 }
+
+/// Key of a root over entries of a log: behind those of all its entries, whose positions are far below.
+pub(crate) fn log_node_key(prefix: &[u8; 16], level: u32, index: u64) -> [u8; 24] {
+    log_key(prefix, FIRST_NODE | u64::from(level) << 56 | index)
+}
+
+/// Where the keys of a log's roots begin.
+pub(crate) const FIRST_NODE: u64 = 1 << 63;
 
 /// Position in a log entry's key.
 pub(crate) fn log_position(key: &[u8]) -> Option<u64> {

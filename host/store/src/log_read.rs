@@ -2,28 +2,50 @@
 
 use crate::columns::{LOGS, TRANSACTIONS, log_key, log_position, log_prefix};
 use crate::error::StoreError;
+use crate::log_run::{self, LogItem, LogValue};
 use crate::view::View;
-use crate::write::LogValue;
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{LogEntry, Provenance, StateKey};
+use std::sync::Arc;
 
-/// Where a log entry stands: a record of its column.
+/// Where a log entry stands, on its way to another peer.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct LogReference {
     pub height: u64,
     pub index: u32,
-    pub value: LogValue,
+    pub value: ReferredValue,
+}
+
+/// What it holds.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum ReferredValue {
+    Inline(Vec<u8>),
+    Whole,
+    Range { offset: u32, length: u32 },
 }
 
 impl LogReference {
-    /// Same bytes as its derived encoding, from a borrowed value.
-    pub(crate) fn write(
-        height: u64,
-        index: u32,
-        value: &LogValue,
-        buffer: &mut Vec<u8>,
-    ) -> borsh::io::Result<()> {
-        (height, index, value).serialize(buffer)
+    pub(crate) fn of(height: u64, item: LogItem) -> Self {
+        Self {
+            height,
+            index: item.index,
+            value: match item.value {
+                LogValue::Inline(bytes) => ReferredValue::Inline(bytes),
+                LogValue::Whole => ReferredValue::Whole,
+                LogValue::Range { offset, length } => ReferredValue::Range { offset, length },
+            },
+        }
+    }
+
+    pub(crate) fn into_item(self) -> LogItem {
+        LogItem {
+            index: self.index,
+            value: match self.value {
+                ReferredValue::Inline(bytes) => LogValue::Inline(bytes),
+                ReferredValue::Whole => LogValue::Whole,
+                ReferredValue::Range { offset, length } => LogValue::Range { offset, length },
+            },
+        }
     }
 }
 
@@ -34,34 +56,60 @@ impl View {
     /// # Errors
     /// An entry below the head's length is missing, a record is corrupt or cannot be read.
     pub fn log_read(&self, log: &StateKey, from: u64, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
-        let end = self
-            .log_head(log)?
-            .length
-            .min(from.saturating_add(u64::try_from(limit).unwrap_or(u64::MAX)));
         let mut entries = Vec::new();
-        if from >= end {
-            return Ok(entries);
-        }
-        let prefix = log_prefix(log);
-        let mut iterator = self.iterate(LOGS, &log_key(&prefix, from), &log_key(&prefix, end))?;
-        for position in from..end {
+        self.each_item(log, from, limit, |position, height, item| {
             let corrupt = |why: String| {
                 let name = format!("{} position {position}", String::from_utf8_lossy(log.local()));
                 self.database().corrupt(LOGS, name, why)
             };
-            let Some((_, record)) = iterator
-                .item()
-                .filter(|(key, _)| log_position(key) == Some(position))
-            else {
-                self.finish(LOGS, &iterator)?;
-                return Err(corrupt("it is missing".to_owned()));
+            entries.push(self.resolve(position, height, item, corrupt)?);
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Calls `f` with position, height and item of a log's entries from `from` on, at most `limit`.
+    pub(crate) fn each_item(
+        &self,
+        log: &StateKey,
+        from: u64,
+        limit: usize,
+        mut f: impl FnMut(u64, u64, LogItem) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let length = self.log_head(log)?.length;
+        let end = length.min(from.saturating_add(u64::try_from(limit).unwrap_or(u64::MAX)));
+        if from >= end {
+            return Ok(());
+        }
+        let prefix = log_prefix(log);
+        let mut iterator = self.iterate(LOGS, &log_key(&prefix, 0), &log_key(&prefix, end))?;
+        // The run that holds `from` may begin before it.
+        iterator.seek_for_prev(log_key(&prefix, from));
+        let mut next = None;
+        while next.is_none_or(|next| next < end) {
+            let wanted = next.unwrap_or(from);
+            let corrupt = |why: &str| {
+                let name = format!("{} position {wanted}", String::from_utf8_lossy(log.local()));
+                self.database().corrupt(LOGS, name, why)
             };
-            let reference =
-                LogReference::try_from_slice(record).map_err(|error| corrupt(error.to_string()))?;
-            entries.push(self.resolve(position, reference, corrupt)?);
+            let Some((key, record)) = iterator.item() else {
+                self.finish(LOGS, &iterator)?;
+                return Err(corrupt("it is missing"));
+            };
+            let first = log_position(key).filter(|first| next.map_or(*first <= from, |next| *first == next));
+            let first = first.ok_or_else(|| corrupt("it is missing"))?;
+            let (height, items) = log_run::read(record).ok_or_else(|| corrupt("it cannot be read"))?;
+            let after = first.saturating_add(items.len() as u64);
+            if after <= wanted || after > length {
+                return Err(corrupt("its run has another length than its place allows"));
+            }
+            for (item, position) in items.into_iter().zip(first..).filter(|(_, at)| (from..end).contains(at)) {
+                f(position, height, item)?;
+            }
+            next = Some(after);
             iterator.next();
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// The entry that a reference stands for.
@@ -71,7 +119,8 @@ impl View {
         reference: LogReference,
     ) -> Result<LogEntry, StoreError> {
         let name = format!("position {position}");
-        self.resolve(position, reference, |why| {
+        let height = reference.height;
+        self.resolve(position, height, reference.into_item(), |why| {
             self.database().corrupt(LOGS, &name, why)
         })
     }
@@ -79,10 +128,11 @@ impl View {
     fn resolve(
         &self,
         position: u64,
-        reference: LogReference,
+        height: u64,
+        item: LogItem,
         corrupt: impl Fn(String) -> StoreError,
     ) -> Result<LogEntry, StoreError> {
-        let LogReference { height, index, value } = reference;
+        let LogItem { index, value } = item;
         let skeleton = self.skeleton(height)?;
         let envelope = skeleton
             .envelope(index)
@@ -94,14 +144,15 @@ impl View {
             })?;
         let provenance = Provenance {
             transaction: envelope.transaction_id(index),
-            sender: envelope.sender().clone(),
+            sender: Arc::new(envelope.sender().clone()),
             height,
             index,
             block_time_nano: skeleton.proposal.time_nano,
         };
         let value = match value {
             LogValue::Inline(bytes) => bytes,
-            LogValue::Argument { offset, length } => {
+            LogValue::Whole => self.argument(&provenance)?,
+            LogValue::Range { offset, length } => {
                 let mut argument = self.argument(&provenance)?;
                 let (start, end) = (offset as usize, offset as usize + length as usize);
                 if end > argument.len() {
@@ -128,9 +179,6 @@ impl View {
             let name = format!("height {} index {}", place.height, place.index);
             self.database().corrupt(TRANSACTIONS, name, why)
         };
-        if stored.result.id != place.transaction {
-            return Err(corrupt("its id is not that of the signed envelope's transaction"));
-        }
         let mut calls = stored.calls.into_iter();
         let (Some(call), None) = (calls.next(), calls.next()) else {
             return Err(corrupt("it has not exactly one call"));

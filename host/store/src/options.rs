@@ -38,6 +38,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 36,
             block: 16 << 10,
             bloom: false,
+            appended: true,
         },
     ),
     (
@@ -46,6 +47,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 18,
             block: 8 << 10,
             bloom: false,
+            appended: false,
         },
     ),
     (
@@ -54,6 +56,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 14,
             block: 8 << 10,
             bloom: true,
+            appended: false,
         },
     ),
     (
@@ -62,6 +65,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 14,
             block: 8 << 10,
             bloom: true,
+            appended: false,
         },
     ),
     (
@@ -70,6 +74,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 6,
             block: 16 << 10,
             bloom: false,
+            appended: true,
         },
     ),
     (
@@ -78,6 +83,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 3,
             block: 8 << 10,
             bloom: false,
+            appended: true,
         },
     ),
     (
@@ -86,6 +92,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 3,
             block: 8 << 10,
             bloom: true,
+            appended: false,
         },
     ),
     (
@@ -94,6 +101,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 3,
             block: 8 << 10,
             bloom: false,
+            appended: true,
         },
     ),
     (
@@ -102,6 +110,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             share: 3,
             block: 4 << 10,
             bloom: false,
+            appended: false,
         },
     ),
 ];
@@ -114,7 +123,12 @@ struct Shape {
     block: usize,
     /// Whether most look-ups of absent keys must not touch a file.
     bloom: bool,
+    /// Whether new keys are always behind all others.
+    appended: bool,
 }
+
+/// The fastest of the library's usual levels.
+const ZSTD_LEVEL: i32 = 1;
 
 impl StoreOptions {
     pub(crate) fn database(&self) -> Options {
@@ -147,8 +161,13 @@ impl Shape {
         }
         let mut options = Options::default();
         options.set_block_based_table_factory(&table);
-        options.set_compression_type(DBCompressionType::Lz4);
-        options.set_bottommost_compression_type(DBCompressionType::Zstd);
+        if self.appended {
+            // Files of keys that only grow are never merged, only moved down: they are compressed once, for good.
+            options.set_compression_type(DBCompressionType::Zstd);
+            options.set_compression_options(-14, ZSTD_LEVEL, 0, 0);
+        } else {
+            options.set_compression_type(DBCompressionType::Lz4);
+        }
         options.set_write_buffer_size((buffers / 100 * self.share).max(64 << 10));
         options.set_max_write_buffer_number(2);
         options

@@ -1,14 +1,18 @@
-//! How a block is taken apart: its header, its skeleton, and one record per result with the calls that the
-//! result is about. Put together again it is byte for byte the same.
+//! How a block is taken apart: its header, its skeleton, and its results, each with the calls that it is about.
+//! Put together again it is byte for byte the same.
 //!
-//! An executed envelope has one result per call, so each record has one call. A refused envelope has one
-//! result for all its calls, under the envelope's digest: its record has all of them.
+//! An executed envelope has one result per call, so each result has one call. A refused envelope has one
+//! result for all its calls, under the envelope's digest: its result has all of them.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use crate::columns::{TRANSACTIONS, transaction_key};
+use crate::seal::seal_with;
 use e2l_ledger::{
     BatchHeader, Block, Call, Canonical, Digest, Domain, Envelope, Header, Member, ProposalHeader,
-    RequestHeader, Signature, SignedBatch, SignedProposal, SignedRequest, TransactionResult, merkle_root,
+    RequestHeader, Signature, SignedBatch, SignedProposal, SignedRequest, TransactionResult, ValidationCode,
+    merkle_root,
 };
+use std::sync::Arc;
 
 /// A signed statement without its calls.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -45,6 +49,27 @@ impl EnvelopeHeader {
             StatementHeader::Request(header) => header.transaction_id(),
         }
     }
+
+    /// Ids of its results, in order: those of its transactions, or its own digest if it was refused.
+    fn result_ids(&self) -> Vec<Digest> {
+        match &self.statement {
+            _ if self.refused => vec![self.digest()],
+            StatementHeader::Batch(header) => {
+                let ids = header.transaction_ids();
+                (0..self.results).map(|index| ids.at(index)).collect()
+            }
+            StatementHeader::Request(header) => vec![header.transaction_id()],
+        }
+    }
+
+    /// Id of the result at `index` of the block, which is one of its own.
+    pub(crate) fn result_id(&self, index: u32) -> Digest {
+        if self.refused {
+            self.digest()
+        } else {
+            self.transaction_id(index)
+        }
+    }
 }
 
 /// What a block's record keeps besides header, calls and results.
@@ -60,18 +85,76 @@ impl Canonical for Skeleton {
     const WHAT: &'static str = "block skeleton";
 }
 
-/// A result and the calls that it is about.
+/// A result without its id, which follows from its envelope, and the calls that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct StoredTransaction {
     pub calls: Vec<Call>,
-    pub result: TransactionResult,
+    pub code: ValidationCode,
+    pub fuel: u64,
+    pub output: Vec<u8>,
 }
 
 impl StoredTransaction {
-    /// Same bytes as its derived encoding, from borrowed parts: a call is copied once, into the buffer.
-    pub(crate) fn write(calls: &[Call], result: &TransactionResult, buffer: &mut Vec<u8>) {
-        let written = calls.serialize(buffer).and_then(|()| result.serialize(buffer));
+    fn result(self, id: Digest) -> (Vec<Call>, TransactionResult) {
+        let Self { calls, code, fuel, output } = self;
+        (calls, TransactionResult { id, code, fuel, output })
+    }
+}
+
+/// Bytes at which a chunk is full: as much as a database block holds, so that one transaction costs no more to read.
+const CHUNK_BYTES: usize = 12 << 10;
+
+/// Neighbouring transactions of a block, which share a record: a record costs more than what is in it.
+#[derive(Default)]
+pub(crate) struct TransactionChunk {
+    first: u32,
+    count: u32,
+    content: Vec<u8>,
+    record: Vec<u8>,
+}
+
+impl TransactionChunk {
+    /// Adds the next transaction of the block.
+    pub(crate) fn push(&mut self, index: u32, calls: &[Call], result: &TransactionResult) {
+        if self.count == 0 {
+            self.first = index;
+        }
+        self.count += 1;
+        let rest = (&result.code, result.fuel, &result.output);
+        let written = calls
+            .serialize(&mut self.content)
+            .and_then(|()| rest.serialize(&mut self.content));
         debug_assert!(written.is_ok(), "memory accepts every byte");
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.content.len() >= CHUNK_BYTES
+    }
+
+    /// Gives the record away, if there is anything in it, and begins the next.
+    pub(crate) fn seal(&mut self, height: u64, put: impl FnOnce(&[u8], &[u8])) {
+        if self.count == 0 {
+            return;
+        }
+        let key = transaction_key(height, self.first);
+        let (count, content) = (self.count, &self.content);
+        seal_with(TRANSACTIONS, &key, &mut self.record, |record| {
+            record.extend_from_slice(&count.to_le_bytes());
+            record.extend_from_slice(content);
+        });
+        put(&key, &self.record);
+        self.content.clear();
+        self.count = 0;
+    }
+
+    /// The transactions of a record's content.
+    pub(crate) fn read(content: &[u8]) -> Result<Vec<StoredTransaction>, String> {
+        let transactions: Vec<StoredTransaction> =
+            borsh::from_slice(content).map_err(|error| error.to_string())?;
+        if transactions.is_empty() {
+            return Err("there is nothing in it".to_owned());
+        }
+        Ok(transactions)
     }
 }
 
@@ -95,7 +178,7 @@ impl Skeleton {
                 .is_some_and(|result| result.id == envelope.digest());
             let results = if refused { 1 } else { envelope.transactions() };
             envelopes.push(EnvelopeHeader {
-                statement: match envelope {
+                statement: match &**envelope {
                     Envelope::Batch(batch) => StatementHeader::Batch(batch.header.clone()),
                     Envelope::Request(request) => StatementHeader::Request(request.header.clone()),
                 },
@@ -190,23 +273,13 @@ impl Skeleton {
         let mut envelopes = Vec::with_capacity(self.envelopes.len());
         for envelope in self.envelopes {
             let mut calls = Vec::with_capacity(envelope.results as usize);
-            let first = results.len();
-            for mut transaction in transactions.by_ref().take(envelope.results as usize) {
-                calls.append(&mut transaction.calls);
-                results.push(transaction.result);
+            let ids = envelope.result_ids();
+            for (transaction, id) in transactions.by_ref().take(envelope.results as usize).zip(ids) {
+                let (mut own, result) = transaction.result(id);
+                calls.append(&mut own);
+                results.push(result);
             }
-            let refused = envelope.refused;
-            let envelope = envelope.assemble(calls)?;
-            let refusal = results
-                .get(first)
-                .is_some_and(|result| result.id == envelope.digest());
-            if refused != refusal {
-                return Err(format!(
-                    "whether envelope {} was refused is not what its result says",
-                    envelope.digest()
-                ));
-            }
-            envelopes.push(envelope);
+            envelopes.push(Arc::new(envelope.assemble(calls)?));
         }
         Ok(Block {
             header,

@@ -7,7 +7,7 @@ use crate::columns::{
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::ledger_store::Tip;
-use crate::records::{Skeleton, StoredTransaction};
+use crate::records::{Skeleton, StoredTransaction, TransactionChunk};
 use crate::seal::unseal;
 use crate::snapshot::OwnedSnapshot;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -309,24 +309,37 @@ impl View {
             }
             let content = unseal(TRANSACTIONS, key, record)
                 .ok_or_else(|| corrupt(index, "its checksum does not hold".to_owned()))?;
-            transactions.push(borsh::from_slice(content).map_err(|error| corrupt(index, error.to_string()))?);
+            transactions.extend(TransactionChunk::read(content).map_err(|why| corrupt(index, why))?);
             iterator.next();
         }
         self.finish(TRANSACTIONS, &iterator)?;
         Ok(transactions)
     }
 
-    /// One transaction's record.
+    /// One transaction of a block, from the record that it shares with its neighbours.
     pub(crate) fn stored_transaction(
         &self,
         height: u64,
         index: u32,
     ) -> Result<StoredTransaction, StoreError> {
-        let name = || format!("height {height} index {index}");
-        self.read_sealed(TRANSACTIONS, &transaction_key(height, index), name, |content| {
-            borsh::from_slice(content).map_err(|error| error.to_string())
-        })?
-        .ok_or_else(|| self.database().corrupt(TRANSACTIONS, name(), "it is missing"))
+        let corrupt = |why: &str| {
+            let name = format!("height {height} index {index}");
+            self.database().corrupt(TRANSACTIONS, name, why)
+        };
+        let (start, end) = (transaction_key(height, 0), transaction_key(height + 1, 0));
+        let mut iterator = self.iterate(TRANSACTIONS, &start, &end)?;
+        iterator.seek_for_prev(transaction_key(height, index));
+        let Some((key, record)) = iterator.item() else {
+            self.finish(TRANSACTIONS, &iterator)?;
+            return Err(corrupt("it is missing"));
+        };
+        let first = parse_transaction_key(key).map(|(_, first)| first).filter(|first| *first <= index);
+        let first = first.ok_or_else(|| corrupt("it is missing"))?;
+        let content =
+            unseal(TRANSACTIONS, key, record).ok_or_else(|| corrupt("its checksum does not hold"))?;
+        let chunk = TransactionChunk::read(content).map_err(|why| corrupt(&why))?;
+        let found = chunk.into_iter().nth((index - first) as usize);
+        found.ok_or_else(|| corrupt("it is missing"))
     }
 
     /// Height and index of a transaction, or of the refusal of an envelope, by its id. Of several refusals
@@ -342,8 +355,11 @@ impl View {
             self.database()
                 .corrupt(TX_INDEX, id, "it is no place in the ledger")
         })?;
-        let stored = self.stored_transaction(height, index)?;
-        Ok((stored.result.id == *id).then_some((height, index)))
+        let skeleton = self.skeleton(height)?;
+        let envelope = skeleton.envelope(index);
+        Ok(envelope
+            .is_some_and(|envelope| envelope.result_id(index) == *id)
+            .then_some((height, index)))
     }
 
     /// Where an executed batch stands.

@@ -1,48 +1,22 @@
 //! Writing a block: one batch, one sync.
 
 use crate::columns::{
-    BATCHES, BLOCKS, HEADERS, LOGS, STATE, TRANSACTIONS, TX_INDEX, batch_key, half, log_key, log_prefix,
+    BATCHES, BLOCKS, HEADERS, LOGS, STATE, TRANSACTIONS, TX_INDEX, batch_key, half, log_key, log_node_key,
+    log_prefix,
     transaction_key,
 };
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::ledger_store::Tip;
-use crate::log_read::LogReference;
-use crate::records::{Skeleton, StatementHeader, StoredTransaction, calls};
+use crate::log_run::{self, LogRun};
+use crate::records::{Skeleton, StatementHeader, TransactionChunk, calls};
 use crate::seal::{seal, seal_with};
 use crate::view::BatchPlace;
 use crate::votes::ActorVote;
-use borsh::{BorshDeserialize, BorshSerialize};
+use borsh::BorshSerialize;
 use e2l_ledger::{Block, Canonical, Digest, StateKey, Vote};
 use rocksdb::WriteBatch;
-use std::collections::{HashMap, HashSet};
-
-/// What a log entry holds.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub enum LogValue {
-    /// These bytes.
-    Inline(Vec<u8>),
-    /// A range of the argument of the transaction that appended it, which is stored already.
-    Argument {
-        /// First byte.
-        offset: u32,
-        /// Number of bytes.
-        length: u32,
-    },
-}
-
-/// A new entry of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogAppend {
-    /// State key of the log's head.
-    pub log: StateKey,
-    /// Position in the log; follows the head that the same block writes to the state.
-    pub position: u64,
-    /// Index, in the block, of the transaction that appended it; an executed one.
-    pub index: u32,
-    /// What was appended.
-    pub value: LogValue,
-}
+use std::collections::HashSet;
 
 /// A block and everything that is written with it.
 #[derive(Debug, Clone)]
@@ -52,7 +26,7 @@ pub struct BlockWrite<'a> {
     /// New values of state keys, log heads among them; `None` removes. Of several for a key the last counts.
     pub state: Vec<(StateKey, Option<Vec<u8>>)>,
     /// New entries of logs.
-    pub logs: Vec<LogAppend>,
+    pub logs: Vec<LogRun>,
     /// Raft's applied state after the block: opaque.
     pub raft_applied: &'a [u8],
     /// This peer's endorsement of the block's header with its actor's name; the sign-once record is written
@@ -129,14 +103,13 @@ impl BlockWrite<'_> {
     ) -> Result<(), StoreError> {
         let height = self.block.header.height;
         let (transactions, ids) = (database.column(TRANSACTIONS)?, database.column(TX_INDEX)?);
-        let mut record = Vec::with_capacity(1024);
+        let mut chunk = TransactionChunk::default();
         let mut refused = HashSet::new();
         let mut places = Vec::with_capacity(skeleton.results());
         for (envelope, part) in self.block.proposal.envelopes.iter().zip(&skeleton.envelopes) {
             let calls = calls(envelope);
             for offset in 0..part.results {
                 let index = part.first + offset;
-                let key = transaction_key(height, index);
                 // Skeleton::of has compared these lengths.
                 let result = &self.block.results[index as usize];
                 let own = if part.refused {
@@ -144,16 +117,17 @@ impl BlockWrite<'_> {
                 } else {
                     std::slice::from_ref(&calls[offset as usize])
                 };
-                seal_with(TRANSACTIONS, &key, &mut record, |record| {
-                    StoredTransaction::write(own, result, record);
-                });
-                batch.put_cf(transactions, key, &record);
+                chunk.push(index, own, result);
+                if chunk.is_full() {
+                    chunk.seal(height, |key, record| batch.put_cf(transactions, key, record));
+                }
                 // The same envelope can be refused again and again: the first one keeps its place.
                 if !part.refused || (refused.insert(result.id) && !is_known(database, &result.id)?) {
-                    places.push((half(&result.id), key));
+                    places.push((half(&result.id), transaction_key(height, index)));
                 }
             }
         }
+        chunk.seal(height, |key, record| batch.put_cf(transactions, key, record));
         // Neighbours in the memtable are found in the processor's cache.
         places.sort_unstable();
         for (id, place) in places {
@@ -208,32 +182,26 @@ impl BlockWrite<'_> {
     ) -> Result<(), StoreError> {
         let column = database.column(LOGS)?;
         let height = self.block.header.height;
-        let mut prefixes: HashMap<&StateKey, [u8; 16]> = HashMap::new();
-        let mut entries = Vec::with_capacity(self.logs.len());
-        for append in &self.logs {
-            if skeleton
-                .envelope(append.index)
-                .is_none_or(|envelope| envelope.refused)
-            {
-                return Err(StoreError::BadBlock {
-                    height,
-                    why: format!(
-                        "a log entry comes from index {}, which was not executed",
-                        append.index
-                    ),
-                });
+        let mut runs = Vec::with_capacity(self.logs.len());
+        for run in &self.logs {
+            for item in &run.items {
+                let executed = skeleton.envelope(item.index).is_some_and(|part| !part.refused);
+                if !executed {
+                    let why = format!("a log entry comes from index {}, which was not executed", item.index);
+                    return Err(StoreError::BadBlock { height, why });
+                }
             }
-            let prefix = prefixes
-                .entry(&append.log)
-                .or_insert_with(|| log_prefix(&append.log));
-            entries.push((log_key(prefix, append.position), append.index, &append.value));
+            let prefix = log_prefix(&run.log);
+            runs.push((log_key(&prefix, run.first), &run.items));
+            for node in &run.nodes {
+                batch.put_cf(column, log_node_key(&prefix, node.level, node.index), node.root.as_bytes());
+            }
         }
-        entries.sort_unstable_by_key(|(key, ..)| *key);
+        runs.sort_unstable_by_key(|(key, _)| *key);
         let mut record = Vec::with_capacity(64);
-        for (key, index, value) in entries {
+        for (key, items) in runs {
             record.clear();
-            let written = LogReference::write(height, index, value, &mut record);
-            debug_assert!(written.is_ok(), "memory accepts every byte");
+            log_run::write(height, items, &mut record);
             batch.put_cf(column, key, &record);
         }
         Ok(())

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Chain, all_log, call, event, genesis};
 use e2l_ledger::{Canonical, Digest, Envelope, Signer, StateKey};
-use e2l_store::{BlockWrite, Intruder, LedgerStore, LogAppend, LogValue, StoreError, StoreOptions};
+use e2l_store::{BlockWrite, Intruder, LedgerStore, LogItem, LogRun, LogValue, StoreError, StoreOptions};
 use std::path::Path;
 
 fn open(dir: &Path) -> LedgerStore {
@@ -92,7 +92,7 @@ fn blocks_come_back_byte_for_byte_with_requests_batches_and_refused_envelopes() 
                     Some((height, index as u32))
                 );
             }
-            let Envelope::Batch(executed) = &block.proposal.envelopes[2] else {
+            let Envelope::Batch(executed) = &*block.proposal.envelopes[2] else {
                 panic!("a batch")
             };
             let sender = &executed.header.sender;
@@ -101,7 +101,7 @@ fn blocks_come_back_byte_for_byte_with_requests_batches_and_refused_envelopes() 
                 (place.height, place.first_index, place.digest),
                 (height, 2, executed.header.digest())
             );
-            let Envelope::Batch(refused) = &block.proposal.envelopes[0] else {
+            let Envelope::Batch(refused) = &*block.proposal.envelopes[0] else {
                 panic!("a batch")
             };
             assert_eq!(
@@ -167,11 +167,14 @@ fn only_the_next_consistent_block_is_written() {
     let log_from_nowhere = BlockWrite {
         block: &good,
         state: Vec::new(),
-        logs: vec![LogAppend {
+        logs: vec![LogRun {
             log: all_log(),
-            position: 0,
-            index: 2,
-            value: LogValue::Inline(vec![]),
+            first: 0,
+            items: vec![LogItem {
+                index: 2,
+                value: LogValue::Inline(vec![]),
+            }],
+            nodes: Vec::new(),
         }],
         raft_applied: b"",
         endorsement: None,
@@ -228,7 +231,7 @@ fn logs_are_read_in_pages_with_provenance() {
     for _ in 0..7 {
         let block = chain.events(&store.tip().unwrap(), 10, 250).write(&store);
         for (index, result) in block.results.iter().enumerate() {
-            let Envelope::Batch(batch) = &block.proposal.envelopes[0] else {
+            let Envelope::Batch(batch) = &*block.proposal.envelopes[0] else {
                 panic!("a batch")
             };
             let argument = batch.calls[index].argument.clone();
@@ -283,29 +286,29 @@ fn a_log_value_is_inline_or_a_part_of_the_argument() {
     let log = StateKey::log("events", b"log");
     let values = [
         LogValue::Inline(b"inline".to_vec()),
-        LogValue::Argument { offset: 3, length: 4 },
-        LogValue::Argument {
+        LogValue::Range { offset: 3, length: 4 },
+        LogValue::Range {
             offset: 10,
             length: 0,
         },
-        LogValue::Argument { offset: 8, length: 3 },
+        LogValue::Range { offset: 8, length: 3 },
     ];
     let head = e2l_ledger::LogHead {
         length: 4,
         peaks: vec![Digest::ZERO],
     };
-    let logs = values.into_iter().zip(0..);
-    let logs = logs.map(|(value, position)| LogAppend {
+    let items = values.into_iter().map(|value| LogItem { index: 0, value });
+    let run = LogRun {
         log: log.clone(),
-        position,
-        index: 0,
-        value,
-    });
+        first: 0,
+        items: items.collect(),
+        nodes: Vec::new(),
+    };
     store
         .write_block(&BlockWrite {
             block: &block,
             state: vec![(log.clone(), Some(head.encode())), (StateKey::config(), None)],
-            logs: logs.collect(),
+            logs: vec![run],
             raft_applied: b"",
             endorsement: None,
         })

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Version byte that starts every encoded event.
-const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// What kind of object an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
@@ -193,19 +193,29 @@ impl Event {
     /// # Errors
     /// Names the parameter that is missing or malformed.
     pub fn check(&self) -> Result<(), EventError> {
-        required("Actor.ID", &self.actor_id, MAX_ACTOR_ID)?;
-        required("Action", &self.action, MAX_ACTION)?;
-        if self.sequence == 0 {
-            return Err(EventError::Malformed("sequence", "it counts from 1".to_owned()));
-        }
-        if self.time_nano <= 0 {
-            return Err(EventError::Missing("timeNano"));
-        }
-        if self.received_nano <= 0 {
-            return Err(EventError::Missing("received"));
-        }
-        Ok(())
+        let names = (self.actor_id.as_str(), self.action.as_str());
+        check_parameters(names, self.sequence, self.time_nano, self.received_nano)
     }
+}
+
+pub(crate) fn check_parameters(
+    (actor_id, action): (&str, &str),
+    sequence: u64,
+    time_nano: i64,
+    received_nano: i64,
+) -> Result<(), EventError> {
+    required("Actor.ID", actor_id, MAX_ACTOR_ID)?;
+    required("Action", action, MAX_ACTION)?;
+    if sequence == 0 {
+        return Err(EventError::Malformed("sequence", "it counts from 1".to_owned()));
+    }
+    if time_nano <= 0 {
+        return Err(EventError::Missing("timeNano"));
+    }
+    if received_nano <= 0 {
+        return Err(EventError::Missing("received"));
+    }
+    Ok(())
 }
 
 fn required(what: &'static str, value: &str, max: usize) -> Result<(), EventError> {

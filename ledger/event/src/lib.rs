@@ -4,5 +4,7 @@
 //! a contract's digest must not change because a proof format did.
 
 mod event;
+mod glance;
 
 pub use event::{Event, EventError, EventKind, Facts, Observation};
+pub use glance::Glance;

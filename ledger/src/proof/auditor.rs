@@ -3,6 +3,7 @@ use crate::admission::{SenderHead, check_envelope, check_signature};
 use crate::block::{Block, Header};
 use crate::certificate::Certificate;
 use crate::hash::Digest;
+use crate::inspection::Inspection;
 use crate::member::Member;
 use crate::proposal::{Envelope, EnvelopeSource};
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,7 +204,8 @@ impl<'a> Auditor<'a> {
             .get(&envelope.signature().certificate)
             .ok_or("its sender's certificate is not on the ledger")?;
         let (network, config) = (self.anchor.network(), self.anchor.config());
-        check_envelope(envelope, certificate, network, config, block.header.time_nano)
+        let inspection = Inspection::of(envelope);
+        check_envelope(envelope, &inspection, certificate, network, config, block.header.time_nano)
             .and_then(|()| check_signature(envelope, certificate))
             .map_err(|refused| refused.reason)?;
         match envelope {
@@ -225,9 +227,10 @@ impl<'a> Auditor<'a> {
 /// Ids of an envelope's transactions.
 fn ids(envelope: &Envelope) -> Vec<Digest> {
     match envelope {
-        Envelope::Batch(batch) => (0..batch.header.count)
-            .map(|index| batch.header.transaction_id(index))
-            .collect(),
+        Envelope::Batch(batch) => {
+            let ids = batch.header.transaction_ids();
+            (0..batch.header.count).map(|index| ids.at(index)).collect()
+        }
         Envelope::Request(request) => vec![request.header.transaction_id()],
     }
 }

@@ -4,6 +4,7 @@ use e2l_ledger::proof::{
 };
 use e2l_ledger::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 type Change = (Digest, Option<Digest>);
 
@@ -170,7 +171,7 @@ impl Ledger {
     fn execute(&mut self, proposal: &SignedProposal) -> (Vec<TransactionResult>, Vec<Change>) {
         let (mut results, mut changes) = (Vec::new(), Vec::new());
         for envelope in &proposal.envelopes {
-            if let Envelope::Batch(batch) = envelope {
+            if let Envelope::Batch(batch) = &**envelope {
                 self.head = SenderHead::after(&batch.header);
                 let key = StateKey::sender(&batch.header.sender).hash();
                 changes.push((key, Some(Domain::Value.hash(&self.head.encode()))));
@@ -179,7 +180,7 @@ impl Ledger {
                 let entry = PageEntry {
                     provenance: Provenance {
                         transaction: id,
-                        sender: envelope.sender().clone(),
+                        sender: Arc::new(envelope.sender().clone()),
                         height: proposal.header.height,
                         index: results.len() as u32,
                         block_time_nano: proposal.header.time_nano,

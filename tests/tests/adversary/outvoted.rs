@@ -12,7 +12,7 @@ use e2l_tests::{PATIENCE, eventually};
 
 /// The block of a proposal as nobody computes it: its transactions are rejected.
 fn rejecting(stage: &Stage, proposal: SignedProposal, genesis: &Header) -> Block {
-    let Envelope::Batch(batch) = &proposal.envelopes[0] else {
+    let Envelope::Batch(batch) = &*proposal.envelopes[0] else {
         panic!("a batch");
     };
     let results: Vec<TransactionResult> = (0..batch.header.count)

@@ -4,7 +4,7 @@ use super::{OfflineError, read_genesis};
 use crate::components::ComponentDirectory;
 use e2l_client::pipe::{Frame, read_frame, write_frame};
 use e2l_execution::{ExecutionError, Executor};
-use e2l_ledger::{Block, Canonical, Genesis, Header};
+use e2l_ledger::{Block, Canonical, Genesis, Header, InspectedProposal};
 use e2l_runtime::Runtime;
 use e2l_store::{BlockWrite, LedgerStore, StoreOptions};
 use std::io::{Read, Write};
@@ -68,7 +68,7 @@ impl Replayer {
     fn block(&mut self, block: Block) -> Result<Option<String>, OfflineError> {
         let base = Arc::new(self.store.view());
         let config = &self.genesis.config;
-        let execution = self.executor.execute(block.proposal, &self.tip, config, base)?;
+        let execution = self.executor.execute(InspectedProposal::of(block.proposal), &self.tip, config, base)?;
         let height = block.header.height;
         let results = execution.block.results.iter().zip(&block.results);
         if let Some((index, (own, recorded))) =

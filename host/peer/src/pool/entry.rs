@@ -1,6 +1,6 @@
 //! One envelope that waits.
 
-use e2l_ledger::{Certificate, Digest, Envelope};
+use e2l_ledger::{Certificate, Digest, Envelope, Inspection};
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub struct Pooled {
     /// The envelope.
     pub envelope: Arc<Envelope>,
+    /// What hashing its calls found.
+    pub inspection: Arc<Inspection>,
     /// Its canonical bytes.
     pub bytes: bytes::Bytes,
     /// The certificate that signed it.

@@ -5,8 +5,8 @@ use super::{Load, Pool, PoolOptions, Pooled, Taken};
 use e2l_client::wire::{Refusal, refusal::Reason};
 use e2l_identity::{Authority, FileIdentity, Validity};
 use e2l_ledger::{
-    BatchHeader, Call, Canonical, Digest, Envelope, EnvelopeSource, Member, Role, SenderHead, SignedBatch,
-    Signer,
+    BatchHeader, Call, Canonical, Digest, Envelope, EnvelopeSource, Inspection, Member, Role, SenderHead,
+    SignedBatch, Signer,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -58,6 +58,7 @@ impl Collector {
         self.head = SenderHead::after(&header);
         let envelope = Envelope::Batch(SignedBatch::sign(header, calls, &self.identity));
         Pooled {
+            inspection: Arc::new(Inspection::of(&envelope)),
             bytes: envelope.encode().into(),
             envelope: Arc::new(envelope),
             certificate: self.identity.certificate().clone(),

@@ -7,10 +7,11 @@ use e2l_ledger::{
     Role, Signature, SignedBatch, SignedProposal, SignedRequest, Signer, StateKey, TransactionResult,
     ValidationCode,
 };
-use e2l_store::{BlockWrite, LedgerStore, LogAppend, LogValue, Tip};
+use e2l_store::{BlockWrite, LedgerStore, LogItem, LogNode, LogRun, LogValue, Tip};
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use ed25519_dalek::{Signer as _, SigningKey};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub struct TestSigner {
     certificate: Certificate,
@@ -231,13 +232,13 @@ impl Chain {
             .map(|index| batch.header.transaction_id(index))
             .collect();
         let block = self.block(tip, vec![Envelope::Batch(batch)], &[]);
-        let mut logs = Vec::new();
+        let mut logs: HashMap<StateKey, LogRun> = HashMap::new();
         let mut state = HashMap::new();
         for (index, event) in events.iter().enumerate() {
             let container = StateKey::log("events", format!("c{}", (first + index as u64) % 1000).as_bytes());
             let provenance = Provenance {
                 transaction: ids[index],
-                sender: self.collector.certificate().member().clone(),
+                sender: Arc::new(self.collector.certificate().member().clone()),
                 height: block.header.height,
                 index: index as u32,
                 block_time_nano: block.header.time_nano,
@@ -245,23 +246,26 @@ impl Chain {
             let digest = LogEntry::digest(&provenance, &Domain::Value.hash(event));
             for log in [container, all_log()] {
                 let head = self.heads.entry(log.clone()).or_default();
-                let position = head.append(digest);
+                let (position, mut nodes) = (head.length, Vec::new());
+                head.append_with(digest, |level, root| nodes.extend(LogNode::kept(level, position, root)));
                 state.insert(log.clone(), Some(head.encode()));
-                logs.push(LogAppend {
+                let run = logs.entry(log.clone()).or_insert_with(|| LogRun {
                     log,
-                    position,
+                    first: position,
+                    items: Vec::new(),
+                    nodes: Vec::new(),
+                });
+                run.nodes.extend(nodes);
+                run.items.push(LogItem {
                     index: index as u32,
-                    value: LogValue::Argument {
-                        offset: 0,
-                        length: event.len() as u32,
-                    },
+                    value: LogValue::Whole,
                 });
             }
         }
         Prepared {
             block,
             state: state.into_iter().collect(),
-            logs,
+            logs: logs.into_values().collect(),
         }
     }
 }
@@ -270,7 +274,7 @@ impl Chain {
 pub struct Prepared {
     pub block: Block,
     pub state: Vec<(StateKey, Option<Vec<u8>>)>,
-    pub logs: Vec<LogAppend>,
+    pub logs: Vec<LogRun>,
 }
 
 impl Prepared {
