@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Many small objects are made on one thread and dropped on another, which the system's allocator is slow at.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Reads a container engine's events, signs them and brings them to the ledger.
 #[derive(Parser)]

@@ -222,7 +222,12 @@ impl SignedProposal {
     }
 
     fn envelopes_root(envelopes: &[Arc<Envelope>]) -> Digest {
-        merkle_root(&envelopes.iter().map(|envelope| envelope.digest()).collect::<Vec<_>>())
+        merkle_root(
+            &envelopes
+                .iter()
+                .map(|envelope| envelope.digest())
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// Whether the header's roots are those of the content.
@@ -234,7 +239,10 @@ impl SignedProposal {
 
     /// Number of transactions.
     pub fn transactions(&self) -> usize {
-        self.envelopes.iter().map(|envelope| envelope.transactions()).sum()
+        self.envelopes
+            .iter()
+            .map(|envelope| envelope.transactions())
+            .sum()
     }
 
     /// Checks network, roots and limits; signatures and chain are the caller's.

@@ -5,8 +5,8 @@ mod support;
 
 use e2l_ledger::proof::{Anchor, AuditError, Auditor};
 use e2l_ledger::*;
-use support::{Identity, Ledger};
 use std::sync::Arc;
+use support::{Identity, Ledger};
 
 /// An edit of a block.
 type Edit = fn(&mut Block);

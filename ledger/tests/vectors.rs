@@ -443,8 +443,15 @@ fn compute(known: &Value) -> Value {
         (Envelope::Request(request.clone()), &world.admin),
     ] {
         let inspection = Inspection::of(&envelope);
-        check_envelope(&envelope, &inspection, &signer.certificate, &network, &genesis.config, START)
-            .unwrap();
+        check_envelope(
+            &envelope,
+            &inspection,
+            &signer.certificate,
+            &network,
+            &genesis.config,
+            START,
+        )
+        .unwrap();
         check_signature(&envelope, &signer.certificate).unwrap();
     }
     proposal.check(&network, &genesis.config.limits).unwrap();

@@ -51,7 +51,11 @@ impl RecentEntries {
 
     /// Forgets entry `index` and all after it.
     pub fn truncate_from(&mut self, index: u64) {
-        while self.entries.pop_back_if(|last| last.log_id.index >= index).is_some() {}
+        while self
+            .entries
+            .pop_back_if(|last| last.log_id.index >= index)
+            .is_some()
+        {}
         self.bytes = self.entries.iter().map(size).sum();
     }
 
@@ -64,7 +68,11 @@ impl RecentEntries {
     /// Forgets entries up to and including `index`.
     pub fn purge_to(&mut self, index: u64) {
         self.older = 0;
-        while self.entries.front().is_some_and(|first| first.log_id.index <= index) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|first| first.log_id.index <= index)
+        {
             self.pop_front();
         }
     }

@@ -328,16 +328,15 @@ impl BlockRun<'_> {
             }));
         };
         let (network, config, time_nano) = (&self.network, self.config, self.time_nano);
-        let checked = check_envelope(envelope, inspection, &certificate, network, config, time_nano).and_then(
-            |()| {
+        let checked = check_envelope(envelope, inspection, &certificate, network, config, time_nano)
+            .and_then(|()| {
                 self.signatures
                     .verify(&envelope.signed_digest(), envelope.signature(), &certificate)
                     .map_err(|error| Refused {
                         code: ValidationCode::BadCreatorSignature,
                         reason: error.to_string(),
                     })
-            },
-        );
+            });
         if checked.is_err() {
             return Ok(checked);
         }

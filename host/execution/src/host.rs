@@ -2,9 +2,9 @@
 
 use crate::overlay::{Overlay, SharedArgument, Value};
 use e2l_ledger::{Digest, Domain, Limits, Provenance, StateKey};
-use std::sync::Arc;
 use e2l_runtime::{CallLimits, HostError, HostState, LogRecord, StaticLimits};
 use e2l_store::StoreError;
+use std::sync::Arc;
 
 /// Fuel of a query, as a multiple of a transaction's: it runs on one peer, for one caller.
 const QUERY_FUEL: u64 = 20;

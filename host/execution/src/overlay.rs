@@ -1,8 +1,8 @@
 //! What a block writes, on top of the state below it, with a savepoint per call.
 
+use crate::head_cache::HeadCache;
 use e2l_ledger::{Digest, Domain, Envelope, LogEntry, LogHead, Provenance, StateKey};
 use e2l_store::{LogItem, LogNode, LogRun, LogValue, StoreError, View};
-use crate::head_cache::HeadCache;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,11 +43,9 @@ impl Value {
     fn to_vec(&self) -> Vec<u8> {
         match self {
             Self::Own(bytes) => bytes.to_vec(),
-            Self::Argument(argument, range) => argument
-                .bytes()
-                .get(range.clone())
-                .unwrap_or_default()
-                .to_vec(),
+            Self::Argument(argument, range) => {
+                argument.bytes().get(range.clone()).unwrap_or_default().to_vec()
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Answers queries: the contract's query functions, over the state of one height.
 
 use crate::error::ExecutionError;
-use crate::head_cache::HeadCache;
 use crate::executor::{Chaincodes, Components};
+use crate::head_cache::HeadCache;
 use crate::host::{CallHost, query_limits};
 use crate::overlay::Overlay;
 use e2l_ledger::{Digest, Header, Member, NetworkConfig, Provenance};
@@ -82,7 +82,12 @@ impl QueryRunner {
             height: header.height,
             block_time_nano: header.time_nano,
         };
-        let host = CallHost::new(Overlay::new(view, HeadCache::default()), chaincode.into(), provenance, None);
+        let host = CallHost::new(
+            Overlay::new(view, HeadCache::default()),
+            chaincode.into(),
+            provenance,
+            None,
+        );
         let (outcome, _) = session
             .query(host, &context, function, argument)
             .map_err(ExecutionError::from)?;

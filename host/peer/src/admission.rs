@@ -9,8 +9,8 @@ use bytes::Bytes;
 use e2l_client::refusal;
 use e2l_client::wire::{Refusal, refusal::Reason};
 use e2l_ledger::{Canonical, Certificate, Envelope, Inspection, SignatureError, check_envelope};
-use std::sync::Arc;
 use e2l_store::StoreError;
+use std::sync::Arc;
 
 /// Checks an envelope that its own sender, or another peer for it, brings with a certificate.
 ///

@@ -245,9 +245,12 @@ impl Chain {
             self.marker = marker;
         }
         let base = self.node.newest().view;
-        let execution = self
-            .executor
-            .execute(InspectedProposal::of(block.proposal), &self.tip, &self.node.config, base)?;
+        let execution = self.executor.execute(
+            InspectedProposal::of(block.proposal),
+            &self.tip,
+            &self.node.config,
+            base,
+        )?;
         if execution.block.header != block.header {
             let why = format!(
                 "executing it here gives header {}, the sender's is {}",

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Many small objects are made on one thread and dropped on another, which the system's allocator is slow at.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How long work under way may take when the peer stops, and after that the databases to close.
 const GRACE: Duration = Duration::from_secs(5);

@@ -380,7 +380,10 @@ impl Page {
             let stride = STRIDE.min(self.limit - entries.len());
             let read = view.log_read(&self.key, from, stride)?;
             let complete = read.len() < stride;
-            for LogEntry { provenance, value, .. } in read {
+            for LogEntry {
+                provenance, value, ..
+            } in read
+            {
                 bytes += value.len();
                 if bytes > PAGE_BYTES && !entries.is_empty() {
                     return Ok(entries);

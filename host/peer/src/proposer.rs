@@ -3,9 +3,9 @@
 use crate::node::Node;
 use crate::pool::{Load, Pooled};
 use crate::votes_in::now_nano;
+use bytes::Bytes;
 use e2l_consensus::{Leadership, RaftNode};
 use e2l_ledger::{Canonical, Digest, InspectedProposal, ProposalHeader, SignedProposal};
-use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -191,7 +191,7 @@ impl LedgerStore {
         write.check(&*self.current()?).map_err(bad_block)?;
         let skeleton = Skeleton::of(write.block).map_err(bad_block)?;
         let digest = write.block.header.digest();
-        let mut batch = WriteBatch::default();
+        let mut batch = WriteBatch::with_capacity_bytes(write.size());
         write.put(database, &mut batch, &skeleton)?;
         database.put_named(&mut batch, META, TIP, &tip_record(height, &digest))?;
         database.put_named(&mut batch, META, RAFT_APPLIED, write.raft_applied)?;

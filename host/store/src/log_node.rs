@@ -42,7 +42,8 @@ impl View {
         let count = positions.end - positions.start;
         let level = count.trailing_zeros() / STEP * STEP;
         if level == 0 {
-            let entries = self.log_read(log, positions.start, usize::try_from(count).unwrap_or(usize::MAX))?;
+            let entries =
+                self.log_read(log, positions.start, usize::try_from(count).unwrap_or(usize::MAX))?;
             let digests: Vec<Digest> = entries.iter().map(digest).collect();
             return Ok(perfect_root(&digests));
         }
@@ -57,7 +58,12 @@ impl View {
     }
 
     /// The root that is kept; `None` if there is none.
-    pub(crate) fn log_node(&self, log: &StateKey, level: u32, index: u64) -> Result<Option<Digest>, StoreError> {
+    pub(crate) fn log_node(
+        &self,
+        log: &StateKey,
+        level: u32,
+        index: u64,
+    ) -> Result<Option<Digest>, StoreError> {
         let record = self.read(LOGS, &log_node_key(&log_prefix(log), level, index))?;
         Ok(record.and_then(|record| record.as_ref().try_into().ok().map(Digest)))
     }

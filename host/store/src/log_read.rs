@@ -103,7 +103,11 @@ impl View {
             if after <= wanted || after > length {
                 return Err(corrupt("its run has another length than its place allows"));
             }
-            for (item, position) in items.into_iter().zip(first..).filter(|(_, at)| (from..end).contains(at)) {
+            for (item, position) in items
+                .into_iter()
+                .zip(first..)
+                .filter(|(_, at)| (from..end).contains(at))
+            {
                 f(position, height, item)?;
             }
             next = Some(after);

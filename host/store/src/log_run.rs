@@ -134,7 +134,13 @@ mod tests {
         [
             (0, LogValue::Whole),
             (0, LogValue::Inline(vec![7; 300])),
-            (5, LogValue::Range { offset: 200, length: 70_000 }),
+            (
+                5,
+                LogValue::Range {
+                    offset: 200,
+                    length: 70_000,
+                },
+            ),
             (u32::MAX, LogValue::Inline(Vec::new())),
         ]
         .map(|(index, value)| LogItem { index, value })
@@ -158,7 +164,11 @@ mod tests {
         assert_eq!(read(&[]), None);
         assert_eq!(read(&[5]), None, "no entry");
         assert_eq!(read(&[5, 0, 9]), None, "no such kind of value");
-        assert_eq!(read(&[5, 0, INLINE, 200, 1, 1]), None, "fewer bytes than announced");
+        assert_eq!(
+            read(&[5, 0, INLINE, 200, 1, 1]),
+            None,
+            "fewer bytes than announced"
+        );
         assert_eq!(read(&[0xff; 10]), None, "no number of 64 bits");
     }
 }

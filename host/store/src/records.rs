@@ -4,9 +4,9 @@
 //! An executed envelope has one result per call, so each result has one call. A refused envelope has one
 //! result for all its calls, under the envelope's digest: its result has all of them.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use crate::columns::{TRANSACTIONS, transaction_key};
 use crate::seal::seal_with;
+use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{
     BatchHeader, Block, Call, Canonical, Digest, Domain, Envelope, Header, Member, ProposalHeader,
     RequestHeader, Signature, SignedBatch, SignedProposal, SignedRequest, TransactionResult, ValidationCode,
@@ -96,8 +96,21 @@ pub(crate) struct StoredTransaction {
 
 impl StoredTransaction {
     fn result(self, id: Digest) -> (Vec<Call>, TransactionResult) {
-        let Self { calls, code, fuel, output } = self;
-        (calls, TransactionResult { id, code, fuel, output })
+        let Self {
+            calls,
+            code,
+            fuel,
+            output,
+        } = self;
+        (
+            calls,
+            TransactionResult {
+                id,
+                code,
+                fuel,
+                output,
+            },
+        )
     }
 }
 

@@ -333,7 +333,9 @@ impl View {
             self.finish(TRANSACTIONS, &iterator)?;
             return Err(corrupt("it is missing"));
         };
-        let first = parse_transaction_key(key).map(|(_, first)| first).filter(|first| *first <= index);
+        let first = parse_transaction_key(key)
+            .map(|(_, first)| first)
+            .filter(|first| *first <= index);
         let first = first.ok_or_else(|| corrupt("it is missing"))?;
         let content =
             unseal(TRANSACTIONS, key, record).ok_or_else(|| corrupt("its checksum does not hold"))?;

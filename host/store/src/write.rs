@@ -2,8 +2,7 @@
 
 use crate::columns::{
     BATCHES, BLOCKS, HEADERS, LOGS, STATE, TRANSACTIONS, TX_INDEX, batch_key, half, log_key, log_node_key,
-    log_prefix,
-    transaction_key,
+    log_prefix, transaction_key,
 };
 use crate::database::Database;
 use crate::error::StoreError;
@@ -57,6 +56,25 @@ impl BlockWrite<'_> {
             return Err("its header does not describe its proposal and results".to_owned());
         }
         Ok(())
+    }
+
+    /// Bytes that it takes in a batch, about: one that grows is copied each time.
+    pub(crate) fn size(&self) -> usize {
+        let envelopes: usize = self
+            .block
+            .proposal
+            .envelopes
+            .iter()
+            .map(|envelope| envelope.size())
+            .sum();
+        let state = self
+            .state
+            .iter()
+            .map(|(key, value)| key.as_bytes().len() + value.as_ref().map_or(0, Vec::len));
+        envelopes
+            + state.sum::<usize>()
+            + 64 * (self.block.results.len() + self.state.len() + self.logs.len())
+            + 8192
     }
 
     /// What is signed, if there is an endorsement.
@@ -187,14 +205,21 @@ impl BlockWrite<'_> {
             for item in &run.items {
                 let executed = skeleton.envelope(item.index).is_some_and(|part| !part.refused);
                 if !executed {
-                    let why = format!("a log entry comes from index {}, which was not executed", item.index);
+                    let why = format!(
+                        "a log entry comes from index {}, which was not executed",
+                        item.index
+                    );
                     return Err(StoreError::BadBlock { height, why });
                 }
             }
             let prefix = log_prefix(&run.log);
             runs.push((log_key(&prefix, run.first), &run.items));
             for node in &run.nodes {
-                batch.put_cf(column, log_node_key(&prefix, node.level, node.index), node.root.as_bytes());
+                batch.put_cf(
+                    column,
+                    log_node_key(&prefix, node.level, node.index),
+                    node.root.as_bytes(),
+                );
             }
         }
         runs.sort_unstable_by_key(|(key, _)| *key);

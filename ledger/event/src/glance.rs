@@ -43,7 +43,12 @@ impl<'a> Glance<'a> {
         if !rest.0.is_empty() {
             return None;
         }
-        let checked = check_parameters((actor_id, action), sequence, time_nano as i64, received_nano as i64);
+        let checked = check_parameters(
+            (actor_id, action),
+            sequence,
+            time_nano as i64,
+            received_nano as i64,
+        );
         Some(checked.map(|()| Self { actor_id }))
     }
 }

@@ -205,9 +205,16 @@ impl<'a> Auditor<'a> {
             .ok_or("its sender's certificate is not on the ledger")?;
         let (network, config) = (self.anchor.network(), self.anchor.config());
         let inspection = Inspection::of(envelope);
-        check_envelope(envelope, &inspection, certificate, network, config, block.header.time_nano)
-            .and_then(|()| check_signature(envelope, certificate))
-            .map_err(|refused| refused.reason)?;
+        check_envelope(
+            envelope,
+            &inspection,
+            certificate,
+            network,
+            config,
+            block.header.time_nano,
+        )
+        .and_then(|()| check_signature(envelope, certificate))
+        .map_err(|refused| refused.reason)?;
         match envelope {
             Envelope::Batch(batch) => {
                 let head = self.heads.entry(batch.header.sender.clone()).or_default();

@@ -130,7 +130,12 @@ impl Receipt {
             .enumerate()
             .find(|(_, outcome)| index < outcome.first + outcome.results.len())?;
         let envelope = outcome.envelope;
-        let envelopes: Vec<Digest> = block.proposal.envelopes.iter().map(|envelope| envelope.digest()).collect();
+        let envelopes: Vec<Digest> = block
+            .proposal
+            .envelopes
+            .iter()
+            .map(|envelope| envelope.digest())
+            .collect();
         let subject = if outcome.refused {
             Subject::Refused
         } else {

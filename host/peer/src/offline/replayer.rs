@@ -68,7 +68,9 @@ impl Replayer {
     fn block(&mut self, block: Block) -> Result<Option<String>, OfflineError> {
         let base = Arc::new(self.store.view());
         let config = &self.genesis.config;
-        let execution = self.executor.execute(InspectedProposal::of(block.proposal), &self.tip, config, base)?;
+        let execution =
+            self.executor
+                .execute(InspectedProposal::of(block.proposal), &self.tip, config, base)?;
         let height = block.header.height;
         let results = execution.block.results.iter().zip(&block.results);
         if let Some((index, (own, recorded))) =

@@ -247,7 +247,9 @@ impl Chain {
             for log in [container, all_log()] {
                 let head = self.heads.entry(log.clone()).or_default();
                 let (position, mut nodes) = (head.length, Vec::new());
-                head.append_with(digest, |level, root| nodes.extend(LogNode::kept(level, position, root)));
+                head.append_with(digest, |level, root| {
+                    nodes.extend(LogNode::kept(level, position, root))
+                });
                 state.insert(log.clone(), Some(head.encode()));
                 let run = logs.entry(log.clone()).or_insert_with(|| LogRun {
                     log,
