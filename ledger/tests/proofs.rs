@@ -7,6 +7,7 @@ use e2l_ledger::proof::{
     AncestryProof, Anchor, FinalHeaderProof, LogPageProof, ProofError, Receipt, SenderHeadProof,
 };
 use e2l_ledger::*;
+use std::sync::Arc;
 use support::{Identity, Ledger, NETWORK};
 
 fn small_ledger() -> (Ledger, Anchor) {
@@ -358,7 +359,9 @@ fn nothing_is_hidden_added_or_moved_in_a_page() {
     });
     refuse("two are swapped", &|page| page.entries.swap(1, 2));
     refuse("another sender", &|page| {
-        page.entries[0].provenance.sender.name.push('x')
+        Arc::make_mut(&mut page.entries[0].provenance.sender)
+            .name
+            .push('x')
     });
     refuse("another time", &|page| {
         page.entries[0].provenance.block_time_nano += 1

@@ -7,7 +7,7 @@ use common::members::Members;
 use common::peer::{Orderer, Peer, Shelf, apply_alike, executor, outcomes};
 use common::{call, contracts, count, create_event, deep, event, hostile};
 use e2l_execution::ExecutionError;
-use e2l_ledger::{Call, Digest, Envelope, Limits, Signer, StateKey, ValidationCode};
+use e2l_ledger::{Call, Digest, Envelope, InspectedProposal, Limits, Signer, StateKey, ValidationCode};
 use std::sync::Arc;
 
 /// Every way to fail, with the code that it gets.
@@ -323,7 +323,7 @@ fn a_state_that_does_not_hash_to_the_header_is_refused() {
         let view = Arc::new(peer.store.view());
         let mut done = peer
             .executor
-            .execute(proposal, &tip.header, config, view)
+            .execute(InspectedProposal::of(proposal), &tip.header, config, view)
             .unwrap();
         // A disk, or its owner, changes one value.
         let value = StateKey::value("hostile", b"count");

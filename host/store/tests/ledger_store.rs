@@ -257,7 +257,7 @@ fn logs_are_read_in_pages_with_provenance() {
     for (position, (entry, expected)) in read.iter().zip(&expected).enumerate() {
         let at = &entry.provenance;
         assert_eq!(entry.position, position as u64);
-        assert_eq!(&at.sender, chain.collector.certificate().member());
+        assert_eq!(&*at.sender, chain.collector.certificate().member());
         let found = (
             at.transaction,
             at.height,
@@ -437,7 +437,7 @@ fn altered_records_are_found_and_named() {
     }
     drop(store);
     let height = 2_u64.to_be_bytes();
-    let transaction = [&height[..], &1_u32.to_be_bytes()[..]].concat();
+    let transactions = [&height[..], &0_u32.to_be_bytes()[..]].concat();
     let alter = |column: &str, key: &[u8], change: &dyn Fn(&mut Vec<u8>)| {
         let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), dir.path(), columns).unwrap();
         let handle = db.cf_handle(column).unwrap();
@@ -450,7 +450,7 @@ fn altered_records_are_found_and_named() {
     for (column, key) in [
         ("headers", &height[..]),
         ("blocks", &height[..]),
-        ("transactions", &transaction[..]),
+        ("transactions", &transactions[..]),
     ] {
         let good = alter(column, key, &|record| record[30] ^= 1);
         let error = open(dir.path()).view().block(2).unwrap_err().to_string();

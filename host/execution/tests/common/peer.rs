@@ -6,8 +6,8 @@ use e2l_execution::{
     ChainTip, Components, Executor, QueryError, QueryRunner, SignatureCache, check_chain, check_proposal,
 };
 use e2l_ledger::{
-    BatchHeader, Block, Call, Canonical, Digest, Envelope, ProposalHeader, SignedBatch, SignedProposal,
-    SignedRequest, Signer, TransactionResult, ValidationCode,
+    BatchHeader, Block, Call, Canonical, Digest, Envelope, InspectedProposal, ProposalHeader, SignedBatch,
+    SignedProposal, SignedRequest, Signer, TransactionResult, ValidationCode,
 };
 use e2l_runtime::Runtime;
 use e2l_store::{BlockWrite, LedgerStore, StoreOptions};
@@ -172,9 +172,12 @@ impl Peer {
         };
         check_chain(proposal, &chain).unwrap();
         let view = Arc::new(self.store.view());
-        let done = self
-            .executor
-            .execute(proposal.clone(), &tip.header, &members.config, view);
+        let done = self.executor.execute(
+            InspectedProposal::of(proposal.clone()),
+            &tip.header,
+            &members.config,
+            view,
+        );
         let done = done.unwrap();
         assert!(done.block.is_consistent());
         let write = BlockWrite {
