@@ -4,7 +4,7 @@
 use crate::chain_thread::ChainThread;
 use crate::node::Node;
 use crate::repair::{Damage, Damaged};
-use crate::soundness::{Unsound, sound_block};
+use crate::soundness::{self, Unsound};
 use crate::votes_in::now_nano;
 use e2l_ledger::{LogHead, StateKey};
 use e2l_store::StoreError;
@@ -59,15 +59,11 @@ pub async fn scrub(node: Arc<Node>, chain: ChainThread, options: ScrubOptions) {
     if options.blocks_per_second == 0 {
         return;
     }
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / options.blocks_per_second);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut scrubber = Scrubber { node, chain, ticks };
+    let mut scrubber = Scrubber::new(node, chain, options.blocks_per_second);
     loop {
-        match scrubber.pass().await {
-            Ok(true) => scrubber.node.scrub.last_pass.store(now_nano(), Ordering::Relaxed),
-            // What is damaged is looked at again when it is repaired.
-            Ok(false) => {}
-            Err(Stopped) => return,
+        // What is damaged is looked at again when it is repaired.
+        if let Err(Stopped) = scrubber.pass().await {
+            return;
         }
         // A small ledger is not read fifty times a second.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -75,17 +71,37 @@ pub async fn scrub(node: Arc<Node>, chain: ChainThread, options: ScrubOptions) {
 }
 
 /// The process is about to end.
-struct Stopped;
+#[derive(Debug)]
+pub struct Stopped;
 
-struct Scrubber {
+/// Walks over a ledger.
+pub struct Scrubber {
     node: Arc<Node>,
     chain: ChainThread,
     ticks: Interval,
 }
 
 impl Scrubber {
-    /// One walk over everything; says whether all of it holds.
-    async fn pass(&mut self) -> Result<bool, Stopped> {
+    /// Checks so many blocks, and thousands of log entries, a second; at least one.
+    pub fn new(node: Arc<Node>, chain: ChainThread, blocks_per_second: u32) -> Self {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / blocks_per_second.max(1));
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self { node, chain, ticks }
+    }
+
+    /// One walk over everything, which reports what is damaged; says whether all of it holds, and notes when.
+    ///
+    /// # Errors
+    /// The process is about to end.
+    pub async fn pass(&mut self) -> Result<bool, Stopped> {
+        let clean = self.walk().await?;
+        if clean {
+            self.node.scrub.last_pass.store(now_nano(), Ordering::Relaxed);
+        }
+        Ok(clean)
+    }
+
+    async fn walk(&mut self) -> Result<bool, Stopped> {
         let mut height = 1;
         let mut clean = true;
         while height <= self.node.with_finality(|finality| finality.final_height()) {
@@ -99,8 +115,29 @@ impl Scrubber {
         // Nothing is final yet, and there is nothing to say about it.
         clean &= height > 1;
         clean &= self.logs().await?;
+        clean &= self.records().await?;
         clean &= self.state().await?;
         Ok(clean)
+    }
+
+    /// Incidents, evidence, certificates of voters, and what was kept aside.
+    async fn records(&mut self) -> Result<bool, Stopped> {
+        let node = self.node.clone();
+        let damaged = match blocking(move || node.store.damaged_kept()).await? {
+            Err(error) if error.is_damage() => {
+                self.node.must_restore(&error.to_string());
+                return Ok(false);
+            }
+            damaged => self.readable(damaged).unwrap_or_default(),
+        };
+        for name in &damaged {
+            self.ticks.tick().await;
+            self.report(Some((
+                Damaged::Record(name.clone()),
+                "its checksum does not hold".to_owned(),
+            )));
+        }
+        Ok(damaged.is_empty())
     }
 
     async fn logs(&mut self) -> Result<bool, Stopped> {
@@ -191,12 +228,17 @@ impl Scrubber {
 }
 
 fn check_block(node: &Node, height: u64) -> Option<(Damaged, String)> {
-    let checked = sound_block(node, height).and_then(|found| match found {
-        Some((block, _)) => Ok(node.store.view().index_fault(&block)?),
-        None => Ok(None),
-    });
+    let checked = soundness::check_block(node, height);
+    let fault = |block| match node.store.view().index_fault(&block) {
+        Err(error) if error.is_damage() => Some(error.to_string()),
+        Err(error) => {
+            tracing::warn!(height, %error, "an index cannot be checked now");
+            None
+        }
+        Ok(fault) => fault,
+    };
     match checked {
-        Ok(fault) => fault.map(|why| (Damaged::Index(height), why)),
+        Ok(block) => block.and_then(fault).map(|why| (Damaged::Index(height), why)),
         Err(Unsound::Damaged { height, why }) => Some((Damaged::Block(height), why)),
         Err(Unsound::Unproven(why)) => {
             tracing::debug!(height, %why, "not proven now");

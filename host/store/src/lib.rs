@@ -9,9 +9,11 @@
 
 mod check;
 mod columns;
+mod condemned;
 mod database;
 mod error;
 mod intruder;
+mod kept;
 mod ledger_store;
 mod log_read;
 mod offline;
@@ -28,9 +30,11 @@ mod view;
 mod votes;
 mod write;
 
+pub use condemned::condemned;
 pub use error::StoreError;
 #[doc(hidden)]
 pub use intruder::{Intruder, RawRecord};
+pub use kept::Kept;
 pub use ledger_store::{LedgerStore, Tip};
 pub use offline::copy_for_reading;
 pub use open_databases::wait_until_closed;
