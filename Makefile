@@ -43,11 +43,8 @@ check: ## format, lints, dependency rules and the tests that take seconds
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	scripts/arrows.sh
 	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
 	    else echo 'check: cargo-deny is not installed: licenses and sources were not checked (cargo install cargo-deny)'; fi
-	@if command -v python3 >/dev/null; then python3 docs/format/check_vectors.py; \
-	    else echo 'check: python3 is not installed: the format vectors were not checked from outside'; fi
 	@scripts/test.sh --fast
 
 fmt: ## format the code

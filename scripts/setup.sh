@@ -33,6 +33,8 @@ has_libclang() {
             '/usr/lib/clang/*/include/stddef.h' '/usr/lib64/clang/*/include/stddef.h'; }
 }
 
+can_make_venv() { python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
 # A path, not a command: /usr/sbin is not in the path of every user, and the tests look there too.
 has_tool() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
 
@@ -60,6 +62,8 @@ find_missing() {
     has_libclang || need libclang-dev "generates the Rust bindings of RocksDB"
     has_tool pkg-config || need pkg-config "finds system libraries during the build"
     [ "$with_tests" = yes ] || return 0
+    has_tool python3 || need python3 "second implementation of the formats"
+    can_make_venv || need python3-venv "blake3 and cryptography from PyPI for it (scripts/python.sh)"
     has_tool ip || need iproute2 "network namespaces of the Swarm test"
     has_tool iptables || need iptables "Docker engines of the Swarm test"
     is_static_busybox || need busybox-static "image of the test containers; no registry is used"

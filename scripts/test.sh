@@ -25,6 +25,21 @@ run() { # arguments for cargo test; always of the whole workspace, or cargo buil
     logged cargo test --workspace --locked --no-fail-fast "$@"
 }
 
+checked() { # name, command: a check that is no cargo test
+    local name=$1
+    shift
+    if "$@" 2>&1 | tee -a "$log"; then
+        echo "check: $name passed" >>"$log"
+    else
+        echo "check: $name FAILED" >>"$log"
+        status=1
+    fi
+}
+
+checked arrows scripts/arrows.sh
+E2L_PYTHON=$(scripts/python.sh) || status=1
+export E2L_PYTHON
+checked format-vectors "${E2L_PYTHON:-python3}" docs/format/check_vectors.py --all
 run --exclude e2l-tests
 # What verifies proofs also compiles for a browser. Other features than the workspace's: a target directory apart.
 logged env CARGO_TARGET_DIR="$target/browser" \
@@ -65,6 +80,7 @@ awk -v skips="$(wc -l <"$E2L_SKIP_LOG")" '
         suite = ""
     }
     /^error: could not compile/ { failed++; line[++suites] = $0 }
+    /^check: / { line[++suites] = sprintf("%-58s %s", $2, $3); $3 == "passed" ? passed++ : failed++ }
     /^fuzz: [a-z_]+: a crash/ { failed++; line[++suites] = $0 }
     /^fuzz: [a-z_]+ +Done / { passed++; line[++suites] = sprintf("%-58s %s runs in %s s", "fuzz " $2, $4, $7) }
     END {

@@ -7,6 +7,7 @@ use crate::commands::chaincode::ChaincodeCommand;
 use crate::commands::events::EventsArgs;
 use crate::commands::evidence::EvidenceArgs;
 use crate::commands::history::HistoryArgs;
+use crate::commands::incidents::IncidentsArgs;
 use crate::commands::network::NetworkCommand;
 use crate::commands::peer::PeerCommand;
 use crate::commands::receipt::ReceiptArgs;
@@ -61,7 +62,7 @@ pub enum Command {
     /// See who signed statements that contradict each other
     Evidence(EvidenceArgs),
     /// See what damage a peer has found in its own database, and from whom it repaired it
-    Incidents,
+    Incidents(IncidentsArgs),
     /// See how peers are
     #[command(subcommand)]
     Peer(PeerCommand),

@@ -81,7 +81,9 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Evidence(args) => {
             with_session(settings()?, Role::Client, async |s| evidence::run(s, args).await)
         }
-        Command::Incidents => with_session(settings()?, Role::Client, async |s| incidents::run(s).await),
+        Command::Incidents(args) => {
+            with_session(settings()?, Role::Client, async |s| incidents::run(s, args).await)
+        }
         Command::Audit(args) => with_session(settings()?, Role::Client, async |s| audit::run(s, args).await),
         Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {

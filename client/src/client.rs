@@ -217,16 +217,17 @@ impl LedgerClient {
         .await
     }
 
-    /// Damage to the answering peer's own records that it has found.
+    /// Damage to the answering peer's own records that it has found: one page, the newest first of all.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn incidents(&self) -> Result<wire::IncidentsReply, ClientError> {
-        self.read(
-            "incidents",
-            wire::IncidentsRequest {},
-            |mut stub, request| async move { stub.incidents(request).await },
-        )
+    pub async fn incidents(
+        &self,
+        request: wire::IncidentsRequest,
+    ) -> Result<wire::IncidentsReply, ClientError> {
+        self.read("incidents", request, |mut stub, request| async move {
+            stub.incidents(request).await
+        })
         .await
     }
 

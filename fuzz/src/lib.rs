@@ -1,14 +1,24 @@
 //! What must hold for any bytes: one function per target, which panics when it does not. libFuzzer calls them with
 //! bytes of its own (`fuzz_targets/`), `tests/corpus.rs` with the corpus.
 
+mod borrowed;
 mod truth;
 
+// Where the borrowed modules look for each other.
+use borrowed::{entry_value, error, recent, redact};
+
+use borrowed::engine_event::EngineEvent;
+use borrowed::frame;
+use borrowed::proof_file::{ProofFile, ProofKind};
+use borrowed::record::{Position, Record};
 use e2l_event::Event;
-use e2l_ledger::proof::{AncestryProof, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof};
+use e2l_ledger::proof::{
+    AncestryProof, Auditor, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof,
+};
 use e2l_ledger::{
-    BatchHeader, Block, Canonical, Certificate, Digest, Envelope, Genesis, Header, LogHead, NetworkConfig,
-    ProposalHeader, RequestHeader, SenderHead, SignedBatch, SignedProposal, SignedRequest, SignedVote,
-    TransactionResult,
+    BatchHeader, Block, Canonical, Certificate, Digest, Envelope, Genesis, GenesisFile, Header, LogHead,
+    NetworkConfig, ProposalHeader, RequestHeader, SenderHead, SignedBatch, SignedProposal, SignedRequest,
+    SignedVote, TransactionResult,
 };
 use truth::truth;
 
@@ -16,7 +26,7 @@ use truth::truth;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 15] = [
     ("decode", decode),
     ("event", event),
     ("certificate", certificate),
@@ -26,6 +36,12 @@ pub const TARGETS: [Target; 9] = [
     ("sender_head", sender_head),
     ("ancestry", ancestry),
     ("evidence", evidence),
+    ("proof_file", proof_file),
+    ("genesis", genesis),
+    ("audit", audit),
+    ("vote", vote),
+    ("spool", spool),
+    ("engine_event", engine_event),
 ];
 
 /// What decodes has this encoding and no other.
@@ -198,10 +214,140 @@ pub fn evidence(bytes: &[u8]) {
     }
 }
 
+/// Proof files as `e2l verify` reads them: what verifies holds only proofs of what is true.
+pub fn proof_file(bytes: &[u8]) {
+    let Ok(file) = serde_json::from_slice::<ProofFile>(bytes) else {
+        return;
+    };
+    if file.verify(&truth().anchor).is_err() {
+        return;
+    }
+    for proof in &file.proofs {
+        let proof = hex::decode(proof).expect("what verifies is hexadecimal");
+        match file.kind {
+            ProofKind::Receipt => receipt(&proof),
+            ProofKind::History => log_page(&proof),
+            ProofKind::Evidence => evidence(&proof),
+            ProofKind::Checkpoint => final_header(&proof),
+        }
+    }
+}
+
+/// Genesis files: what every actor has approved is a genesis that they did approve.
+pub fn genesis(bytes: &[u8]) {
+    let Ok(file) = serde_json::from_slice::<GenesisFile>(bytes) else {
+        return;
+    };
+    if file.check().is_ok() {
+        let digest = file.genesis.digest();
+        assert!(
+            truth().geneses.contains(&digest),
+            "a genesis that nobody approved"
+        );
+    }
+}
+
+/// Whole ledgers: pairs of a block and its proof, each behind four bytes of length. What the auditor passes is the
+/// true ledger.
+pub fn audit(bytes: &[u8]) {
+    let truth = truth();
+    let mut auditor = Auditor::new(&truth.anchor, truth.genesis.header());
+    let mut rest = bytes;
+    let mut next = || {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let (piece, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        rest = behind;
+        Some(piece)
+    };
+    while let (Some(block), Some(proof)) = (next(), next()) {
+        let (Ok(decoded), Ok(proof)) = (Block::decode(block), FinalHeaderProof::decode(proof)) else {
+            return;
+        };
+        let height = auditor.height() as usize;
+        if auditor.check(&decoded, &proof).is_err() {
+            return;
+        }
+        assert!(
+            truth.ledger.get(height).is_some_and(|known| known == block),
+            "a block that never was"
+        );
+    }
+}
+
+/// Votes as a peer takes them in: which certificate, one of the known ones or, for 255, one behind two bytes of length;
+/// then the vote. What is signed was said.
+pub fn vote(bytes: &[u8]) {
+    let Some((which, rest)) = bytes.split_first() else {
+        return;
+    };
+    let (certificate, bytes) = match truth().peers.get(usize::from(*which)) {
+        Some(certificate) => (Certificate::parse(certificate), rest),
+        None => {
+            let Some((length, rest)) = rest.split_first_chunk::<2>() else {
+                return;
+            };
+            let Some((der, rest)) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length))) else {
+                return;
+            };
+            (Certificate::parse(der), rest)
+        }
+    };
+    let (Ok(certificate), Ok(vote)) = (certificate, SignedVote::decode(bytes)) else {
+        return;
+    };
+    assert!(vote.encode() == bytes);
+    let issued = certificate.check_issued(&truth().config).is_ok();
+    let signed = vote.signature.verify(&vote.vote.digest(), &certificate).is_ok();
+    assert!(
+        !(issued && signed) || truth().votes.contains(bytes),
+        "a vote that was never cast"
+    );
+}
+
+/// What a collector finds in its spool: frames behind a salt, or after a first byte of 1 one record.
+pub fn spool(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else {
+        return;
+    };
+    if *kind == 1 {
+        if let Ok(record) = borsh::from_slice::<Record>(rest) {
+            assert!(
+                borsh::to_vec(&record).expect("memory") == rest,
+                "two encodings of one record"
+            );
+        }
+        return;
+    }
+    let Some((salt, mut rest)) = rest.split_first_chunk::<16>() else {
+        return;
+    };
+    while let Some(found) = frame::read(rest, salt) {
+        let mut again = [&[0; frame::HEADER][..], found.payload].concat();
+        frame::seal(&mut again, found.group, salt);
+        assert!(again == rest[..found.size], "two frames of one group");
+        rest = &rest[found.size..];
+    }
+    let _ = frame::any_in(rest, salt);
+}
+
+/// Lines of an engine: what becomes an event survives its encoding, and shows no command line.
+pub fn engine_event(bytes: &[u8]) {
+    let Some(parsed) = std::str::from_utf8(bytes).ok().map(EngineEvent::parse) else {
+        return;
+    };
+    if let Ok(Ok(Some(event))) = parsed.map(|event| event.normalise(1)) {
+        let action = &event.action;
+        let hidden =
+            !action.starts_with("exec_") || !action.contains(':') || action.ends_with(": [redacted]");
+        assert!(hidden, "a command line is shown: {action}");
+        assert!(Event::decode(&event.encode()).as_ref() == Ok(&event));
+    }
+}
+
 /// Seeds of every target, from the format's test vectors: target, name, bytes.
 pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let vectors = truth::vectors();
-    let mut seeds = Vec::new();
+    let mut seeds = more_seeds();
     let objects = [
         (0, &vectors["block"]),
         (1, &vectors["header"]),
@@ -254,6 +400,111 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             seeds.push(("decode", name.clone(), [vec![kind], bytes.clone()].concat()));
         }
         seeds.push((target, name, bytes));
+    }
+    seeds
+}
+
+/// Of what the vectors do not hold as it is read.
+fn more_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let proofs = &truth::vectors()["proofs"];
+    let mut seeds = Vec::new();
+    for (name, file) in proofs["genesis_files"].as_object().expect("genesis files") {
+        let text = serde_json::to_vec(file).expect("JSON");
+        seeds.push(("genesis", file_name(name), text));
+    }
+    let behind = |bytes: Vec<u8>| [&(bytes.len() as u32).to_le_bytes()[..], &bytes].concat();
+    let blocks = proofs["ledger"].as_array().expect("a ledger").iter();
+    let ledger: Vec<Vec<u8>> = blocks
+        .flat_map(|block| [&block["block"], &block["finality"]])
+        .map(|text| behind(truth::bytes(text)))
+        .collect();
+    seeds.push(("audit", "ledger".to_owned(), ledger.concat()));
+    for (number, vote) in truth().votes.iter().enumerate() {
+        let known = truth().peers.iter().position(|der| {
+            let certificate = Certificate::parse(der).expect("a certificate");
+            let vote = SignedVote::decode(vote).expect("a vote");
+            vote.signature.certificate == certificate.digest()
+        });
+        let which = u8::try_from(known.expect("its certificate")).expect("few");
+        seeds.push(("vote", format!("vote-{number}"), [&[which][..], vote].concat()));
+    }
+    seeds.extend(
+        file_seeds()
+            .into_iter()
+            .map(|(name, text)| ("proof_file", name, text)),
+    );
+    let position = Record::Position(Position {
+        source: "replay".to_owned(),
+        lines: 7,
+    });
+    let record = borsh::to_vec(&[&Record::Final { batch: 3 }, &position][1]).expect("memory");
+    let mut framed = [&[0; frame::HEADER][..], &record].concat();
+    frame::seal(&mut framed, 1, &[7; 16]);
+    seeds.push(("spool", "record".to_owned(), [&[1][..], &record].concat()));
+    seeds.push((
+        "spool",
+        "frames".to_owned(),
+        [&[0][..], &[7; 16], &framed, &framed].concat(),
+    ));
+    for (name, line) in ENGINE_LINES {
+        seeds.push(("engine_event", name.to_owned(), line.as_bytes().to_vec()));
+    }
+    seeds
+}
+
+const ENGINE_LINES: [(&str, &str); 2] = [
+    (
+        "die",
+        r#"{"Type":"container","Action":"die","Actor":{"ID":"a","Attributes":{"exitCode":"1"}},"scope":"local","time":1,"timeNano":1000000001}"#,
+    ),
+    (
+        "exec",
+        r#"{"Type":"container","Action":"exec_create: mysql -psecret","Actor":{"ID":"a"},"timeNano":5}"#,
+    ),
+];
+
+/// A proof file of each kind.
+fn file_seeds() -> Vec<(String, Vec<u8>)> {
+    let anchor = &truth().anchor;
+    let network = *anchor.network();
+    let mut seeds = Vec::new();
+    for vector in truth::vectors()["proofs"]["vectors"].as_array().expect("vectors") {
+        if !vector["proves"].is_object() || vector["genesis"] != truth::GENESIS {
+            continue;
+        }
+        let bytes = truth::bytes(&vector["encoding"]);
+        let file = match vector["kind"].as_str().expect("a kind") {
+            "receipt" => {
+                let receipt = Receipt::decode(&bytes).expect("a receipt");
+                let proven = receipt.verify(anchor).expect("it holds");
+                ProofFile::of_receipt(network, &receipt, &proven)
+            }
+            "evidence" => {
+                let evidence = Evidence::decode(&bytes).expect("evidence");
+                let guilt = evidence.verify(anchor).expect("it holds");
+                ProofFile::of_evidence(network, &evidence, &guilt)
+            }
+            "final_header" => {
+                let proof = FinalHeaderProof::decode(&bytes).expect("a proof");
+                let block = proof.verify(anchor).expect("it holds");
+                ProofFile::of_checkpoint(network, &proof, &block)
+            }
+            "log_page" => {
+                let page = LogPageProof::decode(&bytes).expect("a page");
+                match ProofFile::of_history(network, &[page], anchor) {
+                    Ok(file) => file,
+                    // A part of a log, or values that are no events.
+                    Err(_) => continue,
+                }
+            }
+            _ => continue,
+        };
+        let name = format!(
+            "{}-{}",
+            vector["kind"].as_str().expect("a kind"),
+            vector["name"].as_str().expect("a name")
+        );
+        seeds.push((file_name(&name), serde_json::to_vec(&file).expect("JSON")));
     }
     seeds
 }

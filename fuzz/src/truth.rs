@@ -2,11 +2,13 @@
 //! prove against the same genesis.
 
 use e2l_ledger::proof::{
-    AncestryProof, Anchor, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof,
+    AncestryProof, Anchor, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof, Signed,
 };
-use e2l_ledger::{Canonical, Digest, GenesisFile, Header, NetworkConfig};
+use e2l_ledger::{
+    Canonical, Certificate, Digest, Genesis, GenesisFile, Header, NetworkConfig, Role, SignedVote,
+};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::OnceLock;
 
 /// Name of the vectors' genesis that the targets verify against.
@@ -26,6 +28,16 @@ pub struct Truth {
     pub entries: HashSet<(Log, u64, Digest, Vec<u8>)>,
     pub heads: HashSet<(Digest, String, Vec<u8>)>,
     pub guilts: HashSet<(String, (Digest, Digest))>,
+    /// The genesis that the anchor is made from.
+    pub genesis: Genesis,
+    /// Digests of every genesis that all actors have approved.
+    pub geneses: HashSet<Digest>,
+    /// A small ledger of its own: canonical bytes of its blocks.
+    pub ledger: Vec<Vec<u8>>,
+    /// Certificates of peers, in DER.
+    pub peers: Vec<Vec<u8>>,
+    /// Votes that were cast, encoded.
+    pub votes: BTreeSet<Vec<u8>>,
 }
 
 /// The vectors.
@@ -63,7 +75,30 @@ impl Truth {
             entries: HashSet::new(),
             heads: HashSet::new(),
             guilts: HashSet::new(),
+            geneses: HashSet::new(),
+            ledger: Vec::new(),
+            peers: Vec::new(),
+            votes: BTreeSet::new(),
+            genesis,
         };
+        truth.peers = certificates
+            .values()
+            .map(bytes)
+            .filter(|der| is_peers(der))
+            .collect();
+        for file in proofs["genesis_files"]
+            .as_object()
+            .expect("genesis files")
+            .values()
+        {
+            let file: GenesisFile = serde_json::from_value(file.clone()).expect("a genesis file");
+            truth.geneses.insert(file.genesis.digest());
+        }
+        for block in proofs["ledger"].as_array().expect("a ledger") {
+            truth.ledger.push(bytes(&block["block"]));
+            let proof = FinalHeaderProof::decode(&bytes(&block["finality"])).expect("a proof");
+            truth.learn_votes(&proof);
+        }
         let mut chain: Vec<Header> = Vec::new();
         for vector in proofs["vectors"].as_array().expect("vectors") {
             if vector["proves"].is_object() && vector["genesis"] == GENESIS {
@@ -119,8 +154,18 @@ impl Truth {
                     .insert((block, proof.sender.to_string(), proof.head.encode()));
             }
             _ => {
-                let guilt = Evidence::decode(encoding).expect("evidence").verify(&self.anchor);
-                let guilt = guilt.expect("it holds");
+                let evidence = Evidence::decode(encoding).expect("evidence");
+                let guilt = evidence.verify(&self.anchor).expect("it holds");
+                if let Evidence::Votes(one, other) = evidence {
+                    self.votes.extend([one, other].map(|signed| {
+                        let Signed {
+                            statement: vote,
+                            signature,
+                            ..
+                        } = signed;
+                        SignedVote { vote, signature }.encode()
+                    }));
+                }
                 let (one, other) = guilt.statements;
                 let statements = if one < other { (one, other) } else { (other, one) };
                 self.guilts.insert((guilt.member.to_string(), statements));
@@ -128,13 +173,23 @@ impl Truth {
         }
     }
 
+    fn learn_votes(&mut self, proof: &FinalHeaderProof) {
+        self.votes
+            .extend(proof.endorsements.iter().map(Canonical::encode));
+    }
+
     /// A header that a final one stands on was final, too.
     fn learn_headers(&mut self, proof: &FinalHeaderProof, chain: &mut Vec<Header>) {
         proof.verify(&self.anchor).expect("it holds");
+        self.learn_votes(proof);
         for header in std::iter::once(&proof.header).chain(&proof.descendants) {
             self.headers.insert(header.digest());
             self.headers.insert(header.previous);
             chain.push(header.clone());
         }
     }
+}
+
+fn is_peers(der: &[u8]) -> bool {
+    Certificate::parse(der).is_ok_and(|certificate| certificate.member().role == Role::Peer)
 }

@@ -183,9 +183,10 @@ impl wire::ledger_server::Ledger for Lying {
 
     async fn incidents(
         &self,
-        _request: Request<wire::IncidentsRequest>,
+        request: Request<wire::IncidentsRequest>,
     ) -> Result<Response<wire::IncidentsReply>, Status> {
-        self.truth.incidents().await.map(Response::new).map_err(failed)
+        let incidents = self.truth.incidents(request.into_inner()).await;
+        incidents.map(Response::new).map_err(failed)
     }
 
     async fn status(

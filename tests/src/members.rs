@@ -6,6 +6,7 @@ use crate::network::Network;
 use anyhow::{Context, Result, bail, ensure};
 use e2l_client::{ClientOptions, LedgerClient, PeerAddress, wire};
 use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_ledger::proof::Anchor;
 use e2l_ledger::{Digest, GenesisFile, NetworkConfig, Role};
 use futures::TryStreamExt;
 use std::future::Future;
@@ -73,6 +74,14 @@ impl Members {
     /// The configuration of the genesis.
     pub fn config(&self) -> &Arc<NetworkConfig> {
         &self.config
+    }
+
+    /// What proofs are verified against.
+    ///
+    /// # Panics
+    /// Not every actor has approved the genesis.
+    pub fn anchor(&self) -> Anchor {
+        Anchor::new(&self.genesis).expect("a genesis that holds")
     }
 
     /// Hash of the genesis: what signatures name.

@@ -4,6 +4,7 @@
 use e2l_store::{Intruder, RawRecord};
 use e2l_tests::{Members, Network, event};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -87,6 +88,111 @@ fn files_and_peers_are_audited_and_executed_again() {
         assert_eq!(code, Some(1), "{what}: {said}");
         assert!(said.contains(named), "{what} is not named: {said}");
     }
+}
+
+/// Runs the second implementation of the formats, in Python, over an export.
+fn audit_in_python(export: &Path) -> (Option<i32>, String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let found = Command::new(root.join("scripts/python.sh")).output().unwrap();
+    assert!(
+        found.status.success(),
+        "{}",
+        String::from_utf8_lossy(&found.stderr)
+    );
+    let python = std::env::var("E2L_PYTHON").ok().filter(|path| !path.is_empty());
+    let python = python.unwrap_or_else(|| String::from_utf8_lossy(&found.stdout).trim().to_owned());
+    let audit = Command::new(python)
+        .arg(root.join("tests/python/audit.py"))
+        .arg(export)
+        .output()
+        .unwrap();
+    let said = [audit.stdout, audit.stderr].concat();
+    (audit.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn an_export_is_audited_from_the_format_documents_alone() {
+    let mut network = Network::start(1);
+    let mut collector = Members::of(&network).unwrap().collector(1, "provider").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for number in 0..8 {
+        // The contract rejects an event without an action; the ledger keeps it all the same.
+        let actions = ["start", "", "die"].map(|action| event(&format!("web-{}", number % 3), action));
+        runtime.block_on(collector.submit(actions.into())).unwrap();
+    }
+    network.wait_for_agreement(24);
+    let export = network.root().join("export");
+    let path = export.to_str().unwrap();
+    let (code, said) = audit(&network, &["--export", path]);
+    assert_eq!(code, Some(2), "whose ledger? {said}");
+    let (code, said) = audit(&network, &["--of", "user", "--export", path]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = audit(&network, &["--of", "user", "--export", path]);
+    assert_eq!(code, Some(2), "two ledgers are not mixed: {said}");
+
+    let (code, said) = audit_in_python(&export);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("8 blocks, 24 transactions, 4 logs; the state made anew at each"),
+        "{said}"
+    );
+
+    // A stopped peer's files are the same ledger.
+    network.stop_peer("user");
+    let data = network.root().join("actors/user/peer/data");
+    let again = network.root().join("again");
+    let arguments = [
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--export",
+        again.to_str().unwrap(),
+    ];
+    let (code, said) = audit(&network, &arguments);
+    assert_eq!(code, Some(0), "{said}");
+    for height in 1..=8 {
+        let name = format!("{height:010}.block");
+        assert!(std::fs::read(export.join(&name)).unwrap() == std::fs::read(again.join(&name)).unwrap());
+    }
+
+    let mut random = fastrand::Rng::with_seed(1);
+    let scratch = network.root().join("edited");
+    for number in 0..24 {
+        let height = number % 8 + 1;
+        let file = |kind: &str, height: u64| scratch.join(format!("{height:010}.{kind}"));
+        let _ = std::fs::remove_dir_all(&scratch);
+        copy(&export, &scratch);
+        match number / 8 {
+            0 => flip_in_file(&file("block", height), &mut random),
+            1 => flip_in_file(&file("final", height), &mut random),
+            // One block in the place of another, its proof with it.
+            _ => {
+                let other = height % 8 + 1;
+                for kind in ["block", "final"] {
+                    std::fs::copy(
+                        export.join(file(kind, other).file_name().unwrap()),
+                        file(kind, height),
+                    )
+                    .unwrap();
+                }
+            }
+        }
+        let (code, said) = audit_in_python(&scratch);
+        assert_eq!(code, Some(1), "edit {number}: {said}");
+        assert!(
+            said.contains(&format!("block {height}:")),
+            "edit {number} is not named: {said}"
+        );
+    }
+    std::fs::remove_file(scratch.join("0000000003.final")).unwrap();
+    let (code, said) = audit_in_python(&scratch);
+    assert_eq!(code, Some(1), "{said}");
+}
+
+fn flip_in_file(path: &Path, random: &mut fastrand::Rng) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = random.usize(..bytes.len());
+    bytes[at] ^= 1 << random.u8(..8);
+    std::fs::write(path, bytes).unwrap();
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn an_edited_database_is_found_out_and_mended_while_the_demo_runs() {
     for step in [
         "Somebody edits user's database",
         "the others answer, with proof",
-        "the changed record was not shown to anybody",
+        "the changed record was not shown",
         "with the true block from",
         "tells the truth again, with proof",
     ] {

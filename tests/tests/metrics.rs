@@ -1,7 +1,7 @@
 //! What monitoring sees: a peer's numbers, its health, and damage that was found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_store::Intruder;
+use e2l_store::{Intruder, RawRecord};
 use e2l_tests::{Members, Network, PATIENCE, event, wait_until};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -81,4 +81,49 @@ fn metrics_show_progress_and_damage_on_loopback_only() {
         (get(&address, "/healthz").0 == 200).then_some(())
     });
     assert_eq!(get(&address, "/nothing").0, 404);
+
+    // Records of what happened are damaged themselves: they are named, and hide nothing else.
+    network.stop_peer("user");
+    let intruder = Intruder::open(&home.join("data/ledger")).unwrap();
+    let meta = intruder.records("meta").unwrap();
+    let mut incident = meta
+        .iter()
+        .find(|record| record.key.starts_with(b"incident/"))
+        .unwrap()
+        .clone();
+    let last = incident.value.len() - 1;
+    incident.value[last] ^= 1;
+    intruder.put(&incident).unwrap();
+    let forged = RawRecord {
+        key: b"evidence/forged".to_vec(),
+        ..incident
+    };
+    intruder.put_with_checksum(&forged).unwrap();
+    drop(intruder);
+    network.start_peer("user");
+    assert_eq!(network.json("user", &["evidence"]), serde_json::json!([]));
+    let text = wait_until("both are found", PATIENCE, || {
+        let (status, text) = get(&address, "/metrics");
+        assert_eq!(status, 200, "{text}");
+        let noted = network.json("user", &["incidents"]).to_string();
+        let both = noted.contains("and 1 more");
+        (both && value(&text, "e2l_peer_incidents_open") == 0).then_some(text)
+    });
+    assert_eq!(
+        value(&text, "e2l_peer_evidence"),
+        0,
+        "what convicts nobody is no evidence"
+    );
+    let noted = network.json("user", &["incidents"]);
+    for incident in noted.as_array().unwrap() {
+        assert!(
+            incident["what"].as_str().unwrap().starts_with("record "),
+            "{noted}"
+        );
+        assert_eq!(
+            incident["repaired_from"], "nobody",
+            "what is lost is not repaired"
+        );
+        assert_eq!(incident["quarantined"], 2);
+    }
 }

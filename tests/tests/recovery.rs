@@ -74,8 +74,15 @@ impl Stage {
     }
 
     /// Stops the victim, lets `tamper` at its files, starts it again, and expects it whole.
-    fn survives(&mut self, what: &str, incident: &str, tamper: impl FnOnce(&mut Self)) {
+    /// `incident` is what it says was damaged; with none it must say nothing: what is left is enough.
+    fn survives<'a>(
+        &mut self,
+        what: &str,
+        incident: impl Into<Option<&'a str>>,
+        tamper: impl FnOnce(&mut Self),
+    ) {
         println!("{what}");
+        let incident = incident.into();
         let before = self.incidents().len();
         self.network.stop_peer(VICTIM);
         tamper(self);
@@ -92,7 +99,7 @@ impl Stage {
     }
 
     /// The victim says what was damaged and mended, takes part, and shows the truth.
-    fn is_whole(&mut self, what: &str, incident: &str, before: usize) {
+    fn is_whole(&mut self, what: &str, incident: Option<&str>, before: usize) {
         // Nothing that it shows meanwhile is a lie.
         let shown = self.network.e2l(
             VICTIM,
@@ -104,7 +111,7 @@ impl Stage {
             let known = truth.iter().any(|known| content(known) == content(event));
             assert!(known, "{what}: a lie was served: {event}");
         }
-        if !incident.is_empty() {
+        if let Some(incident) = incident {
             wait_until(
                 &format!("{what}: an incident about {incident}, mended"),
                 PATIENCE,
@@ -123,6 +130,10 @@ impl Stage {
         }
         self.submit(2);
         let view = self.network.wait_for_agreement(self.events);
+        if incident.is_none() {
+            self.a_pass_ends();
+            assert_eq!(self.incidents().len(), before, "{what}: nothing is lost");
+        }
         assert_eq!(view.transactions, self.events, "{what}");
         let shown = self.network.events(VICTIM);
         let truth = self.network.events("provider");
@@ -150,8 +161,18 @@ impl Stage {
             "{what}: it must say how to come back: {said}"
         );
         self.network.try_start_peer(VICTIM, &["--rejoin"]).unwrap();
-        self.is_whole(what, "Raft log", before);
+        self.is_whole(what, Some("Raft log"), before);
         self.votes_again(what);
+    }
+
+    /// Waits until the background check has been everywhere, from now on.
+    fn a_pass_ends(&self) {
+        let reader = Members::of(&self.network).unwrap().reader(VICTIM).unwrap();
+        let ended = || self.runtime.block_on(reader.status()).unwrap().scrub_pass_nano;
+        let before = ended();
+        wait_until("a pass of the background check", PATIENCE, || {
+            (ended() > before).then_some(())
+        });
     }
 
     fn votes_again(&self, what: &str) {
@@ -177,6 +198,23 @@ fn delete_all(intruder: &Intruder, column: &str, keep: impl Fn(&RawRecord) -> bo
         if !keep(&record) {
             intruder.delete(&record).unwrap();
         }
+    }
+}
+
+/// Removes the newest blocks.
+fn delete_newest(intruder: &Intruder, count: u64) {
+    delete_above(intruder, newest_height(intruder) - count);
+}
+
+fn newest_height(intruder: &Intruder) -> u64 {
+    let newest = intruder.records("headers").unwrap().pop().unwrap();
+    u64::from_be_bytes(*newest.key.first_chunk().unwrap())
+}
+
+fn delete_above(intruder: &Intruder, height: u64) {
+    let end = (height + 1).to_be_bytes();
+    for column in Intruder::BLOCK_COLUMNS {
+        delete_all(intruder, column, |record| record.key.as_slice() < end.as_slice());
     }
 }
 
@@ -241,7 +279,8 @@ fn a_peer_whose_ledger_was_damaged_or_replaced_is_whole_again() {
         intruder.put(&records[0]).unwrap();
         intruder.put(&records[1]).unwrap();
     });
-    stage.survives("all endorsements of old blocks are gone", "", |stage| {
+    // Endorsements of the newest block are of all below it.
+    stage.survives("all endorsements of old blocks are gone", None, |stage| {
         let intruder = stage.intruder();
         let newest = newest(&intruder);
         delete_all(&intruder, "votes", |record| record.key.starts_with(&newest.key));
@@ -272,8 +311,34 @@ fn a_peer_whose_ledger_was_damaged_or_replaced_is_whole_again() {
             delete_all(&intruder, column, |record| !record.key.starts_with(&newest.key));
         }
     });
-    // The Raft log still has all of it, and executing it again gives what was signed before.
-    stage.survives("the whole ledger is gone", "", |stage| {
+    stage.survives(
+        "the newest blocks and the record of the newest are gone",
+        "ledger",
+        |stage| {
+            let intruder = stage.intruder();
+            delete_newest(&intruder, 5);
+            delete_all(&intruder, "meta", |record| record.key != b"tip");
+        },
+    );
+    let older = stage.network.root().join("older");
+    stage.network.stop_peer(VICTIM);
+    copy(&stage.data().join("ledger"), &older);
+    stage.network.start_peer(VICTIM);
+    stage.submit(5);
+    stage.network.wait_for_agreement(stage.events);
+    stage.survives(
+        "the newest blocks are gone, and the record names an older one",
+        "ledger",
+        |stage| {
+            let older = Intruder::open(&older).unwrap();
+            let meta = older.records("meta").unwrap();
+            let tip = meta.iter().find(|record| record.key == b"tip").unwrap();
+            let intruder = stage.intruder();
+            delete_above(&intruder, newest_height(&older));
+            intruder.put(tip).unwrap();
+        },
+    );
+    stage.survives("the whole ledger is gone", "ledger", |stage| {
         fs::remove_dir_all(stage.data().join("ledger")).unwrap();
     });
     stage.survives("a bit of a data file flips", "ledger", |stage| {

@@ -1,6 +1,7 @@
 //! `e2l audit`: whole ledgers, checked block by block and compared.
 
 use crate::checkpoint_file;
+use crate::commands::audit_export::Export;
 use crate::commands::audit_offline::{LedgerFiles, Offline, Replayer};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Cell, Column, Listing, Style, Table};
@@ -35,6 +36,9 @@ pub struct AuditArgs {
     /// Components of the chaincodes, each `<digest>.wasm`, for --replay [default: those of the actor's peer]
     #[arg(long, value_name = "DIR")]
     pub chaincode_dir: Option<PathBuf>,
+    /// Write the genesis, and every block that holds with its proof, into this new directory, for a verifier of your own
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
 }
 
 /// What came of one actor's ledger.
@@ -82,12 +86,13 @@ pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
     let known = known.transpose()?.flatten();
     let mut all = Vec::new();
     let offline = Offline::new(session, args.chaincode_dir.as_deref())?;
+    let export = export(session, args)?;
     if let Some(data_dir) = &args.data_dir {
-        let mut replayer = args.replay.then(|| offline.replayer()).transpose()?;
+        let replayer = args.replay.then(|| offline.replayer()).transpose()?;
         let ledger = offline.ledger(data_dir)?;
         let mut audited = Audited::of(data_dir.display().to_string());
         let mut auditor = Auditor::new(anchor, session.genesis_header());
-        audited.finding = read(&mut auditor, ledger, replayer.as_mut(), &mut audited).err();
+        audited.finding = read(&mut auditor, ledger, Passing(replayer, export), &mut audited).err();
         audited.take(&auditor);
         audited.contains(known);
         all.push(audited);
@@ -100,10 +105,11 @@ pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
             .client()
             .only(&actor)
             .ok_or_else(|| CliError::usage(format!("actor `{actor}` has no peer"), "name one that has"))?;
-        let mut replayer = args.replay.then(|| offline.replayer()).transpose()?;
+        let replayer = args.replay.then(|| offline.replayer()).transpose()?;
         let mut audited = Audited::of(actor);
         let mut auditor = Auditor::new(anchor, session.genesis_header());
-        let walked = walk(&mut auditor, &client, replayer.as_mut(), &mut audited).await;
+        let passing = Passing(replayer, export.clone());
+        let walked = walk(&mut auditor, &client, passing, &mut audited).await;
         audited.finding = walked.err();
         audited.take(&auditor);
         audited.contains(known);
@@ -119,6 +125,51 @@ pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
     }
     verdict(session, &all, args.replay)?;
     move_checkpoint(session, anchor, &all)
+}
+
+/// Where the ledger is written to, if it is: one ledger, or the files of two would be mixed.
+fn export(session: &Session, args: &AuditArgs) -> CliResult<Option<Export>> {
+    let Some(directory) = &args.export else {
+        return Ok(None);
+    };
+    if args.data_dir.is_none() && args.of.len() != 1 {
+        return Err(CliError::usage(
+            "an export is of one ledger",
+            "name its actor with --of ACTOR, or a stopped peer's files with --data-dir",
+        ));
+    }
+    Export::begin(directory, session.genesis_file()).map(Some)
+}
+
+/// What else a block that holds goes through.
+struct Passing(Option<Replayer>, Option<Export>);
+
+impl Passing {
+    /// Checks one block and passes it on.
+    fn take(
+        &mut self,
+        auditor: &mut Auditor<'_>,
+        audited: &mut Audited,
+        encoded: &[u8],
+        proof: &[u8],
+    ) -> Result<(), Finding> {
+        let height = auditor.height() + 1;
+        let fail = |why: String| Finding::False(format!("block {height}: {why}"));
+        let block = Block::decode(encoded).map_err(|error| fail(error.to_string()))?;
+        let decoded = FinalHeaderProof::decode(proof).map_err(|error| fail(error.to_string()))?;
+        auditor
+            .check(&block, &decoded)
+            .map_err(|error| Finding::False(error.to_string()))?;
+        if let Some(replayer) = &mut self.0 {
+            replayer.execute(encoded)?;
+        }
+        if let Some(export) = &self.1 {
+            export.write(height, encoded, proof)?;
+        }
+        audited.headers.push(block.header.digest());
+        audited.newest = Some(decoded);
+        Ok(())
+    }
 }
 
 /// The newest block that was audited is the next checkpoint, if the user keeps one.
@@ -198,7 +249,7 @@ impl Audited {
 async fn walk(
     auditor: &mut Auditor<'_>,
     client: &LedgerClient,
-    mut replayer: Option<&mut Replayer>,
+    mut passing: Passing,
     audited: &mut Audited,
 ) -> Result<(), Finding> {
     let unreachable = |error: ClientError| Finding::Unreachable(error.to_string());
@@ -208,17 +259,7 @@ async fn walk(
     let mut progress = Progress::new(&audited.actor, tip);
     while let Some(reply) = blocks.next().await {
         let reply = reply.map_err(unreachable)?;
-        let fail = |why: String| Finding::False(format!("block {}: {why}", auditor.height() + 1));
-        let block = Block::decode(&reply.block).map_err(|error| fail(error.to_string()))?;
-        let proof = FinalHeaderProof::decode(&reply.finality).map_err(|error| fail(error.to_string()))?;
-        auditor
-            .check(&block, &proof)
-            .map_err(|error| Finding::False(error.to_string()))?;
-        if let Some(replayer) = &mut replayer {
-            replayer.execute(&reply.block)?;
-        }
-        audited.headers.push(block.header.digest());
-        audited.newest = Some(proof);
+        passing.take(auditor, audited, &reply.block, &reply.finality)?;
         progress.show(auditor.height());
     }
     Ok(())
@@ -228,22 +269,12 @@ async fn walk(
 fn read(
     auditor: &mut Auditor<'_>,
     mut ledger: LedgerFiles,
-    mut replayer: Option<&mut Replayer>,
+    mut passing: Passing,
     audited: &mut Audited,
 ) -> Result<(), Finding> {
     let mut progress = Progress::new("files", 0);
     while let Some((encoded, proof)) = ledger.next(&mut progress.tip)? {
-        let fail = |why: String| Finding::False(format!("block {}: {why}", auditor.height() + 1));
-        let block = Block::decode(&encoded).map_err(|error| fail(error.to_string()))?;
-        let proof = FinalHeaderProof::decode(&proof).map_err(|error| fail(error.to_string()))?;
-        auditor
-            .check(&block, &proof)
-            .map_err(|error| Finding::False(error.to_string()))?;
-        if let Some(replayer) = &mut replayer {
-            replayer.execute(&encoded)?;
-        }
-        audited.headers.push(block.header.digest());
-        audited.newest = Some(proof);
+        passing.take(auditor, audited, &encoded, &proof)?;
         progress.show(auditor.height());
     }
     Ok(())

@@ -3,12 +3,22 @@
 use crate::error::CliResult;
 use crate::output::{Cell, Column, Listing, Style, Table, stamp};
 use crate::session::Session;
+use e2l_client::wire::{self, IncidentsRequest};
 use serde_json::{Value, json};
 
-const FIELDS: [&str; 8] = [
+/// Which ones.
+#[derive(Debug, Clone, clap::Args)]
+pub struct IncidentsArgs {
+    /// Show this many, the newest ones; 0 means all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u32,
+}
+
+const FIELDS: [&str; 9] = [
     "found_nano",
     "what",
     "height",
+    "last_height",
     "found_by",
     "why",
     "quarantined",
@@ -20,8 +30,8 @@ const FIELDS: [&str; 8] = [
 ///
 /// # Errors
 /// No peer answers.
-pub async fn run(session: &Session) -> CliResult<()> {
-    let incidents = session.client().incidents().await?.incidents;
+pub async fn run(session: &Session, args: &IncidentsArgs) -> CliResult<()> {
+    let (incidents, more) = read(session, args.limit).await?;
     let mut table = Table::new([
         Column::new("FOUND (UTC)"),
         Column::new("DAMAGED"),
@@ -48,6 +58,7 @@ pub async fn run(session: &Session) -> CliResult<()> {
             "found_nano": incident.found_nano,
             "what": incident.what,
             "height": incident.height,
+            "last_height": incident.last_height,
             "found_by": incident.found_by,
             "why": incident.why,
             "quarantined": incident.quarantined,
@@ -61,10 +72,33 @@ pub async fn run(session: &Session) -> CliResult<()> {
         table,
     };
     listing.print(session.format())?;
+    let older = if more {
+        "; there are older ones (--limit 0)"
+    } else {
+        ""
+    };
     session.note(&match incidents.len() {
         0 => "no damage has been found".to_owned(),
-        1 => "1 incident".to_owned(),
-        count => format!("{count} incidents"),
+        1 => format!("1 incident{older}"),
+        count => format!("{count} incidents{older}"),
     });
     Ok(())
+}
+
+/// The newest incidents, oldest first, and whether there are more.
+async fn read(session: &Session, limit: u32) -> CliResult<(Vec<wire::Incident>, bool)> {
+    let (mut pages, mut before, mut count) = (Vec::new(), String::new(), 0);
+    loop {
+        let left = if limit == 0 { 0 } else { limit - count };
+        let request = IncidentsRequest { limit: left, before };
+        let reply = session.client().incidents(request).await?;
+        count += u32::try_from(reply.incidents.len()).unwrap_or(u32::MAX);
+        pages.push(reply.incidents);
+        before = reply.before;
+        let full = limit > 0 && count >= limit;
+        if before.is_empty() || full {
+            let incidents = pages.into_iter().rev().flatten().collect();
+            return Ok((incidents, !before.is_empty()));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod argument;
 pub mod audit;
+mod audit_export;
 mod audit_offline;
 pub mod cert;
 pub mod chaincode;

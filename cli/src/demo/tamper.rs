@@ -7,9 +7,10 @@ use crate::network_dir::NetworkDir;
 use crate::output::{Style, Terminal};
 use crate::session::Session;
 use crate::settings::{DEMO_DIR, Global};
+use e2l_client::wire::IncidentsRequest;
 use e2l_client::{ClientError, LedgerClient, Verifier, wire};
 use e2l_event::Event;
-use e2l_ledger::{Digest, Envelope, Role, ValidationCode};
+use e2l_ledger::{Canonical, Digest, Envelope, Role, ValidationCode};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,19 @@ struct Target {
     index: u32,
     event: Event,
     lie: &'static str,
+    /// Canonical bytes of its block, as a majority endorsed it.
+    block: Vec<u8>,
+}
+
+/// What the peer says of the block when it is back.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    /// That it does not show it, and why.
+    Refusal(String),
+    /// The true block: it was mended by then.
+    Truth,
+    /// Something else.
+    Lie,
 }
 
 /// Runs the command.
@@ -70,13 +84,20 @@ pub async fn run(args: &TamperArgs, global: &Global) -> CliResult<()> {
 
     let target = find_target(&verifier).await?;
     story.before(&target);
-    let known = victim.incidents().await?.incidents.len();
+    let known = victim.incidents(IncidentsRequest::default()).await?;
+    let since = known.incidents.last().map_or(0, |incident| incident.found_nano);
     edit(&network, &actor, &target).await?;
     story.edited(&target);
     story.others(&verifier, &network, &actor, &target).await?;
-    let refusal = first_answer(&verifier, &actor, &target).await?;
-    story.answered(refusal.as_deref());
-    let incident = repaired(&victim, known, target.height).await?;
+    let answer = first_answer(&verifier, &actor, &target).await?;
+    story.answered(&answer);
+    if answer == Answer::Lie {
+        return Err(CliError::refused(
+            format!("{actor}'s peer has shown the changed record"),
+            "report this as a defect; keep the demo's directory",
+        ));
+    }
+    let incident = repaired(&victim, since, target.height).await?;
     story.repaired(&incident);
     story.after(&verifier, &actor, &target).await
 }
@@ -109,6 +130,7 @@ async fn find_target(verifier: &Verifier) -> CliResult<Target> {
                         index: u32::try_from(index).unwrap_or(u32::MAX),
                         event,
                         lie,
+                        block: block.encode(),
                     });
                 }
             }
@@ -204,16 +226,15 @@ fn needle(action: &str, id: &str) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What the actor's peer answers first when it is back: the refusal, or nothing if it was whole by then.
-async fn first_answer(verifier: &Verifier, actor: &str, target: &Target) -> CliResult<Option<String>> {
+/// What the actor's peer answers first when it is back, its word taken for it.
+async fn first_answer(verifier: &Verifier, actor: &str, target: &Target) -> CliResult<Answer> {
     let reader = verifier
         .only(actor)
         .ok_or_else(|| CliError::usage(format!("actor `{actor}` has no peer"), "name one that has"))?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match reader.client().block(target.height).await {
-            Ok(_) => return Ok(None),
-            Err(ClientError::Damaged { why, .. }) => return Ok(Some(why)),
+        match judge(reader.client().block(target.height).await, &target.block) {
+            Ok(answer) => return Ok(answer),
             Err(error) if Instant::now() > deadline => return Err(error.into()),
             // It is on its way up.
             Err(_) => tokio::time::sleep(EVERY).await,
@@ -221,18 +242,29 @@ async fn first_answer(verifier: &Verifier, actor: &str, target: &Target) -> CliR
     }
 }
 
-async fn repaired(victim: &LedgerClient, known: usize, height: u64) -> CliResult<wire::Incident> {
+/// Compares an answer with the true block.
+fn judge(reply: Result<wire::GetBlockReply, ClientError>, truth: &[u8]) -> Result<Answer, ClientError> {
+    match reply {
+        Ok(reply) if reply.block == truth => Ok(Answer::Truth),
+        Ok(_) => Ok(Answer::Lie),
+        Err(ClientError::Damaged { why, .. }) => Ok(Answer::Refusal(why)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The incident about a block that was found after a moment, once it is repaired.
+async fn repaired(victim: &LedgerClient, since: i64, height: u64) -> CliResult<wire::Incident> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let incidents = victim
-            .incidents()
+            .incidents(IncidentsRequest::default())
             .await
             .map(|reply| reply.incidents)
             .unwrap_or_default();
-        let found = incidents
-            .into_iter()
-            .skip(known)
-            .find(|incident| incident.height == height && !incident.repaired_from.is_empty());
+        let found = incidents.into_iter().find(|incident| {
+            let is_about = (incident.height..=incident.last_height).contains(&height);
+            incident.found_nano > since && is_about && !incident.repaired_from.is_empty()
+        });
         match found {
             Some(incident) => return Ok(incident),
             None if Instant::now() > deadline => {
@@ -243,6 +275,34 @@ async fn repaired(victim: &LedgerClient, known: usize, height: u64) -> CliResult
             }
             None => tokio::time::sleep(EVERY).await,
         }
+    }
+}
+
+/// What is told of an answer.
+fn words(answer: &Answer) -> (Style, [String; 2]) {
+    match answer {
+        Answer::Refusal(why) => (
+            Style::Warn,
+            [
+                format!("it refuses to show it: {why}"),
+                "the changed record was not shown".to_owned(),
+            ],
+        ),
+        Answer::Truth => (
+            Style::Warn,
+            [
+                "it shows the true block, byte for byte: its background check was faster, and has mended it"
+                    .to_owned(),
+                "the changed record was not shown".to_owned(),
+            ],
+        ),
+        Answer::Lie => (
+            Style::Bad,
+            [
+                "it shows ANOTHER block than the one that a majority endorsed".to_owned(),
+                "without verification (--no-verify) this would have been believed".to_owned(),
+            ],
+        ),
     }
 }
 
@@ -309,19 +369,10 @@ impl Story {
         Ok(())
     }
 
-    fn answered(&self, refusal: Option<&str>) {
+    fn answered(&self, answer: &Answer) {
         let title = format!("{}'s peer is back, and is asked for that block", self.actor);
-        let line = match refusal {
-            Some(refusal) => format!("it refuses to show it: {refusal}"),
-            None => "its own background check was faster: it has found the damage and mended it before it was asked"
-                .to_owned(),
-        };
-        self.step(
-            4,
-            Style::Warn,
-            &title,
-            &[line, "the changed record was not shown to anybody".to_owned()],
-        );
+        let (style, lines) = words(answer);
+        self.step(4, style, &title, &lines);
     }
 
     fn repaired(&self, incident: &wire::Incident) {
@@ -371,4 +422,28 @@ impl Story {
 fn sentence(action: &str, id: &str) -> String {
     let short: String = id.chars().take(12).collect();
     format!("the event of container {short} says `{action}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(block: &'static [u8]) -> Result<wire::GetBlockReply, ClientError> {
+        Ok(wire::GetBlockReply {
+            block: block.into(),
+            ..wire::GetBlockReply::default()
+        })
+    }
+
+    #[test]
+    fn what_is_told_is_what_was_shown() {
+        assert_eq!(judge(shown(b"start"), b"start").unwrap(), Answer::Truth);
+        assert_eq!(judge(shown(b"pause"), b"start").unwrap(), Answer::Lie);
+        let told = words(&Answer::Lie).1.concat();
+        assert!(told.contains("ANOTHER block"), "{told}");
+        assert!(
+            !told.contains("not shown"),
+            "a lie that was shown is told: {told}"
+        );
+    }
 }

@@ -359,3 +359,71 @@ async fn a_pointer_that_nobody_proves_is_refused() {
     );
     follower.append(&Follower::heartbeat(1)).await.unwrap();
 }
+
+/// Numbers that are the same in every run.
+fn next(state: &mut u64, end: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state % end.max(1) as u64).unwrap()
+}
+
+/// What fuzzing would do for Raft's messages and markers (docs/decisions/0011-fuzzing.md): changed at random, sent by the
+/// leader itself, they stop nothing and take back nothing that is applied.
+#[tokio::test]
+async fn mutated_messages_neither_stop_a_node_nor_change_what_is_applied() {
+    let follower = Follower::new().await;
+    let more = append(1, Some(log_id(1, 1, 3)), vec![proposal(1, 4, "third")], Some(log_id(1, 1, 3)));
+    let marker = Marker {
+        last: Some(log_id(1, 1, 3)),
+        membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
+    };
+    let pointer = SnapshotMessage {
+        vote: Vote::new_committed(1, 1),
+        meta: SnapshotMeta {
+            last_log_id: marker.last,
+            last_membership: marker.membership.clone(),
+            snapshot_id: "height-3".to_owned(),
+        },
+        pointer: Pointer {
+            marker: encode(&marker).unwrap(),
+            height: 3,
+            header: [7; 32],
+        },
+    };
+    let bodies = [
+        (MessageKind::AppendEntries, encode(&Follower::heartbeat(1)).unwrap()),
+        (MessageKind::AppendEntries, encode(&more).unwrap()),
+        (
+            MessageKind::Vote,
+            encode(&VoteRequest::new(Vote::new(2, 1), Some(log_id(1, 1, 3)))).unwrap(),
+        ),
+        (MessageKind::Snapshot, encode(&pointer).unwrap()),
+    ];
+    let marker = encode(&marker).unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    let mut refused = 0;
+    for number in 0..4000 {
+        let (kind, body) = &bodies[number % bodies.len()];
+        let mut body = body.clone();
+        for _ in 0..=next(&mut state, 3) {
+            let at = next(&mut state, body.len());
+            match next(&mut state, 4) {
+                0 => body.truncate(at.max(1)),
+                1 => body.insert(at, next(&mut state, 256) as u8),
+                _ => body[at] ^= 1 << next(&mut state, 8),
+            }
+        }
+        let mut position = marker.clone();
+        let at = next(&mut state, position.len());
+        position[at] = next(&mut state, 256) as u8;
+        // Whatever it says, it says without a panic.
+        let _ = e2l_consensus::marker_index(&position[..next(&mut state, position.len() + 1)]);
+        let answer = follower.node.handle(1, 1, *kind, Bytes::from(body)).await;
+        refused += usize::from(answer.is_err());
+    }
+    assert!(refused > 1000, "{refused} of 4000 were refused");
+    assert!(follower.node.fatal().borrow().is_none(), "a message has stopped the node");
+    let applied = follower.ledger.proposals();
+    assert_eq!(applied.first().map(|first| &first[..]), Some(&b"first"[..]), "{applied:?}");
+}

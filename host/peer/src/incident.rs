@@ -8,23 +8,41 @@ use serde::{Deserialize, Serialize};
 pub struct Incident {
     /// When it was found.
     pub found_nano: i64,
-    /// What is damaged: `block 5`, `ledger`, ...
+    /// What is damaged: `block 5`, `blocks 5 to 9`, `ledger`, ...
     pub what: String,
-    /// Height of the damaged block; 0 where it is not one.
+    /// Height of the damaged block, of the first of several; 0 where it is not one.
     pub height: u64,
+    /// Height of the last of several damaged blocks; of the only one otherwise.
+    #[serde(default)]
+    pub last_height: u64,
     /// How it was found: `read`, `scrub` or `start`.
     pub found_by: String,
-    /// What does not hold.
+    /// What does not hold, of the first that was found.
     pub why: String,
     /// Damaged records kept as evidence.
     pub quarantined: usize,
-    /// The actor from whose peer the true block came; none while it is not repaired.
+    /// The actors from whose peers the truth came, `nobody` where it is lost; none while it is not repaired.
     pub repaired_from: Option<String>,
     /// When it was repaired.
     pub repaired_nano: Option<i64>,
 }
 
 impl Incident {
+    /// Damage to no block, that was found just now when the peer was started.
+    pub fn at_start(what: &str, why: String, found_nano: i64) -> Self {
+        Self {
+            found_nano,
+            what: what.to_owned(),
+            height: 0,
+            last_height: 0,
+            found_by: "start".to_owned(),
+            why,
+            quarantined: 0,
+            repaired_from: None,
+            repaired_nano: None,
+        }
+    }
+
     /// Keeps it under a name; the same name again replaces it. Durable on return.
     ///
     /// # Errors

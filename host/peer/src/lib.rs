@@ -10,12 +10,13 @@
 //! | `finality`, `vote_log`, `votes_in`, `announcer`, `inquiry` | a block's way to finality |
 //! | `api`, `waiters`, `chain_query` | what callers see |
 //! | `links` | connections to other peers |
-//! | `soundness`, `proofs`, `scrubber`, `repair` | nothing is served that is not proven, and what is damaged is mended |
+//! | `soundness`, `proofs`, `scrubber`, `repair`, `incident_log` | nothing is served that is not proven, and what is damaged is mended |
 //! | `open_ledger`, `restore`, `standing`, `take_part` | a start after damage or a rollback |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod admission;
+mod alarms;
 mod announcer;
 mod api;
 mod application;
@@ -30,7 +31,10 @@ mod finality;
 mod forwarder;
 mod header_tree;
 mod incident;
+mod incident_log;
 mod inquiry;
+#[doc(hidden)]
+pub mod inside;
 mod links;
 mod metrics;
 mod node;
@@ -51,16 +55,6 @@ mod take_part;
 mod vote_log;
 mod votes_in;
 mod waiters;
-
-#[doc(hidden)]
-pub mod inside {
-    //! Parts that tests attack one by one.
-    pub use crate::node::Node;
-    pub use crate::open_ledger::OpenLedger;
-    pub use crate::peer::open_ledger;
-    pub use crate::proofs::receipt;
-    pub use crate::soundness::{Unsound, sound_block};
-}
 
 pub use e2l_store::wait_until_closed;
 pub use finality::{Disputed, Divergence, Finality, SUSPECT_AFTER};

@@ -1,7 +1,7 @@
 //! Metrics and health over HTTP, for monitoring on the same machine: no secrets, no authentication, so loopback only.
 
+use crate::api::kept::readable_incidents;
 use crate::api::status;
-use crate::incident::Incident;
 use crate::node::Node;
 use axum::Router;
 use axum::extract::State;
@@ -115,16 +115,10 @@ type OfActor = Family<[(&'static str, String); 1], Gauge>;
 
 fn gather(watched: &Watched) -> Result<String, String> {
     let status = status::status(&watched.node, &watched.raft);
-    let kept = watched
-        .node
-        .store
-        .incidents()
-        .map_err(|error| error.to_string())?;
-    let evidence = watched.node.store.evidence().map_err(|error| error.to_string())?;
-    let incidents: Vec<Incident> = kept
-        .iter()
-        .filter_map(|(_, record)| serde_json::from_slice(record).ok())
-        .collect();
+    let store = &watched.node.store;
+    let kept = store.incidents_before(None, usize::MAX);
+    let incidents = readable_incidents(&watched.node, kept.map_err(|error| error.to_string())?);
+    let evidence = store.evidence().map_err(|error| error.to_string())?;
     let open = incidents
         .iter()
         .filter(|incident| incident.repaired_nano.is_none());

@@ -1,5 +1,6 @@
 //! What the parts of a peer share.
 
+use crate::alarms::Alarms;
 use crate::finality::Finality;
 use crate::header_tree::HeaderTree;
 use crate::pool::{Pool, heads_after};
@@ -70,7 +71,7 @@ pub struct Node {
     executed: Mutex<BTreeMap<u64, Executed>>,
     newest: RwLock<Executed>,
     finalized: watch::Sender<Option<Finalized>>,
-    alarms: Mutex<BTreeSet<String>>,
+    alarms: Mutex<Alarms>,
     fatal: watch::Sender<Option<String>>,
     endorsers: Mutex<BTreeMap<Digest, Certificate>>,
     heard: Mutex<BTreeMap<String, Heard>>,
@@ -364,14 +365,22 @@ impl Node {
 
     /// Raises an alarm: logged once, shown in the status until the peer restarts.
     pub fn alarm(&self, message: String) {
-        if self.alarms.lock().insert(message.clone()) {
+        if self.alarms.lock().raise(message.clone()) {
             tracing::error!(alarm = %message, "ALARM");
+        }
+    }
+
+    /// An alarm grows: the old words, empty for none, give way to the new ones.
+    pub fn replace_alarm(&self, old: &str, message: String) {
+        if old != message {
+            self.alarms.lock().end(old);
+            self.alarm(message);
         }
     }
 
     /// An alarm's cause is gone.
     pub fn end_alarm(&self, message: &str) {
-        if self.alarms.lock().remove(message) {
+        if self.alarms.lock().end(message) {
             tracing::info!(alarm = %message, "the alarm is over");
         }
     }
@@ -379,7 +388,7 @@ impl Node {
     /// The ledger can only be mended by a restore: the peer stops, and restores it when it is started again.
     pub fn must_restore(&self, why: &str) {
         self.alarm(format!("the ledger is damaged and must be restored: {why}"));
-        if let Err(error) = self.store.set_restoring(Some(why)) {
+        if let Err(error) = self.store.condemn(why) {
             tracing::error!(%error, "that it must be restored cannot be noted");
         }
         self.fatal.send_replace(Some(why.to_owned()));
@@ -390,9 +399,9 @@ impl Node {
         self.fatal.subscribe()
     }
 
-    /// Alarms in force.
+    /// Alarms in force, a bounded number; the last one says how many are left out.
     pub fn alarms(&self) -> Vec<String> {
-        self.alarms.lock().iter().cloned().collect()
+        self.alarms.lock().shown()
     }
 
     /// Where a sender of batches stands on the ledger, executed heights included.
@@ -435,6 +444,11 @@ impl Node {
             found => found?,
         };
         Ok(der.and_then(|der| Certificate::parse(&der).ok()))
+    }
+
+    /// The certificate of a peer that has voted, if it is in memory.
+    pub fn known_endorser(&self, digest: &Digest) -> Option<Certificate> {
+        self.endorsers.lock().get(digest).cloned()
     }
 
     /// A certificate that is on the ledger.

@@ -7,13 +7,13 @@ use crate::options::PeerOptions;
 use crate::pool::Pool;
 use crate::proofs;
 use crate::votes_in::now_nano;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use e2l_consensus::{LogStanding, begin_rejoining, marker_index};
 use e2l_execution::{Components, ExecutionError, Executor};
 use e2l_ledger::{Genesis, Signer, Vote};
 use e2l_runtime::Runtime;
-use e2l_store::{LedgerStore, StoreError, StoreOptions, set_aside, wait_until_closed};
-use std::path::PathBuf;
+use e2l_store::{LedgerStore, StoreError, StoreOptions, condemned, set_aside, wait_until_closed};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,26 +56,42 @@ impl Opening<'_> {
     /// Whatever no restore mends: another network's ledger, another process that has it open, a missing component.
     pub fn open(&self) -> Result<OpenLedger> {
         let dir = self.options.data_dir.join("ledger");
-        let why = match self.try_open() {
-            Err(error) if error.is_damage() => error.to_string(),
-            Err(error) => return Err(error.into()),
-            Ok(open) => match unendorsed(&open.node)? {
-                None => return Ok(open),
-                Some(why) => why,
+        let why = match self.lost(&dir) {
+            Some(why) => why,
+            None => match self.try_open() {
+                Err(error) if error.is_damage() => error.to_string(),
+                Err(error) => return Err(error.into()),
+                Ok(open) => match unendorsed(&open.node)? {
+                    None => return Ok(open),
+                    Some(why) => why,
+                },
             },
         };
         if !wait_until_closed(CLOSING) {
             bail!("the damaged ledger in {} cannot be closed: {why}", dir.display());
         }
-        let now = now_nano();
-        let kept = set_aside(&dir, &aside(self.options), &format!("{now:020}-ledger"))?;
-        tracing::error!(%why, kept = %kept.display(), "the ledger is damaged: it is set aside, and a new one is begun");
-        let why = format!("{why} (set aside in {})", kept.display());
+        let why = self.set_aside(&dir, why)?;
+        tracing::error!(%why, "the ledger is damaged: a new one is begun");
         let store = LedgerStore::open(&dir, &StoreOptions::default())?;
         store.initialize(self.genesis)?;
         store.set_restoring(Some(&why))?;
         drop(store);
         Ok(self.try_open()?)
+    }
+
+    /// What can be said before anything is opened.
+    fn lost(&self, dir: &Path) -> Option<String> {
+        let gone = !dir.join("CURRENT").exists() && self.options.data_dir.join("raft/CURRENT").exists();
+        condemned(dir).or_else(|| gone.then(|| "it is gone, and the Raft log is here".to_owned()))
+    }
+
+    /// Moves what is there of the ledger aside; returns `why` and where it is.
+    fn set_aside(&self, dir: &Path, why: String) -> Result<String, StoreError> {
+        if !dir.exists() {
+            return Ok(why);
+        }
+        let kept = set_aside(dir, &aside(self.options), &format!("{:020}-ledger", now_nano()))?;
+        Ok(format!("{why} (set aside in {})", kept.display()))
     }
 
     fn try_open(&self) -> Result<OpenLedger, ExecutionError> {
@@ -151,10 +167,12 @@ impl OpenLedger {
         }
         let applied = self.node.store.tip()?.raft_applied.unwrap_or_default();
         let applied = marker_index(&applied)?;
-        let log = LogStanding::read(&dir).context(
-            "this peer's Raft log is damaged: it may have voted and promised what it no longer knows, so it does not \
-             start; start it once with --rejoin (docs/operations/recovery.md)",
-        )?;
+        let damaged = "this peer's Raft log is damaged: it may have voted and promised what it no longer knows, so it \
+                       does not start; start it once with --rejoin (docs/operations/recovery.md)";
+        if let Some(why) = condemned(&dir) {
+            return Err(anyhow!(why).context(damaged));
+        }
+        let log = LogStanding::read(&dir).context(damaged)?;
         let reach = log.reach.unwrap_or(0);
         // A log on its way back begins where the ledger ends.
         if reach < applied && !log.rejoining && self.restoring.is_none() {
@@ -187,16 +205,7 @@ impl OpenLedger {
         }
         begin_rejoining(&dir)?;
         tracing::warn!(%why, "this peer rejoins the group");
-        let incident = Incident {
-            found_nano: now,
-            what: "Raft log".to_owned(),
-            height: 0,
-            found_by: "start".to_owned(),
-            why,
-            quarantined: 0,
-            repaired_from: None,
-            repaired_nano: None,
-        };
+        let incident = Incident::at_start("Raft log", why, now);
         let saved: Result<(), StoreError> = incident.save(&self.node.store, &format!("{now:020}-raft"));
         Ok(saved?)
     }

@@ -244,7 +244,7 @@ fn spawn_work(node: &Arc<Node>, raft: &Arc<RaftNode>, links: &Arc<Links>) {
     });
 }
 
-fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
+pub(crate) fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
     let path = &options.genesis;
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let file: GenesisFile =
@@ -255,7 +255,7 @@ fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
 }
 
 /// This peer must be the one that the genesis names for its actor.
-fn my_raft_id(genesis: &Genesis, identity: &FileIdentity) -> Result<u64> {
+pub(crate) fn my_raft_id(genesis: &Genesis, identity: &FileIdentity) -> Result<u64> {
     let member = identity.certificate().member();
     identity
         .certificate()

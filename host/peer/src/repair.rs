@@ -2,12 +2,13 @@
 //! what holds), checked and written, and the incident is recorded.
 
 use crate::catch_up::{keep_endorsements, proven_block};
-use crate::incident::Incident;
+use crate::incident_log::IncidentLog;
 use crate::links::{Link, Links};
 use crate::node::Node;
-use crate::soundness::sound_block;
+use crate::soundness::{check_block, sound_block, vote_holds};
 use crate::votes_in::now_nano;
-use e2l_ledger::{Block, StateKey};
+use e2l_ledger::proof::FinalHeaderProof;
+use e2l_ledger::{Block, Digest, StateKey};
 use e2l_store::{StoreError, View};
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -20,6 +21,8 @@ use tokio::sync::mpsc;
 const PAUSE: Duration = Duration::from_secs(1);
 /// References of a log asked for at once.
 const REFERENCES: u32 = 16 * 1024;
+/// Stands in an incident for whoever repaired what nobody can.
+const NOBODY: &str = "nobody";
 
 /// What is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,13 +33,16 @@ pub enum Damaged {
     Index(u64),
     /// What the entries of a log refer to: the state key of its head.
     Log(StateKey),
+    /// A record about what happened, by its full name.
+    Record(String),
 }
 
 impl Damaged {
-    fn height(&self) -> u64 {
+    /// Height of the block that it belongs to; 0 where there is none.
+    pub fn height(&self) -> u64 {
         match self {
             Self::Block(height) | Self::Index(height) => *height,
-            Self::Log(_) => 0,
+            Self::Log(_) | Self::Record(_) => 0,
         }
     }
 }
@@ -47,12 +53,13 @@ impl fmt::Display for Damaged {
             Self::Block(height) => write!(f, "block {height}"),
             Self::Index(height) => write!(f, "index of block {height}"),
             Self::Log(key) => write!(f, "log {}", String::from_utf8_lossy(key.local())),
+            Self::Record(name) => write!(f, "record {name}"),
         }
     }
 }
 
 /// Damage that was found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Damage {
     /// What is damaged.
     pub what: Damaged,
@@ -62,11 +69,15 @@ pub struct Damage {
     pub why: String,
 }
 
-/// Damaged indexes of neighbouring blocks are one incident: an index that is gone as a whole is one.
-struct IndexRun {
-    name: String,
-    incident: Incident,
-    last: u64,
+impl Damage {
+    /// Damage to a record about what happened.
+    pub fn to_record(name: String, found_by: &'static str, why: &str) -> Self {
+        Self {
+            what: Damaged::Record(name),
+            found_by,
+            why: why.to_owned(),
+        }
+    }
 }
 
 /// Repairs damage, each once at a time.
@@ -74,7 +85,7 @@ pub struct Repairer {
     node: Arc<Node>,
     links: Arc<Links>,
     under_way: Mutex<HashSet<Damaged>>,
-    indexes: Mutex<Option<IndexRun>>,
+    incidents: IncidentLog,
 }
 
 impl Repairer {
@@ -84,7 +95,7 @@ impl Repairer {
             node,
             links,
             under_way: Mutex::default(),
-            indexes: Mutex::default(),
+            incidents: IncidentLog::default(),
         })
     }
 
@@ -96,35 +107,42 @@ impl Repairer {
             }
             let this = self.clone();
             tokio::spawn(async move {
-                let what = damage.what.clone();
-                let repaired = match damage.what {
-                    Damaged::Index(height) => this.repair_index(height, damage.why),
-                    Damaged::Block(height) => this.repair_block(height, damage).await,
-                    Damaged::Log(ref key) => this.repair_log(&key.clone(), damage).await,
-                };
-                if let Err(error) = repaired {
-                    this.node.alarm(format!("{what} cannot be repaired: {error}"));
+                let repaired = this.repair(&damage).await;
+                match repaired {
+                    // Files that cannot be read or written anew are replaced as a whole.
+                    Err(error) if error.is_damage() => this.node.must_restore(&error.to_string()),
+                    Err(error) => this
+                        .node
+                        .alarm(format!("{} cannot be repaired: {error}", damage.what)),
+                    Ok(()) => {}
                 }
-                this.under_way.lock().remove(&what);
+                this.under_way.lock().remove(&damage.what);
             });
         }
     }
 
-    async fn repair_block(&self, height: u64, damage: Damage) -> Result<(), StoreError> {
+    async fn repair(&self, damage: &Damage) -> Result<(), StoreError> {
+        match &damage.what {
+            Damaged::Index(height) => self.repair_index(*height, damage),
+            Damaged::Block(height) => self.repair_block(*height, damage).await,
+            Damaged::Log(key) => self.repair_log(key, damage).await,
+            Damaged::Record(name) => self.repair_record(name, damage),
+        }
+    }
+
+    async fn repair_block(&self, height: u64, damage: &Damage) -> Result<(), StoreError> {
         // Several readers may have found the same damage, and the first report has seen to it.
-        if matches!(sound_block(&self.node, height), Ok(Some(_))) {
+        if check_block(&self.node, height).is_ok() {
             return Ok(());
         }
-        let name = self.name(&damage);
-        let quarantined = self.node.store.quarantine_block(height, &name)?;
-        let mut incident = self.open_incident(&name, damage, quarantined)?;
+        let quarantined = self.node.store.quarantine_block(height, &case(damage))?;
+        self.incidents.opened(&self.node, damage, quarantined)?;
         loop {
             for link in self.links.iter() {
                 match self.fetch_block(link, height).await {
-                    Ok(block) => {
-                        self.node.store.rewrite_block(&block)?;
-                        self.node.repaired(&block);
-                        return self.close_incident(&name, &mut incident, &link.actor);
+                    Ok((block, proof)) => {
+                        let kept = self.write_block(&block, &proof, damage)?;
+                        return self.incidents.closed(&self.node, &damage.what, &link.actor, kept);
                     }
                     Err(why) => tracing::warn!(height, peer = %link.actor, %why, "no repair from this peer"),
                 }
@@ -133,8 +151,8 @@ impl Repairer {
         }
     }
 
-    /// The block as another peer has it, with proof, whose endorsements are kept.
-    async fn fetch_block(&self, link: &Link, height: u64) -> Result<Block, String> {
+    /// The block as another peer has it, with proof.
+    async fn fetch_block(&self, link: &Link, height: u64) -> Result<(Block, FinalHeaderProof), String> {
         let say = |status: tonic::Status| status.message().to_owned();
         let mut blocks = link.fetch_blocks(height, 1).await.map_err(say)?;
         let reply = blocks.message().await.map_err(say)?;
@@ -143,65 +161,68 @@ impl Repairer {
         if block.header.height != height {
             return Err(format!("it sent block {}", block.header.height));
         }
-        self.node
-            .store
-            .discard_damaged_votes(height)
-            .map_err(|error| error.to_string())?;
-        keep_endorsements(&self.node, &proof).map_err(|error| error.to_string())?;
-        Ok(block)
+        Ok((block, proof))
+    }
+
+    /// Writes a block and the endorsements of its proof over what is there; returns how many records of its indexes
+    /// were kept aside.
+    fn write_block(
+        &self,
+        block: &Block,
+        proof: &FinalHeaderProof,
+        damage: &Damage,
+    ) -> Result<usize, StoreError> {
+        let (node, height) = (&self.node, block.header.height);
+        let kept = match node.store.view().index_fault(block)? {
+            Some(_) => node.store.quarantine_indexes(block, &case(damage))?,
+            None => 0,
+        };
+        node.store
+            .discard_votes(height, |actor, vote| vote_holds(node, height, actor, vote))?;
+        keep_endorsements(node, proof)?;
+        node.store.rewrite_block(block)?;
+        node.repaired(block);
+        // A file that is damaged may shine through what was written over it.
+        node.store.view().block(height)?;
+        Ok(kept)
     }
 
     /// A block that holds says itself where its transactions stand.
-    fn repair_index(&self, height: u64, why: String) -> Result<(), StoreError> {
+    fn repair_index(&self, height: u64, damage: &Damage) -> Result<(), StoreError> {
         let Ok(Some((block, _))) = sound_block(&self.node, height) else {
             return Ok(());
         };
         if self.node.store.view().index_fault(&block)?.is_none() {
             return Ok(());
         }
+        let quarantined = self.node.store.quarantine_indexes(&block, &case(damage))?;
+        self.incidents.opened(&self.node, damage, quarantined)?;
         self.node.store.rewrite_indexes(&block)?;
-        let mut indexes = self.indexes.lock();
-        let me = self.node.me().actor.clone();
-        match &mut *indexes {
-            Some(run) if run.last + 1 == height => {
-                run.last = height;
-                run.incident.what = format!("indexes of blocks {} to {height}", run.incident.height);
-                run.incident.quarantined += 1;
-                self.close_incident(&run.name, &mut run.incident, &me)
-            }
-            _ => {
-                let damage = Damage {
-                    what: Damaged::Index(height),
-                    found_by: "scrub",
-                    why,
-                };
-                let name = self.name(&damage);
-                let mut incident = self.open_incident(&name, damage, 0)?;
-                self.close_incident(&name, &mut incident, &me)?;
-                *indexes = Some(IndexRun {
-                    name,
-                    incident,
-                    last: height,
-                });
-                Ok(())
-            }
-        }
+        let me = &self.node.me().actor;
+        self.incidents.closed(&self.node, &damage.what, me, 0)
     }
 
-    async fn repair_log(&self, key: &StateKey, damage: Damage) -> Result<(), StoreError> {
+    async fn repair_log(&self, key: &StateKey, damage: &Damage) -> Result<(), StoreError> {
         if self.node.store.view().check_log(key).is_ok() {
             return Ok(());
         }
-        let name = self.name(&damage);
-        let mut incident = self.open_incident(&name, damage, 0)?;
+        self.incidents.opened(&self.node, damage, 0)?;
         loop {
             for link in self.links.iter() {
                 let view = self.node.store.view();
                 match self.fetch_log(link, &view, key).await {
                     Ok(references) => {
                         if self.node.store.rewrite_log(&view, key, &references)? {
+                            // The view from before still sees what was there.
+                            let kept = self.node.store.quarantine_log(&view, key, &case(damage))?;
                             self.node.renew_views();
-                            return self.close_incident(&name, &mut incident, &link.actor);
+                            // As for blocks: files that are damaged are replaced as a whole.
+                            if let Err(error @ StoreError::Read { .. }) =
+                                self.node.store.view().check_log(key)
+                            {
+                                return Err(error);
+                            }
+                            return self.incidents.closed(&self.node, &damage.what, &link.actor, kept);
                         }
                         tracing::warn!(peer = %link.actor, "its log is not the one that the state commits to");
                     }
@@ -230,35 +251,31 @@ impl Repairer {
         Ok(references)
     }
 
-    fn name(&self, damage: &Damage) -> String {
-        format!("{:020}-{}", now_nano(), damage.what.height())
-    }
-
-    /// Raises the alarm and keeps the record.
-    fn open_incident(&self, name: &str, damage: Damage, quarantined: usize) -> Result<Incident, StoreError> {
-        let Damage { what, found_by, why } = damage;
-        self.node.alarm(format!(
-            "{what} is damaged: {why}; it is not served until it is repaired"
-        ));
-        let incident = Incident {
-            found_nano: now_nano(),
-            height: what.height(),
-            what: what.to_string(),
-            found_by: found_by.to_owned(),
-            why,
-            quarantined,
-            repaired_from: None,
-            repaired_nano: None,
+    /// A certificate that is still in memory is written anew. Of what else happened only this peer knew.
+    fn repair_record(&self, name: &str, damage: &Damage) -> Result<(), StoreError> {
+        let node = &self.node;
+        let kept = node.store.set_record_aside(name, &case(damage))?;
+        if !kept {
+            return Ok(());
+        }
+        self.incidents.opened(node, damage, 1)?;
+        let digest = name.strip_prefix("certificate/");
+        let known = digest
+            .and_then(|digest| digest.parse::<Digest>().ok())
+            .and_then(|digest| node.known_endorser(&digest));
+        let from: &str = match &known {
+            Some(certificate) => {
+                node.store
+                    .save_certificate(&certificate.digest(), certificate.der())?;
+                &node.me().actor
+            }
+            None => NOBODY,
         };
-        incident.save(&self.node.store, name)?;
-        Ok(incident)
+        self.incidents.closed(node, &damage.what, from, 0)
     }
+}
 
-    fn close_incident(&self, name: &str, incident: &mut Incident, from: &str) -> Result<(), StoreError> {
-        incident.repaired_from = Some(from.to_owned());
-        incident.repaired_nano = Some(now_nano());
-        incident.save(&self.node.store, name)?;
-        tracing::warn!(what = %incident.what, from, "damage was repaired");
-        Ok(())
-    }
+/// Name of what is kept aside.
+fn case(damage: &Damage) -> String {
+    format!("{:020}-{}", now_nano(), damage.what.height())
 }

@@ -56,14 +56,9 @@ pub async fn restore(
     let saved = chain.run(move |chain| chain.save_marker(marker)).await;
     saved.map_err(|_| anyhow!("the execution thread has stopped"))??;
     let incident = Incident {
-        found_nano,
-        what: "ledger".to_owned(),
-        height: 0,
-        found_by: "start".to_owned(),
-        why,
-        quarantined: 0,
         repaired_from: Some(actor),
         repaired_nano: Some(now_nano()),
+        ..Incident::at_start("ledger", why, found_nano)
     };
     incident.save(&node.store, &format!("{found_nano:020}-ledger"))?;
     node.store.set_restoring(None).context("the ledger is restored")?;

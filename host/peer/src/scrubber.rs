@@ -4,7 +4,7 @@
 use crate::chain_thread::ChainThread;
 use crate::node::Node;
 use crate::repair::{Damage, Damaged};
-use crate::soundness::{Unsound, sound_block};
+use crate::soundness::{self, Unsound};
 use crate::votes_in::now_nano;
 use e2l_ledger::{LogHead, StateKey};
 use e2l_store::StoreError;
@@ -63,21 +63,11 @@ pub async fn scrub(node: Arc<Node>, chain: ChainThread, options: ScrubOptions) {
     if options.blocks_per_second == 0 {
         return;
     }
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / options.blocks_per_second);
-    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let per_record = Duration::from_secs(1) / options.records_per_second.max(1);
-    let mut scrubber = Scrubber {
-        node,
-        chain,
-        pace,
-        per_record,
-    };
+    let mut scrubber = Scrubber::new(node, chain, &options);
     loop {
-        match scrubber.pass().await {
-            Ok(true) => scrubber.node.scrub.last_pass.store(now_nano(), Ordering::Relaxed),
-            // What is damaged is looked at again when it is repaired.
-            Ok(false) => {}
-            Err(Stopped) => return,
+        // What is damaged is looked at again when it is repaired.
+        if let Err(Stopped) = scrubber.pass().await {
+            return;
         }
         // A small ledger is not read fifty times a second.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -85,9 +75,11 @@ pub async fn scrub(node: Arc<Node>, chain: ChainThread, options: ScrubOptions) {
 }
 
 /// The process is about to end.
-struct Stopped;
+#[derive(Debug)]
+pub struct Stopped;
 
-struct Scrubber {
+/// Walks over a ledger.
+pub struct Scrubber {
     node: Arc<Node>,
     chain: ChainThread,
     pace: Interval,
@@ -95,8 +87,31 @@ struct Scrubber {
 }
 
 impl Scrubber {
-    /// One walk over everything; says whether all of it holds.
-    async fn pass(&mut self) -> Result<bool, Stopped> {
+    /// Checks as much a second as `options` allow, and at least one of each.
+    pub fn new(node: Arc<Node>, chain: ChainThread, options: &ScrubOptions) -> Self {
+        let mut pace = tokio::time::interval(Duration::from_secs(1) / options.blocks_per_second.max(1));
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        Self {
+            node,
+            chain,
+            pace,
+            per_record: Duration::from_secs(1) / options.records_per_second.max(1),
+        }
+    }
+
+    /// One walk over everything, which reports what is damaged; says whether all of it holds, and notes when.
+    ///
+    /// # Errors
+    /// The process is about to end.
+    pub async fn pass(&mut self) -> Result<bool, Stopped> {
+        let clean = self.walk().await?;
+        if clean {
+            self.node.scrub.last_pass.store(now_nano(), Ordering::Relaxed);
+        }
+        Ok(clean)
+    }
+
+    async fn walk(&mut self) -> Result<bool, Stopped> {
         let mut height = 1;
         let mut clean = true;
         while height <= self.node.with_finality(|finality| finality.final_height()) {
@@ -111,8 +126,29 @@ impl Scrubber {
         // Nothing is final yet, and there is nothing to say about it.
         clean &= height > 1;
         clean &= self.logs().await?;
+        clean &= self.records().await?;
         clean &= self.state().await?;
         Ok(clean)
+    }
+
+    /// Incidents, evidence, certificates of voters, and what was kept aside.
+    async fn records(&mut self) -> Result<bool, Stopped> {
+        let node = self.node.clone();
+        let damaged = match blocking(move || node.store.damaged_kept()).await? {
+            Err(error) if error.is_damage() => {
+                self.node.must_restore(&error.to_string());
+                return Ok(false);
+            }
+            damaged => self.readable(damaged).unwrap_or_default(),
+        };
+        for name in &damaged {
+            self.pace.tick().await;
+            self.report(Some((
+                Damaged::Record(name.clone()),
+                "its checksum does not hold".to_owned(),
+            )));
+        }
+        Ok(damaged.is_empty())
     }
 
     async fn logs(&mut self) -> Result<bool, Stopped> {
@@ -212,16 +248,21 @@ impl Scrubber {
 
 /// What is damaged, and how many transactions were checked.
 fn check_block(node: &Node, height: u64) -> (Option<(Damaged, String)>, u64) {
-    let mut transactions = 0;
-    let checked = sound_block(node, height).and_then(|found| match found {
-        Some((block, _)) => {
-            transactions = u64::from(block.header.transactions);
-            Ok(node.store.view().index_fault(&block)?)
+    let checked = soundness::check_block(node, height);
+    let fault = |block| match node.store.view().index_fault(&block) {
+        Err(error) if error.is_damage() => Some(error.to_string()),
+        Err(error) => {
+            tracing::warn!(height, %error, "an index cannot be checked now");
+            None
         }
-        None => Ok(None),
-    });
+        Ok(fault) => fault,
+    };
+    let mut transactions = 0;
     let damage = match checked {
-        Ok(fault) => fault.map(|why| (Damaged::Index(height), why)),
+        Ok(block) => {
+            transactions = block.as_ref().map_or(0, |block| u64::from(block.header.transactions));
+            block.and_then(fault).map(|why| (Damaged::Index(height), why))
+        }
         Err(Unsound::Damaged { height, why }) => Some((Damaged::Block(height), why)),
         Err(Unsound::Unproven(why)) => {
             tracing::debug!(height, %why, "not proven now");

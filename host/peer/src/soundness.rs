@@ -3,8 +3,8 @@
 use crate::chain::leader_certificate;
 use crate::node::Node;
 use crate::proofs::{self, NoProof};
-use e2l_ledger::Block;
 use e2l_ledger::proof::FinalHeaderProof;
+use e2l_ledger::{Block, SignedVote};
 use e2l_store::StoreError;
 
 /// Why a block is not served.
@@ -72,6 +72,7 @@ pub fn sound_block(node: &Node, height: u64) -> Result<Option<(Block, FinalHeade
         Err(NoProof::NotEndorsed(_)) if height <= node.with_finality(|finality| finality.final_height()) => {
             return Err(damaged("endorsements that made it final are missing".to_owned()));
         }
+        Err(NoProof::Store(error @ StoreError::Read { .. })) => return Err(damaged(error.to_string())),
         other => other?,
     };
     let proven = proof
@@ -87,6 +88,35 @@ pub fn sound_block(node: &Node, height: u64) -> Result<Option<(Block, FinalHeade
     }
     check_leader(node, &block).map_err(damaged)?;
     Ok(Some((block, proof)))
+}
+
+/// The same, and that every vote that is kept about the height holds: one that does not proves nothing, but was not
+/// written by this peer.
+///
+/// # Errors
+/// See [`Unsound`].
+pub fn check_block(node: &Node, height: u64) -> Result<Option<Block>, Unsound> {
+    let Some((block, _)) = sound_block(node, height)? else {
+        return Ok(None);
+    };
+    for (actor, vote) in node.store.votes(height)? {
+        if !vote_holds(node, height, &actor, &vote) {
+            let why = format!("a vote in the name of {actor} does not hold");
+            return Err(Unsound::Damaged { height, why });
+        }
+    }
+    Ok(Some(block))
+}
+
+/// Whether a vote that is kept about a height is what the actor's peer signed.
+pub fn vote_holds(node: &Node, height: u64, actor: &str, vote: &SignedVote) -> bool {
+    let Ok(Some(certificate)) = node.endorser(&vote.signature.certificate) else {
+        return false;
+    };
+    let signed = node
+        .signatures
+        .verify(&vote.vote.digest(), &vote.signature, &certificate);
+    vote.vote.height() == height && certificate.member().actor == actor && signed.is_ok()
 }
 
 /// No root covers the leader's signature. Its certificate is on the ledger since its first proposal at the latest.

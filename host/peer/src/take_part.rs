@@ -99,16 +99,7 @@ fn note(node: &Node, why: &str) -> Result<(), ConsensusError> {
     node.alarm(format!(
         "this peer's files are older than what it has said: {why}"
     ));
-    let incident = Incident {
-        found_nano: now,
-        what: "Raft log".to_owned(),
-        height: 0,
-        found_by: "start".to_owned(),
-        why: why.to_owned(),
-        quarantined: 0,
-        repaired_from: None,
-        repaired_nano: None,
-    };
+    let incident = Incident::at_start("Raft log", why.to_owned(), now);
     Ok(incident.save(&node.store, &format!("{now:020}-raft"))?)
 }
 

@@ -1,5 +1,6 @@
 //! One RocksDB database: how it is opened, read, written and synced, and when it stops writing.
 
+use crate::condemned::condemn;
 use crate::error::StoreError;
 use crate::open_databases::OpenDatabase;
 use crate::seal::{seal, unseal};
@@ -114,33 +115,6 @@ impl Database {
         })
     }
 
-    /// All sealed records whose readable keys start with `prefix`, without it, in the order of their keys.
-    pub(crate) fn list_named(
-        &self,
-        column: &'static str,
-        prefix: &str,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let mut iterator = self.db.raw_iterator_cf(self.column(column)?);
-        iterator.seek(prefix);
-        let mut found = Vec::new();
-        while let Some((key, record)) = iterator.item() {
-            let Some(name) = std::str::from_utf8(key)
-                .ok()
-                .and_then(|key| key.strip_prefix(prefix))
-            else {
-                break;
-            };
-            let content = unseal(column, key, record)
-                .ok_or_else(|| self.corrupt(column, name, "its checksum does not hold"))?;
-            found.push((name.to_owned(), content.to_vec()));
-            iterator.next();
-        }
-        iterator
-            .status()
-            .map_err(|error| self.read_error(column, error))?;
-        Ok(found)
-    }
-
     /// Adds a sealed record with a readable key to a batch.
     pub(crate) fn put_named(
         &self,
@@ -188,6 +162,12 @@ impl Database {
 
     fn poison(&self, why: String) -> StoreError {
         tracing::error!(dir = %self.dir.display(), why, "the database takes no more writes");
+        // It would fail again after a restart: files that are damaged are no accident of this run.
+        if why.contains("Corruption")
+            && let Err(error) = condemn(&self.dir, &why)
+        {
+            tracing::error!(%error, "that it is damaged cannot be noted");
+        }
         // After a failed fsync the kernel may have dropped the dirty pages: a retry that succeeds would
         // prove nothing. So the first failure is final.
         let why = self.poison.write().get_or_insert(why).clone();

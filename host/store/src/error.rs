@@ -107,7 +107,8 @@ impl StoreError {
         match self {
             Self::Corrupt { .. } => true,
             Self::Open { why, .. } => {
-                !(why.contains("lock") || why.contains("No space") || why.contains("Permission"))
+                // RocksDB names the lock's file; "block checksum mismatch" has nothing to do with it.
+                !(why.contains("/LOCK:") || why.contains("No space") || why.contains("Permission"))
             }
             Self::Read { why, .. } => why.contains("Corruption") || why.contains("No such file"),
             _ => false,

@@ -3,6 +3,7 @@
 use crate::columns::{BLOCKS, HEADERS, META, STATE};
 use crate::database::Database;
 use crate::error::StoreError;
+use crate::kept::CERTIFICATE;
 use crate::options::StoreOptions;
 use crate::records::Skeleton;
 use crate::seal::seal;
@@ -271,25 +272,6 @@ impl LedgerStore {
         votes_at(&self.0.database, height)
     }
 
-    /// Keeps evidence (canonical bytes) under a name; durable on return. The same name again replaces it.
-    ///
-    /// # Errors
-    /// A write that failed, now or before.
-    pub fn save_evidence(&self, name: &str, evidence: &[u8]) -> Result<(), StoreError> {
-        let database = &self.0.database;
-        let mut batch = WriteBatch::default();
-        database.put_named(&mut batch, META, &format!("{EVIDENCE}{name}"), evidence)?;
-        database.write(batch, true)
-    }
-
-    /// All evidence that was kept, by name.
-    ///
-    /// # Errors
-    /// A piece is corrupt or cannot be read.
-    pub fn evidence(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.0.database.list_named(META, EVIDENCE)
-    }
-
     /// Keeps the certificate (DER) that votes are signed with; not synced, since it comes with every vote.
     ///
     /// # Errors
@@ -370,6 +352,15 @@ impl LedgerStore {
         let mut batch = WriteBatch::default();
         database.put_named(&mut batch, META, RESTORING, why.unwrap_or_default().as_bytes())?;
         database.write(batch, true)
+    }
+
+    /// Notes that this ledger's files are damaged and nothing of them is to be used again: when the peer starts, it
+    /// sets them aside ([`condemned`](crate::condemned)). Durable on return.
+    ///
+    /// # Errors
+    /// The note cannot be written.
+    pub fn condemn(&self, why: &str) -> Result<(), StoreError> {
+        crate::condemned::condemn(self.0.database.dir(), why)
     }
 
     /// What was signed last.
@@ -454,11 +445,8 @@ fn check_tip(view: &View, genesis: Option<&Genesis>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Start of the names of evidence.
-const EVIDENCE: &str = "evidence/";
-
 fn certificate_name(digest: &Digest) -> String {
-    format!("certificate/{digest}")
+    format!("{CERTIFICATE}{digest}")
 }
 
 fn load_final(database: &Database) -> Result<u64, StoreError> {

@@ -9,9 +9,11 @@
 
 mod check;
 mod columns;
+mod condemned;
 mod database;
 mod error;
 mod intruder;
+mod kept;
 mod ledger_store;
 mod log_node;
 mod log_read;
@@ -30,9 +32,11 @@ mod view;
 mod votes;
 mod write;
 
+pub use condemned::condemned;
 pub use error::StoreError;
 #[doc(hidden)]
 pub use intruder::{Intruder, RawRecord};
+pub use kept::Kept;
 pub use ledger_store::{LedgerStore, Tip};
 pub use log_node::LogNode;
 pub use log_run::{LogItem, LogRun, LogValue};

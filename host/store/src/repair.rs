@@ -1,18 +1,21 @@
 //! Damaged blocks: kept aside as they were found, and written anew from a copy that the caller has verified.
 
-use crate::columns::{BLOCKS, HEADERS, META, TRANSACTIONS, VOTES, transaction_key};
+use crate::columns::{
+    BATCHES, BLOCKS, HEADERS, LOGS, META, TRANSACTIONS, TX_INDEX, VOTES, batch_key, half, log_prefix,
+    transaction_key,
+};
 use crate::error::StoreError;
+use crate::kept::QUARANTINE;
 use crate::ledger_store::LedgerStore;
 use crate::records::Skeleton;
-use crate::votes::damaged_votes_at;
+use crate::view::View;
+use crate::votes::votes_to_discard;
 use crate::write::BlockWrite;
-use e2l_ledger::Block;
+use e2l_ledger::{Block, Envelope, SignedVote, StateKey};
 use rocksdb::WriteBatch;
 
-/// Names of quarantined records.
-const QUARANTINE: &str = "quarantine/";
-/// Names of incidents.
-const INCIDENT: &str = "incident/";
+/// Records of a log that are written in one batch.
+const AT_ONCE: usize = 4096;
 
 impl LedgerStore {
     /// Copies the records of a block aside as they are, unreadable ones left out; returns how many. Durable on
@@ -49,13 +52,82 @@ impl LedgerStore {
         Ok(count)
     }
 
-    /// Removes the votes about a height that cannot be read; the others stay. Not synced.
+    /// Copies the records that say where the transactions and batches of a sound block stand aside, as they are;
+    /// returns how many. Durable on return.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn quarantine_indexes(&self, block: &Block, case: &str) -> Result<usize, StoreError> {
+        let database = self.database();
+        let places = block
+            .results
+            .iter()
+            .map(|result| (TX_INDEX, half(&result.id).to_vec()));
+        let batches = block
+            .proposal
+            .envelopes
+            .iter()
+            .filter_map(|envelope| match envelope {
+                Envelope::Batch(batch) => {
+                    let header = &batch.header;
+                    let key = batch_key(&header.sender, header.incarnation, header.sequence);
+                    Some((BATCHES, key))
+                }
+                Envelope::Request(_) => None,
+            });
+        let mut batch = WriteBatch::default();
+        let mut count = 0;
+        for (column, key) in places.chain(batches) {
+            if let Ok(Some(record)) = database.db().get_cf(database.column(column)?, &key) {
+                let name = format!("{QUARANTINE}{case}/{column}/{}", hex(&key));
+                database.put_named(&mut batch, META, &name, &record)?;
+                count += 1;
+            }
+        }
+        database.write(batch, true)?;
+        Ok(count)
+    }
+
+    /// Copies the records of a log aside that are others in `before`, a view from before it was written anew, than
+    /// they are now; returns how many. Durable on return.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn quarantine_log(&self, before: &View, log: &StateKey, case: &str) -> Result<usize, StoreError> {
+        let database = self.database();
+        let column = database.column(LOGS)?;
+        let prefix = log_prefix(log);
+        let mut iterator = before.iterate(LOGS, &prefix, &end_of(&prefix))?;
+        let mut batch = WriteBatch::default();
+        let mut count = 0;
+        while let Some((key, record)) = iterator.item() {
+            let now = database.db().get_pinned_cf(column, key);
+            if !now.is_ok_and(|now| now.is_some_and(|now| *now == *record)) {
+                let name = format!("{QUARANTINE}{case}/{LOGS}/{}", hex(key));
+                database.put_named(&mut batch, META, &name, record)?;
+                count += 1;
+            }
+            if batch.len() >= AT_ONCE {
+                database.write(std::mem::take(&mut batch), false)?;
+            }
+            iterator.next();
+        }
+        database.write(batch, true)?;
+        Ok(count)
+    }
+
+    /// Removes the votes about a height that cannot be read, and those of which `holds` says that they do not (given
+    /// the actor's name); the others stay. Not synced.
     ///
     /// # Errors
     /// The database cannot be read; a write that failed, now or before.
-    pub fn discard_damaged_votes(&self, height: u64) -> Result<(), StoreError> {
+    pub fn discard_votes(
+        &self,
+        height: u64,
+        holds: impl Fn(&str, &SignedVote) -> bool,
+    ) -> Result<(), StoreError> {
         let database = self.database();
-        for key in damaged_votes_at(database, height)? {
+        for key in votes_to_discard(database, height, holds)? {
             database.delete_now(VOTES, &key)?;
         }
         Ok(())
@@ -97,24 +169,13 @@ impl LedgerStore {
         self.publish(tip);
         Ok(())
     }
+}
 
-    /// Keeps the record of an incident under a name; durable on return. The same name again replaces it.
-    ///
-    /// # Errors
-    /// A write that failed, now or before.
-    pub fn save_incident(&self, name: &str, record: &[u8]) -> Result<(), StoreError> {
-        let database = self.database();
-        let mut batch = WriteBatch::default();
-        database.put_named(&mut batch, META, &format!("{INCIDENT}{name}"), record)?;
-        database.write(batch, true)
-    }
-
-    /// All incidents, in the order of their names.
-    ///
-    /// # Errors
-    /// One is corrupt or cannot be read.
-    pub fn incidents(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        self.database().list_named(META, INCIDENT)
+/// The first key that does not start with a prefix.
+fn end_of(prefix: &[u8; 16]) -> Vec<u8> {
+    match u128::from_be_bytes(*prefix).checked_add(1) {
+        Some(next) => next.to_be_bytes().to_vec(),
+        None => vec![0xff; 17],
     }
 }
 

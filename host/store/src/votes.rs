@@ -113,33 +113,44 @@ pub(crate) fn votes_at(database: &Database, height: u64) -> Result<Vec<ActorVote
         .raw_iterator_cf_opt(database.column(VOTES)?, options);
     iterator.seek(height.to_be_bytes());
     let mut votes = Vec::new();
-    while let Some((key, record)) = iterator.item() {
+    while let Some((place, record)) = iterator.item() {
         let name = format!("height {height}");
-        let actor = actor_of(key).ok_or_else(|| database.corrupt(VOTES, &name, "its key names no actor"))?;
-        votes.push((actor, decode(database, VOTES, &name, key, record)?));
+        let actor =
+            actor_of(place).ok_or_else(|| database.corrupt(VOTES, &name, "its key names no actor"))?;
+        let vote = decode(database, VOTES, &name, place, record)?;
+        if key(&actor, &vote.vote) != place {
+            return Err(database.corrupt(VOTES, &name, "a vote stands in another's place"));
+        }
+        votes.push((actor, vote));
         iterator.next();
     }
     finish(database, VOTES, &iterator)?;
     Ok(votes)
 }
 
-/// Keys of the records about a height that are no votes.
-pub(crate) fn damaged_votes_at(database: &Database, height: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+/// Keys of the records about a height that are no votes, or of which `holds` says that they do not.
+pub(crate) fn votes_to_discard(
+    database: &Database,
+    height: u64,
+    holds: impl Fn(&str, &SignedVote) -> bool,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut options = ReadOptions::default();
     options.set_iterate_upper_bound(height.saturating_add(1).to_be_bytes());
     let mut iterator = database
         .db()
         .raw_iterator_cf_opt(database.column(VOTES)?, options);
     iterator.seek(height.to_be_bytes());
-    let mut damaged = Vec::new();
-    while let Some((key, record)) = iterator.item() {
-        if actor_of(key).is_none() || decode(database, VOTES, "", key, record).is_err() {
-            damaged.push(key.to_vec());
+    let mut found = Vec::new();
+    while let Some((place, record)) = iterator.item() {
+        let vote = decode(database, VOTES, "", place, record).ok();
+        let vote = actor_of(place).zip(vote);
+        if !vote.is_some_and(|(actor, vote)| key(&actor, &vote.vote) == place && holds(&actor, &vote)) {
+            found.push(place.to_vec());
         }
         iterator.next();
     }
     finish(database, VOTES, &iterator)?;
-    Ok(damaged)
+    Ok(found)
 }
 
 fn decode(

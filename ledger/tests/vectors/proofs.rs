@@ -121,9 +121,26 @@ pub fn compute(known: &Value) -> Value {
         .map(|(of, der)| (of.clone(), json!(hex::encode(der))));
     json!({
         "certificates": certificates.collect::<serde_json::Map<_, _>>(),
+        "ledger": ledger(&vectors),
         "genesis_files": { "three-actors": vectors.ledger.members.genesis, "another": vectors.another },
         "vectors": vectors.made,
     })
+}
+
+/// A small ledger of its own, under the first genesis: each block with the proof that it is final.
+fn ledger(vectors: &Vectors) -> Value {
+    let mut ledger = Ledger::of(Members::with(Certificates::known(
+        vectors.ledger.members.certificates.all(),
+    )));
+    ledger.add(&[&["web", "db"], &["web"]]);
+    ledger.add(&[&["web"]]);
+    ledger.add(&[&["db", "web"], &["db"]]);
+    let endorsers: Vec<&Identity> = vectors.majority.iter().collect();
+    let encoded = ledger.blocks.iter().map(|block| {
+        let proof = ledger.finality(block.header.height, &endorsers);
+        json!({ "block": hex::encode(block.encode()), "finality": hex::encode(proof.encode()) })
+    });
+    encoded.collect()
 }
 
 struct Vectors {

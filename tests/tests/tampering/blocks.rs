@@ -1,15 +1,17 @@
-//! Edits of what belongs to one block or one log: found where it is read, and mended in place.
+//! Edits of what belongs to one block or one log, and of what a peer has kept: found where it is read or by the
+//! background check, kept aside, and mended in place.
 
-use crate::edits::edit;
-use crate::stage::{Stage, close, logs};
-use e2l_ledger::Canonical;
-use e2l_peer::inside::{Node, OpenLedger, Unsound, receipt, sound_block};
-use e2l_store::{ActorVote, RawRecord};
+use crate::edits::{Kinds, edit};
+use crate::stage::{Records, Stage, stop};
+use e2l_peer::Incident;
+use e2l_store::{Intruder, RawRecord};
 use fastrand::Rng;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
-/// Columns and whether their records have checksums that an intruder can make anew.
-const COLUMNS: [(&str, bool); 7] = [
+/// Columns and whether their records have checksums that an intruder can make anew. Of `meta`, where forged records
+/// of what happened cannot be known for what they are, only what a peer keeps.
+const COLUMNS: [(&str, bool); 8] = [
     ("headers", true),
     ("blocks", true),
     ("transactions", true),
@@ -17,26 +19,38 @@ const COLUMNS: [(&str, bool); 7] = [
     ("batches", true),
     ("tx_index", false),
     ("logs", false),
+    ("meta", false),
 ];
+/// What a peer keeps in `meta` beside what a start relies on. Certificates come again with every vote, and may have
+/// been written anew before the background check came by.
+const KEPT: [&[u8]; 4] = [b"incident/", b"evidence/", b"quarantine/", b"certificate/"];
 /// Edits before the files are opened again.
-const AT_ONCE: u64 = 40;
+const AT_ONCE: u64 = 60;
+/// How long mending may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What an edit must have damaged.
 #[derive(Default)]
 struct Expected {
+    /// Heights whose records are others, or missing.
     blocks: BTreeSet<u64>,
+    /// Heights with a vote that is another.
+    votes: BTreeSet<u64>,
+    /// Index records that are others, or missing.
     indexes: usize,
+    /// Log records, likewise.
     logs: usize,
+    /// Records of what a peer keeps that are others.
+    kept: usize,
+    /// Every value that is not a true one, by column and key.
+    altered: HashSet<RawRecord>,
 }
 
-/// Makes at least so many edits; returns how many.
-pub fn tamper(stage: &Stage, random: &mut Rng, edits: u64) -> u64 {
-    let truth: Vec<_> = COLUMNS
-        .map(|(column, _)| (column, stage.true_records(column)))
-        .into();
-    let votes = true_votes(stage);
-    let mut made = 0;
+/// Makes at least so many edits; returns how many, and how often the files were opened.
+pub fn tamper(stage: &Stage, random: &mut Rng, edits: u64, kinds: &mut Kinds) -> (u64, u64) {
+    let (mut made, mut rounds) = (0, 0);
     while made < edits {
+        rounds += 1;
         stage.renew();
         let intruder = stage.intruder();
         // One column alone, or all at once: damage in one may hide behind damage in another.
@@ -44,176 +58,166 @@ pub fn tamper(stage: &Stage, random: &mut Rng, edits: u64) -> u64 {
         for _ in 0..AT_ONCE {
             let at = alone.unwrap_or_else(|| random.usize(..COLUMNS.len()));
             let (column, forge) = COLUMNS[at];
-            let records = intruder.records(column).unwrap();
-            // The newest block and the genesis are looked at when the peer is started: see `start`.
-            let records: Vec<_> = records
-                .into_iter()
-                .filter(|record| !is_end(stage, column, &record.key))
-                .collect();
+            let records = editable(stage, &intruder, column);
             if records.is_empty() {
                 continue;
             }
-            edit(&intruder, &records, random, forge);
+            let edited = edit(&intruder, &records, stage.older_records(column), random, forge);
+            kinds.count(column, edited.kind);
             made += 1;
         }
-        // What differs in the end: an edit may undo another.
-        let mut expected = Expected::default();
-        for (column, records) in &truth {
-            expected.add(column, &differing(records, &intruder.records(column).unwrap()));
-        }
+        let expected = Expected::of(&stage.records, &intruder);
         drop(intruder);
-        let open = stage.open();
-        assert_eq!(open.restoring, None, "damage to single records needs no restore");
-        let damaged = read_everything(stage, &open.node);
-        assert!(
-            expected.blocks.is_subset(&damaged),
-            "not found: {:?} of {:?}",
-            expected.blocks,
-            damaged
-        );
-        mend(stage, &open, &damaged, &votes, &expected);
-        close(open);
-        let intruder = stage.intruder();
-        for (column, records) in &truth {
-            // A vote that was lost is one more than needed, if the others prove the height.
-            if *column != "votes" {
-                let found = intruder.records(column).unwrap();
-                assert!(found == *records, "column {column} is not what it was");
-            }
-        }
+        find_and_mend(stage, &expected);
     }
-    made
+    (made, rounds)
 }
 
-fn is_end(stage: &Stage, column: &str, key: &[u8]) -> bool {
-    let block_column = matches!(column, "headers" | "blocks" | "transactions" | "votes");
-    let height = || key.first_chunk::<8>().copied().map(u64::from_be_bytes);
-    block_column && height().is_none_or(|height| height == 0 || height >= stage.height)
+/// The newest block, the genesis and what a start relies on are looked at when the peer is started: see `start`.
+fn editable(stage: &Stage, intruder: &Intruder, column: &str) -> Vec<RawRecord> {
+    let of_block = matches!(column, "headers" | "blocks" | "transactions" | "votes");
+    let is_here = |record: &RawRecord| match column {
+        "meta" => is_kept(&record.key),
+        _ if of_block => height_of(&record.key).is_some_and(|height| height > 0 && height < stage.height),
+        _ => true,
+    };
+    intruder
+        .records(column)
+        .unwrap()
+        .into_iter()
+        .filter(is_here)
+        .collect()
 }
 
-/// Keys of records that are not as they were, or are no more.
-fn differing(truth: &[RawRecord], found: &[RawRecord]) -> Vec<Vec<u8>> {
-    let found: HashSet<&RawRecord> = found.iter().collect();
-    let gone = truth.iter().filter(|record| !found.contains(record));
-    gone.map(|record| record.key.clone()).collect()
+fn is_kept(key: &[u8]) -> bool {
+    KEPT.iter().any(|kind| key.starts_with(kind))
+}
+
+fn height_of(key: &[u8]) -> Option<u64> {
+    key.first_chunk::<8>().copied().map(u64::from_be_bytes)
 }
 
 impl Expected {
-    fn add(&mut self, column: &str, keys: &[Vec<u8>]) {
-        match column {
-            "headers" | "blocks" | "transactions" => {
-                let heights = keys.iter().filter_map(|key| key.first_chunk::<8>().copied());
-                self.blocks.extend(heights.map(u64::from_be_bytes));
+    /// What differs in the end: an edit may undo another.
+    fn of(truth: &Records, intruder: &Intruder) -> Self {
+        let mut expected = Self::default();
+        for (column, _) in COLUMNS {
+            let found: HashMap<Vec<u8>, RawRecord> = intruder
+                .records(column)
+                .unwrap()
+                .into_iter()
+                .map(|record| (record.key.clone(), record))
+                .collect();
+            for record in &truth[column] {
+                match found.get(&record.key) {
+                    Some(found) if found == record => {}
+                    found => expected.add(record, found),
+                }
             }
-            // Fewer are enough, if they prove the height.
-            "votes" => {}
-            "batches" | "tx_index" => self.indexes += keys.len(),
-            _ => self.logs += keys.len(),
         }
+        expected
+    }
+
+    fn add(&mut self, truth: &RawRecord, found: Option<&RawRecord>) {
+        let height = height_of(&truth.key);
+        match truth.column.as_str() {
+            "headers" | "blocks" | "transactions" => self.blocks.extend(height),
+            // A vote that is lost is one more than needed, if the others prove the height.
+            "votes" => self.votes.extend(height.filter(|_| found.is_some())),
+            "batches" | "tx_index" => self.indexes += 1,
+            "logs" => self.logs += 1,
+            _ => self.kept += usize::from(found.is_some()),
+        }
+        self.altered.extend(found.cloned());
     }
 }
 
-fn true_votes(stage: &Stage) -> Vec<Vec<ActorVote>> {
-    stage.renew();
+fn find_and_mend(stage: &Stage, expected: &Expected) {
     let open = stage.open();
-    let votes = (1..=stage.height)
-        .map(|height| open.node.store.votes(height).unwrap())
-        .collect();
-    close(open);
-    votes
-}
-
-/// Reads all there is as the API does: the truth, or an error. Returns the heights that are damaged.
-fn read_everything(stage: &Stage, node: &Node) -> BTreeSet<u64> {
-    let mut damaged = BTreeSet::new();
-    for (height, block) in (1..).zip(&stage.blocks) {
-        match sound_block(node, height) {
-            Ok(found) => {
-                let (found, proof) = found.expect("a block below the newest is never said not to be");
-                assert!(
-                    found.encode() == block.encode(),
-                    "a lie about block {height} is served"
-                );
-                proof.verify(&node.anchor).unwrap();
-            }
-            Err(Unsound::Damaged { height: found, .. }) => {
-                damaged.insert(found);
-                damaged.insert(height);
-            }
-            Err(Unsound::Unproven(_)) => {
-                damaged.insert(height);
-            }
-        }
-    }
-    for id in stage.transactions() {
-        // Anything but the truth is an error: this peer has not checked since its start that its index is whole.
-        match receipt(node, &id) {
-            Ok(Some(receipt)) => assert_eq!(receipt.verify(&node.anchor).unwrap().result.id, id),
-            Ok(None) => panic!("a transaction is said not to be"),
-            Err(_) => {}
-        }
-    }
-    damaged
-}
-
-/// Mends all as the repairer does, the truth being another peer's.
-fn mend(
-    stage: &Stage,
-    open: &OpenLedger,
-    damaged: &BTreeSet<u64>,
-    votes: &[Vec<ActorVote>],
-    expected: &Expected,
-) {
-    let store = &open.node.store;
-    for height in damaged {
-        let at = usize::try_from(*height).unwrap() - 1;
-        store.quarantine_block(*height, "test").unwrap();
-        store.discard_damaged_votes(*height).unwrap();
-        store.save_votes(&votes[at]).unwrap();
-        store.rewrite_block(&stage.blocks[at]).unwrap();
-    }
-    open.node.renew_views();
-    let mut indexes = 0;
-    for (height, block) in (1..).zip(&stage.blocks) {
-        let (found, _) = sound_block(&open.node, height).unwrap().unwrap();
-        assert!(found.encode() == block.encode());
-        if store.view().index_fault(block).unwrap().is_some() {
-            indexes += 1;
-            store.rewrite_indexes(block).unwrap();
-            assert_eq!(store.view().index_fault(block).unwrap(), None);
-        }
-    }
+    assert_eq!(open.restoring, None, "damage to single records needs no restore");
+    let mender = stage.mender(open);
+    let known = mender.incidents().unwrap().len();
+    let read = stage.truth.compare(&mender, stage.height, false);
     assert!(
-        expected.indexes == 0 || indexes > 0 || !damaged.is_empty(),
-        "an index was edited, and nobody saw it"
+        expected.blocks.is_subset(&read.damaged),
+        "served: {:?} of {:?}",
+        read.damaged,
+        expected.blocks
     );
-    mend_logs(stage, open, expected);
+    assert!(
+        mender.scrub_until_clean(PATIENCE),
+        "not mended: {:?}",
+        mender.fatal()
+    );
+    let read = stage.truth.compare(&mender, stage.height, true);
+    assert!(
+        read.refused.is_empty(),
+        "mended, and not served: {:?}",
+        read.refused
+    );
+    expected.check_incidents(&mender.incidents().unwrap(), known);
+    stop(mender);
+    expected.check_records(&stage.records, &stage.intruder());
 }
 
-fn mend_logs(stage: &Stage, open: &OpenLedger, expected: &Expected) {
-    let mut found = 0;
-    let view = open.node.store.view();
-    let damaged: Vec<_> = logs(open)
-        .into_iter()
-        .filter(|log| view.check_log(log).is_err())
-        .collect();
-    if damaged.is_empty() {
-        assert_eq!(expected.logs, 0, "a log was edited, and nobody saw it");
-        return;
-    }
-    let truth = stage.true_references(&damaged);
-    for (log, references) in damaged.iter().zip(truth) {
-        found += 1;
-        let mut wrong = references.clone();
-        if let Some(first) = wrong.first_mut().and_then(|reference| reference.first_mut()) {
-            *first ^= 1;
-            assert!(
-                !open.node.store.rewrite_log(&view, log, &wrong).unwrap(),
-                "lies mend nothing"
-            );
+impl Expected {
+    /// Everything that was damaged is in an incident that says from whom it was mended.
+    fn check_incidents(&self, incidents: &[Incident], known: usize) {
+        let about = |what: &str| incidents.iter().any(|incident| incident.what.starts_with(what));
+        for incident in incidents {
+            assert!(incident.repaired_from.is_some(), "{incident:?}");
         }
-        assert!(open.node.store.rewrite_log(&view, log, &references).unwrap());
-        open.node.store.view().check_log(log).unwrap();
+        let blocks = || {
+            incidents
+                .iter()
+                .filter(|incident| incident.what.starts_with("block"))
+        };
+        for height in self.blocks.union(&self.votes) {
+            let covers = |incident: &Incident| (incident.height..=incident.last_height).contains(height);
+            assert!(blocks().any(covers), "no incident about block {height}");
+        }
+        assert!(
+            self.indexes == 0 || about("index") || blocks().count() > 0,
+            "no incident of an index"
+        );
+        assert!(self.logs == 0 || about("log"), "no incident about a log");
+        assert!(
+            self.kept == 0 || about("record") || blocks().count() > 0,
+            "no incident about a record"
+        );
+        let damaged = self.blocks.len() + self.votes.len() + self.indexes + self.logs + self.kept;
+        assert!(
+            damaged == 0 || incidents.len() + self.kept > known,
+            "nothing was noted"
+        );
     }
-    assert!(found > 0);
+
+    /// Every record is what it was, byte for byte, and what stood in its place is kept aside.
+    fn check_records(&self, truth: &Records, intruder: &Intruder) {
+        let meta = intruder.records("meta").unwrap();
+        let aside: HashSet<&[u8]> = meta
+            .iter()
+            .filter(|record| record.key.starts_with(b"quarantine/"))
+            .map(|record| &record.value[8..])
+            .collect();
+        for (column, _) in COLUMNS {
+            let found: HashSet<RawRecord> = intruder.records(column).unwrap().into_iter().collect();
+            for altered in self.altered.iter().filter(|altered| altered.column == column) {
+                assert!(
+                    !found.contains(altered),
+                    "an altered record of {column} is still there"
+                );
+                let is_certificate = altered.key.starts_with(b"certificate/");
+                assert!(
+                    is_certificate || aside.contains(altered.value.as_slice()),
+                    "an altered record of {column} was thrown away: {:02x?}",
+                    altered.key
+                );
+            }
+            if !matches!(column, "votes" | "meta") {
+                let known: HashSet<RawRecord> = truth[column].iter().cloned().collect();
+                assert!(found == known, "column {column} is not what it was");
+            }
+        }
+    }
 }

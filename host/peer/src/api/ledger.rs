@@ -1,17 +1,16 @@
 //! The `Ledger` service.
 
 use super::access::{Action, authorize};
-use super::{events, status};
+use super::{events, kept, status};
 use crate::admission;
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
 use crate::evidence::check_ledger_batch;
-use crate::incident::Incident;
 use crate::node::{Finalized, Node};
 use crate::pool::{Pooled, Taken};
 use crate::proofs::{self, NoProof};
 use crate::repair::{Damage, Damaged};
-use crate::soundness::{Unsound, sound_block};
+use crate::soundness::{Unsound, sound_block, vote_holds};
 use crate::waiters::{Answer, answers, complete};
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
@@ -23,7 +22,7 @@ use e2l_client::wire::{
     QueryReply, QueryRequest, Refusal, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest,
     SubmitReply, SubmitRequest,
 };
-use e2l_client::{refusal, refusal_status, wire};
+use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
 use e2l_ledger::{Canonical, Certificate, Digest, Envelope, EnvelopeSource, Member, Role, SenderHead};
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
@@ -71,7 +70,7 @@ impl LedgerApi {
 }
 
 /// What a caller is told of a record that is not served; reports it if it is damaged.
-pub(super) fn unsound(node: &Node, error: Unsound) -> Status {
+pub(crate) fn unsound(node: &Node, error: Unsound) -> Status {
     match error {
         Unsound::Damaged { height, why } => {
             let message = format!(
@@ -94,19 +93,6 @@ pub(super) fn unsound(node: &Node, error: Unsound) -> Status {
             }
             no_proof(error)
         }
-    }
-}
-
-fn incident_reply(incident: Incident) -> wire::Incident {
-    wire::Incident {
-        found_nano: incident.found_nano,
-        what: incident.what,
-        height: incident.height,
-        found_by: incident.found_by,
-        why: incident.why,
-        quarantined: incident.quarantined as u64,
-        repaired_from: incident.repaired_from.unwrap_or_default(),
-        repaired_nano: incident.repaired_nano.unwrap_or_default(),
     }
 }
 
@@ -309,21 +295,18 @@ impl Ledger for LedgerApi {
         request: Request<IncidentsRequest>,
     ) -> Result<Response<IncidentsReply>, Status> {
         authorize(&self.node, &request, Action::Read)?;
-        let kept = self.node.store.incidents().map_err(|error| internal(&error))?;
-        let incidents = kept
-            .iter()
-            .filter_map(|(_, record)| serde_json::from_slice(record).ok());
-        Ok(Response::new(IncidentsReply {
-            incidents: incidents.map(incident_reply).collect(),
-        }))
+        let (node, request) = (self.node.clone(), request.into_inner());
+        let reply = tokio::task::spawn_blocking(move || kept::incidents(&node, &request)).await;
+        let reply = reply.map_err(|error| internal(&error))?;
+        reply.map(Response::new).map_err(|error| internal(&error))
     }
 
     async fn evidence(&self, request: Request<EvidenceRequest>) -> Result<Response<EvidenceReply>, Status> {
         authorize(&self.node, &request, Action::Read)?;
-        let kept = self.node.store.evidence().map_err(|error| internal(&error))?;
-        Ok(Response::new(EvidenceReply {
-            evidence: kept.into_iter().map(|(_, evidence)| evidence.into()).collect(),
-        }))
+        let node = self.node.clone();
+        let reply = tokio::task::spawn_blocking(move || kept::evidence(&node)).await;
+        let reply = reply.map_err(|error| internal(&error))?;
+        reply.map(Response::new).map_err(|error| internal(&error))
     }
 
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
@@ -364,12 +347,14 @@ impl Ledger for LedgerApi {
 ///
 /// # Errors
 /// It is damaged, or cannot be proven.
-pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockReply>, Unsound> {
+pub(crate) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockReply>, Unsound> {
     let Some((block, finality)) = sound_block(node, height)? else {
         return Ok(None);
     };
-    let votes = node.store.votes(height)?;
-    let endorsements = votes.into_iter().map(|(_, vote)| vote.encode().into()).collect();
+    let votes = node.store.votes(height)?.into_iter();
+    // What does not hold is the background check's business.
+    let votes = votes.filter(|(actor, vote)| vote_holds(node, height, actor, vote));
+    let endorsements = votes.map(|(_, vote)| vote.encode().into()).collect();
     Ok(Some(GetBlockReply {
         block: block.encode().into(),
         endorsements,

@@ -2,9 +2,12 @@
 
 mod access;
 mod events;
+pub(crate) mod kept;
 mod ledger;
 mod peering;
 pub(crate) mod status;
 
+pub(crate) use events::stream as events_stream;
 pub use ledger::LedgerApi;
+pub(crate) use ledger::{block_reply, unsound};
 pub use peering::PeeringApi;

@@ -1,0 +1,50 @@
+//! A ledger as files, for a verifier that shares no code with this one.
+
+use super::audit::Finding;
+use crate::error::{CliError, CliResult};
+use e2l_ledger::GenesisFile;
+use std::path::{Path, PathBuf};
+
+/// Writes `genesis.json`, and for each height `NNNNNNNNNN.block` (canonical encoding of the block) and
+/// `NNNNNNNNNN.final` (of the proof that its header is final): docs/format/proofs.md, "Exports".
+#[derive(Debug, Clone)]
+pub struct Export {
+    directory: PathBuf,
+}
+
+impl Export {
+    /// Makes the directory and writes the genesis.
+    ///
+    /// # Errors
+    /// There are files in it: blocks of two ledgers must not be mixed. It cannot be written.
+    pub fn begin(directory: &Path, genesis: &GenesisFile) -> CliResult<Self> {
+        let failed = |error: std::io::Error| CliError::file("write", directory, &error);
+        std::fs::create_dir_all(directory).map_err(failed)?;
+        if std::fs::read_dir(directory).map_err(failed)?.next().is_some() {
+            return Err(CliError::usage(
+                format!("{} is not empty", directory.display()),
+                "name a new directory",
+            ));
+        }
+        let text = serde_json::to_vec_pretty(genesis)
+            .map_err(|error| CliError::usage(error, "report this as a defect"))?;
+        std::fs::write(directory.join("genesis.json"), text).map_err(failed)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+        })
+    }
+
+    /// Writes a block.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, height: u64, block: &[u8], proof: &[u8]) -> Result<(), Finding> {
+        for (kind, bytes) in [("block", block), ("final", proof)] {
+            let path = self.directory.join(format!("{height:010}.{kind}"));
+            std::fs::write(&path, bytes).map_err(|error| {
+                Finding::Unreachable(format!("{} cannot be written: {error}", path.display()))
+            })?;
+        }
+        Ok(())
+    }
+}
