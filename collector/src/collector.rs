@@ -297,9 +297,7 @@ fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Sourc
     match &options.source {
         SourceSpec::Docker | SourceSpec::Socket(_) => Box::new(DockerSource::new(&options.source)),
         SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
-        SourceSpec::Synthetic => {
-            Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone()))
-        }
+        SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone())),
     }
 }
 

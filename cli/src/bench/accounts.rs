@@ -72,7 +72,12 @@ mod tests {
     #[test]
     fn what_is_missing_or_twice_is_counted() {
         let mut seen = Seen::default();
-        for (sender, sequence) in [("collector-1", 1), ("collector-1", 2), ("collector-2", 1), ("collector-1", 2)] {
+        for (sender, sequence) in [
+            ("collector-1", 1),
+            ("collector-1", 2),
+            ("collector-2", 1),
+            ("collector-1", 2),
+        ] {
             seen.note(sender, "provider", sequence);
         }
         seen.note("collector-1", "user", 1);

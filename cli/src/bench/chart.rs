@@ -16,7 +16,12 @@ pub fn chart(title: String, subtitle: String, seconds: &[Second]) -> String {
         filled,
         points,
     };
-    let throughput = line("final on all peers", BLUE, true, points(&|s| Some(s.events_per_second)));
+    let throughput = line(
+        "final on all peers",
+        BLUE,
+        true,
+        points(&|s| Some(s.events_per_second)),
+    );
     let p50 = line("p50", GREEN, false, points(&|s| s.latency_p50_ms));
     let p99 = line("p99", ORANGE, false, points(&|s| s.latency_p99_ms));
     let chart = Chart {

@@ -51,7 +51,9 @@ impl CollectorStats {
             a.histogram.merge(&b.histogram);
             a.pauses.extend(b.pauses);
             // One that has sent nothing yet says 0.
-            let firsts = [a.first_sent_nano, b.first_sent_nano].into_iter().filter(|nano| *nano > 0);
+            let firsts = [a.first_sent_nano, b.first_sent_nano]
+                .into_iter()
+                .filter(|nano| *nano > 0);
             Self {
                 taken: a.taken + b.taken,
                 events: a.events + b.events,

@@ -72,10 +72,14 @@ async fn kill_leader(stage: &mut Stage) -> CliResult<i64> {
     let sight = look(stage.session.client()).await;
     let leader = sight.leader().map(str::to_owned);
     let taken = leader.and_then(|leader| Some((stage.take_peer(&leader)?, leader)));
-    let (daemon, leader) = taken.ok_or_else(|| {
-        CliError::usage("no peer leads", "run it again with --dir DIR, and see DIR/logs")
-    })?;
-    let before = sight.peers.values().map(|status| status.transactions).max().unwrap_or_default();
+    let (daemon, leader) = taken
+        .ok_or_else(|| CliError::usage("no peer leads", "run it again with --dir DIR, and see DIR/logs"))?;
+    let before = sight
+        .peers
+        .values()
+        .map(|status| status.transactions)
+        .max()
+        .unwrap_or_default();
     let moment = unix_now_nano();
     daemon
         .kill()
@@ -88,7 +92,10 @@ async fn kill_leader(stage: &mut Stage) -> CliResult<i64> {
     let height = look(stage.session.client()).await.final_height();
     stage.restart_peer(&leader, START).await?;
     wait(stage, "what the killed peer missed", |sight| {
-        sight.peers.get(&leader).is_some_and(|status| status.final_height >= height)
+        sight
+            .peers
+            .get(&leader)
+            .is_some_and(|status| status.final_height >= height)
     })
     .await?;
     wait_for_leader(stage, stage.network.actors()).await?;
@@ -142,7 +149,10 @@ mod tests {
             pauses: pauses.iter().map(|(from, to)| (from * ms, to * ms)).collect(),
             ..CollectorStats::default()
         };
-        let each = [stats(&[(100, 900), (4990, 5700)]), stats(&[(5200, 6500), (6100, 9000)])];
+        let each = [
+            stats(&[(100, 900), (4990, 5700)]),
+            stats(&[(5200, 6500), (6100, 9000)]),
+        ];
         assert!((gap(5000 * ms, &each) - 1300.0).abs() < 1e-9);
         assert!(gap(20_000 * ms, &each).abs() < 1e-9);
     }

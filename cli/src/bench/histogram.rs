@@ -112,12 +112,11 @@ mod tests {
         let mut all = of((1..=900).map(|n| n * 1000));
         all.merge(&of((901..=1000).map(|n| n * 1000)));
         let latency = all.latency();
-        for (found, expected) in [
-            (latency.p50, 500.0),
-            (latency.p95, 950.0),
-            (latency.p999, 999.0),
-        ] {
-            assert!(found >= expected && found <= expected * 33.0 / 32.0, "{found} for {expected}");
+        for (found, expected) in [(latency.p50, 500.0), (latency.p95, 950.0), (latency.p999, 999.0)] {
+            assert!(
+                found >= expected && found <= expected * 33.0 / 32.0,
+                "{found} for {expected}"
+            );
         }
         assert!((latency.average - 500.5).abs() < 1e-9);
         assert!((latency.max - 1000.0).abs() < 1e-9);
@@ -126,7 +125,14 @@ mod tests {
 
     #[test]
     fn a_bucket_is_named_by_its_largest_value() {
-        for (value, largest) in [(0, 0), (63, 63), (64, 65), (65, 65), (70, 71), (1 << 20, (1 << 20) + (1 << 15) - 1)] {
+        for (value, largest) in [
+            (0, 0),
+            (63, 63),
+            (64, 65),
+            (65, 65),
+            (70, 71),
+            (1 << 20, (1 << 20) + (1 << 15) - 1),
+        ] {
             assert_eq!(of([value]).buckets.keys().next(), Some(&largest), "{value}");
         }
     }

@@ -33,7 +33,13 @@ pub async fn measure(stage: &mut Stage, args: &LoadArgs) -> CliResult<Report> {
     stage.start_collectors(args.collectors)?;
     let mut sampler = Sampler::default();
     sampler.load(stage).await?;
-    let each = read_stats(&stage.collectors.iter().map(|one| one.stats_file()).collect::<Vec<_>>())?;
+    let each = read_stats(
+        &stage
+            .collectors
+            .iter()
+            .map(|one| one.stats_file())
+            .collect::<Vec<_>>(),
+    )?;
     let stats = CollectorStats::merge(each.clone())?;
     let (sight, end) = sampler.settle(stage, stats.events).await;
     let syncs = before.syncs_since(stage).await;
@@ -127,7 +133,9 @@ impl Baseline {
     async fn syncs_since(&self, stage: &Stage) -> Option<f64> {
         let now = syncs(stage).await;
         let each = now.iter().zip(&self.syncs);
-        let each: Option<Vec<u64>> = each.map(|(now, before)| Some((*now)?.saturating_sub((*before)?))).collect();
+        let each: Option<Vec<u64>> = each
+            .map(|(now, before)| Some((*now)?.saturating_sub((*before)?)))
+            .collect();
         let each = each?;
         Some(each.iter().sum::<u64>() as f64 / each.len().max(1) as f64)
     }
@@ -179,7 +187,8 @@ fn stages(stage: &Stage, before: &Baseline, sampler: &Sampler, events: u64) -> V
             .iter()
             .zip(&before.stages)
             .map(|(now, before)| {
-                let used = |stages: &BTreeMap<String, Duration>| stages.get(name).copied().unwrap_or_default();
+                let used =
+                    |stages: &BTreeMap<String, Duration>| stages.get(name).copied().unwrap_or_default();
                 micros_per(used(now).saturating_sub(used(before)), events)
             })
             .collect(),
@@ -193,7 +202,12 @@ fn peers(stage: &Stage, before: &Baseline, sight: &Sight, events: u64) -> Vec<Pe
     let peers = stage.peers.iter().zip(stage.network.actors()).zip(&before.disk);
     peers
         .map(|((process, actor), before)| {
-            PeerReport::new(actor, sight.peers.get(actor), process.disk().since(before), events)
+            PeerReport::new(
+                actor,
+                sight.peers.get(actor),
+                process.disk().since(before),
+                events,
+            )
         })
         .collect()
 }

@@ -8,6 +8,7 @@ mod chart;
 mod collector_stats;
 mod disk;
 mod failover;
+mod figures;
 mod histogram;
 mod markdown;
 mod measure;
@@ -98,7 +99,7 @@ impl Report {
         let title = format!("event2ledger: {}", self.load);
         let subtitle = format!(
             "{} events, {} CPUs for all processes; final on all peers {:.0}/s; latency p50 {:.1} ms, p99 {:.1} ms",
-            tables::grouped(self.events),
+            figures::grouped(self.events),
             self.cpus,
             self.events_per_second,
             self.latency_ms.p50,

@@ -53,7 +53,8 @@ struct Reads {
 
 impl Reads {
     fn note(&mut self, began: Instant, events: usize) {
-        self.latencies.add(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        self.latencies
+            .add(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         self.events += events as u64;
     }
 
@@ -70,7 +71,12 @@ impl Reads {
 ///
 /// # Errors
 /// Something does not start, or an answer is not proven.
-pub async fn reads(stage: &mut Stage, before: &LoadArgs, meanwhile: &LoadArgs, count: u64) -> CliResult<ReadsReport> {
+pub async fn reads(
+    stage: &mut Stage,
+    before: &LoadArgs,
+    meanwhile: &LoadArgs,
+    count: u64,
+) -> CliResult<ReadsReport> {
     start(stage).await?;
     let events = before.events.unwrap_or_default();
     eprintln!("Recording {events} events...");
@@ -82,7 +88,10 @@ pub async fn reads(stage: &mut Stage, before: &LoadArgs, meanwhile: &LoadArgs, c
     let ids = some_ids(stage).await?;
     stage.configure(meanwhile)?;
     stage.start_collectors(meanwhile.collectors)?;
-    eprintln!("Reading {count} histories and {count} ranges: {} meanwhile...", meanwhile.words());
+    eprintln!(
+        "Reading {count} histories and {count} ranges: {} meanwhile...",
+        meanwhile.words()
+    );
     let (mut histories, mut ranges) = (Reads::default(), Reads::default());
     let (began, first) = (Instant::now(), look(stage.session.client()).await);
     for _ in 0..count {
@@ -127,7 +136,12 @@ async fn some_ids(stage: &Stage) -> CliResult<Vec<String>> {
 
 async fn history(stage: &Stage, id: &str, reads: &mut Reads) -> CliResult<()> {
     let verifier = stage.session.verifier()?;
-    let chaincode = stage.session.config().chaincodes.first().map_or("", |only| only.name.as_str());
+    let chaincode = stage
+        .session
+        .config()
+        .chaincodes
+        .first()
+        .map_or("", |only| only.name.as_str());
     let began = Instant::now();
     let read = verifier.log(chaincode, &log_of(id)).await?;
     if read.entries.is_empty() {

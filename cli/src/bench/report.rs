@@ -237,8 +237,17 @@ impl Report {
         let agreed = peers.windows(2).all(|pair| pair[0].same_ledger(&pair[1]))
             && peers.iter().all(|peer| peer.transactions == Some(stats.events))
             && stats.taken == stats.events;
-        let blocks = peers.iter().filter_map(|peer| peer.final_height).max().unwrap_or_default();
-        let written = parts.processes.iter().take(count).map(|peer| peer.written_bytes).sum();
+        let blocks = peers
+            .iter()
+            .filter_map(|peer| peer.final_height)
+            .max()
+            .unwrap_or_default();
+        let written = parts
+            .processes
+            .iter()
+            .take(count)
+            .map(|peer| peer.written_bytes)
+            .sum();
         Self {
             release: env!("CARGO_PKG_VERSION"),
             cpus: cpus(),
@@ -298,7 +307,10 @@ impl Cpu {
     fn of(processes: &[ProcessReport], peers: usize) -> Self {
         let (peers, collectors) = processes.split_at(peers.min(processes.len()));
         let sum = |some: &[ProcessReport]| some.iter().map(|process| process.cpu_us_per_event).sum::<f64>();
-        let generator: f64 = processes.iter().map(|process| process.generator_us_per_event).sum();
+        let generator: f64 = processes
+            .iter()
+            .map(|process| process.generator_us_per_event)
+            .sum();
         let (peers, collectors) = (sum(peers), (sum(collectors) - generator).max(0.0));
         Self {
             network: peers + collectors,

@@ -50,9 +50,18 @@ pub fn load(events: u64, containers: u32) -> LoadArgs {
 pub async fn restart(stage: &mut Stage, args: &LoadArgs) -> CliResult<RestartReport> {
     start(stage).await?;
     stop_peer(stage).await?;
-    let others: Vec<String> = stage.network.actors().iter().filter(|actor| *actor != AWAY).cloned().collect();
+    let others: Vec<String> = stage
+        .network
+        .actors()
+        .iter()
+        .filter(|actor| *actor != AWAY)
+        .cloned()
+        .collect();
     wait_for_leader(stage, &others).await?;
-    eprintln!("Recording {} events while {AWAY}'s peer is away...", args.events.unwrap_or_default());
+    eprintln!(
+        "Recording {} events while {AWAY}'s peer is away...",
+        args.events.unwrap_or_default()
+    );
     stage.start_collectors(args.collectors)?;
     let mut sampler = Sampler::default();
     sampler.load(stage).await?;
@@ -92,7 +101,11 @@ async fn caught_up(stage: &Stage, height: u64) -> CliResult<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let sight = look(stage.session.client()).await;
-        if sight.peers.get(AWAY).is_some_and(|status| status.final_height >= height) {
+        if sight
+            .peers
+            .get(AWAY)
+            .is_some_and(|status| status.final_height >= height)
+        {
             return Ok(());
         }
         if Instant::now() > deadline {

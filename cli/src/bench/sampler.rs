@@ -46,7 +46,11 @@ impl Sampler {
                 last_progress = (Instant::now(), everywhere);
             }
             self.check_peers(stage)?;
-            if stage.collectors.iter().all(|collector| self.sample(collector).ended) {
+            if stage
+                .collectors
+                .iter()
+                .all(|collector| self.sample(collector).ended)
+            {
                 return Ok(());
             }
             if last_progress.0.elapsed() > STALL {
@@ -86,7 +90,10 @@ impl Sampler {
         }
         if self.looks.is_multiple_of(FULL) {
             for peer in &stage.peers {
-                self.threads.entry(peer.daemon.pid()).or_default().look(peer.daemon.pid());
+                self.threads
+                    .entry(peer.daemon.pid())
+                    .or_default()
+                    .look(peer.daemon.pid());
             }
         }
         let memory = self.samples.values().map(|sample| sample.rss).sum();
@@ -161,7 +168,9 @@ impl Sampler {
     /// CPU of a process by stage.
     pub fn stages(&self, process: &Process) -> BTreeMap<String, Duration> {
         let threads = self.threads.get(&process.daemon.pid());
-        threads.map_or_else(BTreeMap::new, |threads| threads.by_stage(self.sample(process).cpu))
+        threads.map_or_else(BTreeMap::new, |threads| {
+            threads.by_stage(self.sample(process).cpu)
+        })
     }
 }
 

@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn a_value_is_found_by_its_whole_name() {
-        let text = "HTTP/1.1 200 OK\r\n\r\n# HELP e2l_peer_syncs x\ne2l_peer_syncs_more 4\ne2l_peer_syncs 17\n";
+        let text =
+            "HTTP/1.1 200 OK\r\n\r\n# HELP e2l_peer_syncs x\ne2l_peer_syncs_more 4\ne2l_peer_syncs 17\n";
         assert_eq!(value(text, SYNCS), Some(17));
         assert_eq!(value("e2l_peer_syncs_total 5\n", SYNCS), Some(5));
         assert_eq!(value(text, "e2l_peer"), None);

@@ -3,14 +3,14 @@
 use crate::bench::args::LoadArgs;
 use crate::bench::bars;
 use crate::bench::failover::{FailoverReport, failover};
-use crate::bench::markdown::{Row, figure, table};
+use crate::bench::figures::{figure, grouped, megabytes};
+use crate::bench::markdown::{Row, table};
 use crate::bench::measure::load_average;
 use crate::bench::reads::{ReadsReport, reads};
 use crate::bench::report::{Report, cpus};
 use crate::bench::restart::{self, RestartReport, restart};
 use crate::bench::stage::Stage;
 use crate::bench::swarm::{SwarmReport, swarm};
-use crate::bench::tables::{grouped, megabytes};
 use crate::bench::{on_stage, run_load, write_file};
 use crate::demo::StopSignal;
 use crate::error::{CliError, CliResult};
@@ -74,7 +74,11 @@ impl SuiteArgs {
             interval: Duration::from_secs(pick(2, 10)),
             events: self.events.unwrap_or(pick(2000, 1_000_000)),
             reads: pick(20, 500),
-            rates: if self.quick { &[200] } else { &[200, 1000, 5000, 20_000] },
+            rates: if self.quick {
+                &[200]
+            } else {
+                &[200, 1000, 5000, 20_000]
+            },
         }
     }
 }
@@ -126,7 +130,9 @@ impl Suite<'_> {
     /// Saturation, then what depends on its throughput, then fixed rates and many containers.
     async fn loads(&mut self) -> CliResult<()> {
         let closed = self.load();
-        let saturated = self.median("saturated", &closed, |report| report.events_per_second).await?;
+        let saturated = self
+            .median("saturated", &closed, |report| report.events_per_second)
+            .await?;
         if let Some(report) = &saturated {
             self.saturated_rows(report);
             self.overload(report).await?;
@@ -145,11 +151,23 @@ impl Suite<'_> {
             containers: 1_000_000,
             ..self.load()
         };
-        if let Some(report) = self.median("million-containers", &many, |report| report.events_per_second).await? {
+        if let Some(report) = self
+            .median("million-containers", &many, |report| report.events_per_second)
+            .await?
+        {
             let what = |what: &str| format!("{what}, 1,000,000 containers");
-            self.show(what("saturated throughput"), format!("{}/s", figure(report.events_per_second)));
-            self.show(what("CPU per event"), format!("{} µs", figure(report.cpu_us_per_event.network)));
-            self.show(what("disk per event and peer"), format!("{} B", figure(report.disk_bytes_per_event_and_peer)));
+            self.show(
+                what("saturated throughput"),
+                format!("{}/s", figure(report.events_per_second)),
+            );
+            self.show(
+                what("CPU per event"),
+                format!("{} µs", figure(report.cpu_us_per_event.network)),
+            );
+            self.show(
+                what("disk per event and peer"),
+                format!("{} B", figure(report.disk_bytes_per_event_and_peer)),
+            );
             self.show(what("memory"), format!("{} MB", megabytes(report.peak_rss_bytes)));
         }
         Ok(())
@@ -164,8 +182,18 @@ impl Suite<'_> {
 
     fn saturated_rows(&mut self, report: &Report) {
         let rows = [
-            Row::judged("saturated throughput, final on all three", report.events_per_second, "/s", bars::THROUGHPUT),
-            Row::judged("CPU per event, whole network", report.cpu_us_per_event.network, " µs", bars::CPU),
+            Row::judged(
+                "saturated throughput, final on all three",
+                report.events_per_second,
+                "/s",
+                bars::THROUGHPUT,
+            ),
+            Row::judged(
+                "CPU per event, whole network",
+                report.cpu_us_per_event.network,
+                " µs",
+                bars::CPU,
+            ),
             Row::shown(
                 "of which peers, collectors; making events besides",
                 format!(
@@ -195,7 +223,9 @@ impl Suite<'_> {
                 "fsyncs per block; events per block",
                 format!(
                     "{}; {}",
-                    report.fsyncs_per_block.map_or_else(|| "not counted".to_owned(), figure),
+                    report
+                        .fsyncs_per_block
+                        .map_or_else(|| "not counted".to_owned(), figure),
                     figure(report.events_per_block)
                 ),
             ),
@@ -208,16 +238,38 @@ impl Suite<'_> {
         let what = |what: &str| format!("latency at {}/s, {what}", grouped(u64::from(rate)));
         match rate {
             200 => {
-                self.rows.push(Row::judged(what("average"), latency.average, " ms", bars::AVERAGE_200));
-                self.rows.push(Row::judged(what("p99"), latency.p99, " ms", bars::P99_200));
+                self.rows.push(Row::judged(
+                    what("average"),
+                    latency.average,
+                    " ms",
+                    bars::AVERAGE_200,
+                ));
+                self.rows
+                    .push(Row::judged(what("p99"), latency.p99, " ms", bars::P99_200));
             }
-            5000 => self.rows.push(Row::judged(what("p99"), latency.p99, " ms", bars::P99_5000)),
+            5000 => self
+                .rows
+                .push(Row::judged(what("p99"), latency.p99, " ms", bars::P99_5000)),
             _ => {}
         }
-        let each = [latency.average, latency.p50, latency.p95, latency.p99, latency.p999, latency.max].map(figure);
-        self.show(what("average, p50, p95, p99, p99.9, max"), format!("{} ms", each.join(", ")));
+        let each = [
+            latency.average,
+            latency.p50,
+            latency.p95,
+            latency.p99,
+            latency.p999,
+            latency.max,
+        ]
+        .map(figure);
         self.show(
-            format!("at {}/s: CPU per event, disk per event and peer, memory", grouped(u64::from(rate))),
+            what("average, p50, p95, p99, p99.9, max"),
+            format!("{} ms", each.join(", ")),
+        );
+        self.show(
+            format!(
+                "at {}/s: CPU per event, disk per event and peer, memory",
+                grouped(u64::from(rate))
+            ),
             format!(
                 "{} µs, {} B, {} MB",
                 figure(report.cpu_us_per_event.network),
@@ -233,20 +285,36 @@ impl Suite<'_> {
             rate: Some((peak.events_per_second * 3.0).max(1.0).round()),
             ..self.load()
         };
-        let Some(report) = self.median("overload", &args, |report| report.events_per_second).await? else {
+        let Some(report) = self
+            .median("overload", &args, |report| report.events_per_second)
+            .await?
+        else {
             return Ok(());
         };
         let plateau = report.events_per_second * 100.0 / peak.events_per_second;
-        self.rows.push(Row::judged("overload, 3 times capacity: throughput of the peak", plateau, " %", bars::PLATEAU));
+        self.rows.push(Row::judged(
+            "overload, 3 times capacity: throughput of the peak",
+            plateau,
+            " %",
+            bars::PLATEAU,
+        ));
         let memory = |part: usize| {
             let second = report.timeline.len() * part / 10;
             report.timeline.get(second).map_or(0, |second| second.rss_bytes)
         };
         let growth = format!("{} to {} MB", megabytes(memory(3)), megabytes(memory(9)));
-        self.show("overload: memory of all processes, after 30 % and 90 % of the time", growth);
+        self.show(
+            "overload: memory of all processes, after 30 % and 90 % of the time",
+            growth,
+        );
         let lost = report.offered.saturating_sub(report.events);
         let all = format!("{} of {}", grouped(report.events), grouped(report.offered));
-        self.rows.push(Row::demanded("overload: events final of those offered", all, "all", lost == 0));
+        self.rows.push(Row::demanded(
+            "overload: events final of those offered",
+            all,
+            "all",
+            lost == 0,
+        ));
         Ok(())
     }
 
@@ -255,8 +323,16 @@ impl Suite<'_> {
             collectors: 1,
             ..self.load()
         };
-        if let Some(report) = self.median("single-collector", &args, |report| report.events_per_second).await? {
-            self.rows.push(Row::judged("one collector", report.events_per_second, "/s", bars::SINGLE));
+        if let Some(report) = self
+            .median("single-collector", &args, |report| report.events_per_second)
+            .await?
+        {
+            self.rows.push(Row::judged(
+                "one collector",
+                report.events_per_second,
+                "/s",
+                bars::SINGLE,
+            ));
         }
         Ok(())
     }
@@ -272,16 +348,45 @@ impl Suite<'_> {
         let Some(report): Option<SwarmReport> = measured else {
             return Ok(());
         };
-        let what = |what: &str| format!("{} connected collectors (in one process): {what}", grouped(u64::from(count)));
-        let connected = format!("{} in {} s", grouped(report.connected), figure(report.connect_seconds));
-        let all = report.connected == u64::from(count) && report.failures.is_empty();
-        self.rows.push(Row::demanded(what("connected, no failure"), connected, "all", all));
-        self.show(
-            what(&format!("latency at {}/s, p50, p99", figure(report.offered_events_per_second))),
-            format!("{}, {} ms", figure(report.latency_ms.p50), figure(report.latency_ms.p99)),
+        let what = |what: &str| {
+            format!(
+                "{} connected collectors (in one process): {what}",
+                grouped(u64::from(count))
+            )
+        };
+        let connected = format!(
+            "{} in {} s",
+            grouped(report.connected),
+            figure(report.connect_seconds)
         );
-        let largest = report.peer_peak_rss_bytes.iter().copied().max().unwrap_or_default();
-        self.show(what("memory of the largest peer"), format!("{} MB", megabytes(largest)));
+        let all = report.connected == u64::from(count) && report.failures.is_empty();
+        self.rows.push(Row::demanded(
+            what("connected, no failure"),
+            connected,
+            "all",
+            all,
+        ));
+        self.show(
+            what(&format!(
+                "latency at {}/s, p50, p99",
+                figure(report.offered_events_per_second)
+            )),
+            format!(
+                "{}, {} ms",
+                figure(report.latency_ms.p50),
+                figure(report.latency_ms.p99)
+            ),
+        );
+        let largest = report
+            .peer_peak_rss_bytes
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or_default();
+        self.show(
+            what("memory of the largest peer"),
+            format!("{} MB", megabytes(largest)),
+        );
         for failure in report.failures {
             self.show(what("failure"), failure);
         }
@@ -310,8 +415,16 @@ impl Suite<'_> {
         let Some(report): Option<ReadsReport> = measured else {
             return Ok(());
         };
-        let what = format!("getHistory p99 at {} events, verified, while writing", grouped(report.events));
-        self.rows.push(Row::judged(what, report.history.latency_ms.p99, " ms", bars::HISTORY_P99));
+        let what = format!(
+            "getHistory p99 at {} events, verified, while writing",
+            grouped(report.events)
+        );
+        self.rows.push(Row::judged(
+            what,
+            report.history.latency_ms.p99,
+            " ms",
+            bars::HISTORY_P99,
+        ));
         let words = |read: &crate::bench::reads::ReadReport| {
             format!(
                 "{}, {} ms ({} events each)",
@@ -328,15 +441,21 @@ impl Suite<'_> {
     async fn restart(&mut self) -> CliResult<()> {
         let args = restart::load(self.sizes.events, LoadArgs::default().containers);
         let measured = self
-            .scenario("restart", Stage::build(&args), async |stage| restart(stage, &args).await)
+            .scenario("restart", Stage::build(&args), async |stage| {
+                restart(stage, &args).await
+            })
             .await?;
         let Some(report): Option<RestartReport> = measured else {
             return Ok(());
         };
         let what = format!("peer with {} events: start to serving", grouped(report.events));
-        self.rows.push(Row::judged(what, report.serving_seconds, " s", bars::RESTART));
+        self.rows
+            .push(Row::judged(what, report.serving_seconds, " s", bars::RESTART));
         self.show(
-            format!("peer that missed {} events: until it has them", grouped(report.events)),
+            format!(
+                "peer that missed {} events: until it has them",
+                grouped(report.events)
+            ),
             format!(
                 "{} s ({}/s)",
                 figure(report.catch_up_seconds),
@@ -354,14 +473,20 @@ impl Suite<'_> {
         };
         let kills = self.sizes.kills;
         let measured = self
-            .scenario("failover", Stage::build(&args), async |stage| failover(stage, &args, kills).await)
+            .scenario("failover", Stage::build(&args), async |stage| {
+                failover(stage, &args, kills).await
+            })
             .await?;
         let Some(report): Option<FailoverReport> = measured else {
             return Ok(());
         };
         let what = format!("leader killed: gap in finals, median of {kills}");
-        self.rows.push(Row::judged(what, report.median_ms, " ms", bars::FAILOVER));
-        self.show("leader killed: longest gap", format!("{} ms", figure(report.max_ms)));
+        self.rows
+            .push(Row::judged(what, report.median_ms, " ms", bars::FAILOVER));
+        self.show(
+            "leader killed: longest gap",
+            format!("{} ms", figure(report.max_ms)),
+        );
         let accounts = report.accounts;
         let lost = format!("{} lost, {} twice", accounts.lost, accounts.duplicated);
         let none = accounts.lost == 0 && accounts.duplicated == 0;
@@ -378,9 +503,20 @@ impl Suite<'_> {
             events: Some(events),
             ..LoadArgs::default()
         };
-        if let Some(report) = self.median("sustained", &args, |report| report.events_per_second).await? {
-            let what = format!("sustained {} events: last tenth against first tenth", grouped(events));
-            self.rows.push(Row::judged(what, report.last_tenth_to_first * 100.0, " %", bars::SUSTAINED));
+        if let Some(report) = self
+            .median("sustained", &args, |report| report.events_per_second)
+            .await?
+        {
+            let what = format!(
+                "sustained {} events: last tenth against first tenth",
+                grouped(events)
+            );
+            self.rows.push(Row::judged(
+                what,
+                report.last_tenth_to_first * 100.0,
+                " %",
+                bars::SUSTAINED,
+            ));
         }
         Ok(())
     }
@@ -398,7 +534,11 @@ impl Suite<'_> {
     ) -> CliResult<Option<Report>> {
         let mut reports = Vec::new();
         for run in 1..=self.sizes.runs {
-            let name = if self.sizes.runs == 1 { name.to_owned() } else { format!("{name}-{run}") };
+            let name = if self.sizes.runs == 1 {
+                name.to_owned()
+            } else {
+                format!("{name}-{run}")
+            };
             eprintln!("\n== {name}");
             let report = run_load(args, self.stop).await;
             let Some(report) = self.note(&name, report)? else {
@@ -434,8 +574,9 @@ impl Suite<'_> {
     fn note<T: Serialize>(&mut self, name: &str, measured: CliResult<T>) -> CliResult<Option<T>> {
         match measured {
             Ok(report) => {
-                let json = serde_json::to_string_pretty(&report)
-                    .map_err(|error| CliError::usage(format!("cannot write {name} as JSON: {error}"), "report this"))?;
+                let json = serde_json::to_string_pretty(&report).map_err(|error| {
+                    CliError::usage(format!("cannot write {name} as JSON: {error}"), "report this")
+                })?;
                 write_file(&self.path(name, "json"), &json)?;
                 Ok(Some(report))
             }
@@ -450,7 +591,12 @@ impl Suite<'_> {
     fn fail(&mut self, name: &str, error: &CliError) {
         eprintln!("{name}: {error}");
         self.failures.push(name.to_owned());
-        self.rows.push(Row::demanded(name, format!("failed: {error}"), "no failure", false));
+        self.rows.push(Row::demanded(
+            name,
+            format!("failed: {error}"),
+            "no failure",
+            false,
+        ));
     }
 
     fn path(&self, name: &str, extension: &str) -> PathBuf {

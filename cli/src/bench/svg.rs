@@ -1,5 +1,6 @@
 //! Line charts as SVG.
 
+use crate::bench::figures::figure;
 use std::fmt::Write;
 
 const WIDTH: f64 = 960.0;
@@ -85,8 +86,14 @@ impl Scale {
         }
         ticks.push(decade);
         // From the last tick below all values to the first above them.
-        let first = ticks.iter().rposition(|tick| *tick <= low * 1.000_001).unwrap_or(0);
-        let last = ticks.iter().position(|tick| *tick >= high).unwrap_or(ticks.len() - 1);
+        let first = ticks
+            .iter()
+            .rposition(|tick| *tick <= low * 1.000_001)
+            .unwrap_or(0);
+        let last = ticks
+            .iter()
+            .position(|tick| *tick >= high)
+            .unwrap_or(ticks.len() - 1);
         let mut ticks = ticks[first..=last.max(first + 1).min(ticks.len() - 1)].to_vec();
         let (low, high) = (ticks[0], ticks[ticks.len() - 1]);
         if ticks.len() > 8 {
@@ -118,31 +125,17 @@ fn is_power_of_ten(value: f64) -> bool {
 /// 1, 2 or 5 times a power of ten, not below `least`.
 fn nice_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * power >= least * 0.999_999);
+    let factor = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .find(|factor| factor * power >= least * 0.999_999);
     factor.unwrap_or(10.0) * power
-}
-
-/// A tick's number: `12,000`, `0.5`.
-fn number(value: f64) -> String {
-    if value >= 1.0 || value == 0.0 {
-        let text = format!("{:.1}", value);
-        let (whole, rest) = text.split_once('.').unwrap_or((&text, "0"));
-        let mut grouped = String::new();
-        for (i, digit) in whole.chars().enumerate() {
-            if i > 0 && (whole.len() - i).is_multiple_of(3) {
-                grouped.push(',');
-            }
-            grouped.push(digit);
-        }
-        return if rest == "0" { grouped } else { format!("{grouped}.{rest}") };
-    }
-    let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Text in an element.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 impl Chart {
@@ -160,7 +153,12 @@ impl Chart {
             escape(&self.title),
             escape(&self.subtitle),
         );
-        let points = || self.panels.iter().flat_map(|panel| &panel.series).flat_map(|series| &series.points);
+        let points = || {
+            self.panels
+                .iter()
+                .flat_map(|panel| &panel.series)
+                .flat_map(|series| &series.points)
+        };
         let longest = points().map(|(x, _)| *x).fold(0.0, f64::max);
         let across = Scale {
             high: longest.max(1e-3),
@@ -196,7 +194,7 @@ impl Panel {
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#6b7280\">{}</text>\n",
                 LEFT - 8.0,
                 y + 4.0,
-                number(*tick)
+                figure(*tick)
             );
         }
         let x = |value: f64| LEFT + (right - LEFT) * across.place(value);
@@ -208,11 +206,16 @@ impl Panel {
                 plot + PLOT,
                 plot + PLOT + 5.0,
                 plot + PLOT + 19.0,
-                number(*tick)
+                figure(*tick)
             );
         }
         for series in &self.series {
-            series.render(out, &x, &|value| plot + PLOT * (1.0 - up.place(value)), plot + PLOT);
+            series.render(
+                out,
+                &x,
+                &|value| plot + PLOT * (1.0 - up.place(value)),
+                plot + PLOT,
+            );
         }
         *out += &format!(
             "<line x1=\"{LEFT}\" y1=\"{0:.1}\" x2=\"{right}\" y2=\"{0:.1}\" stroke=\"#9ca3af\"/>\n",
@@ -221,7 +224,12 @@ impl Panel {
     }
 
     fn scale(&self) -> Scale {
-        let values = || self.series.iter().flat_map(|series| &series.points).filter_map(|(_, y)| *y);
+        let values = || {
+            self.series
+                .iter()
+                .flat_map(|series| &series.points)
+                .filter_map(|(_, y)| *y)
+        };
         let high = values().fold(0.0, f64::max);
         match self.logarithmic && high > 0.0 {
             true => Scale::logarithmic(values().fold(f64::INFINITY, f64::min), high),
@@ -252,8 +260,10 @@ impl Panel {
 impl Series {
     fn render(&self, out: &mut String, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64, floor: f64) {
         for run in self.points.split(|(_, value)| value.is_none()) {
-            let places: Vec<(f64, f64)> =
-                run.iter().filter_map(|(at, value)| Some((x(*at), y((*value)?)))).collect();
+            let places: Vec<(f64, f64)> = run
+                .iter()
+                .filter_map(|(at, value)| Some((x(*at), y((*value)?))))
+                .collect();
             let (Some(first), Some(last)) = (places.first(), places.last()) else {
                 continue;
             };
@@ -298,17 +308,12 @@ mod tests {
         assert!((scale.place(20.0) - 0.5).abs() < 1e-9);
         for flat in [0.4, 1.0, 7.0, 10.0] {
             let scale = Scale::logarithmic(flat, flat);
-            assert!(scale.low < scale.high && scale.low <= flat && scale.high >= flat, "{flat}");
+            assert!(
+                scale.low < scale.high && scale.low <= flat && scale.high >= flat,
+                "{flat}"
+            );
         }
         assert!(Scale::logarithmic(0.2, 90_000.0).ticks.len() <= 8);
-    }
-
-    #[test]
-    fn numbers_of_ticks() {
-        let cases = [(0.0, "0"), (12_000.0, "12,000"), (2.5, "2.5"), (0.05, "0.05"), (100.0, "100")];
-        for (value, text) in cases {
-            assert_eq!(number(value), text);
-        }
     }
 
     #[test]

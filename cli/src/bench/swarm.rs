@@ -11,6 +11,7 @@ use crate::unix_now_nano;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::iter;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -54,7 +55,13 @@ struct Seen {
 ///
 /// # Errors
 /// The peers do not start, or the ledger cannot be read back.
-pub async fn swarm(stage: &mut Stage, count: u32, interval: Duration, time: Duration) -> CliResult<SwarmReport> {
+pub async fn swarm(
+    stage: &mut Stage,
+    count: u32,
+    interval: Duration,
+    time: Duration,
+) -> CliResult<SwarmReport> {
+    allow_files();
     start(stage).await?;
     eprintln!("Connecting {count} collectors...");
     let began = Instant::now();
@@ -77,7 +84,10 @@ pub async fn swarm(stage: &mut Stage, count: u32, interval: Duration, time: Dura
         }
     }
     let connected = members.len() as u64;
-    eprintln!("{connected} are connected; one event each every {} s...", interval.as_secs());
+    eprintln!(
+        "{connected} are connected; one event each every {} s...",
+        interval.as_secs()
+    );
     let load = Load {
         start: Instant::now(),
         start_nano: unix_now_nano(),
@@ -85,7 +95,9 @@ pub async fn swarm(stage: &mut Stage, count: u32, interval: Duration, time: Dura
         rounds: (time.as_secs_f64() / interval.as_secs_f64()).ceil().max(1.0) as u32,
     };
     let part = interval / count.max(1);
-    let speaking = (0..).zip(members).map(|(index, member)| load.speak(member, part * index));
+    let speaking = (0..)
+        .zip(members)
+        .map(|(index, member)| load.speak(member, part * index));
     let seen = join_all(speaking).await;
     let mut latencies = Histogram::default();
     for one in seen {
@@ -104,11 +116,23 @@ pub async fn swarm(stage: &mut Stage, count: u32, interval: Duration, time: Dura
         offered_events_per_second: connected as f64 / interval.as_secs_f64(),
         events: latencies.count(),
         latency_ms: latencies.latency(),
-        peer_peak_rss_bytes: stage.peers.iter().map(|peer| sampler.sample(peer).peak_rss).collect(),
+        peer_peak_rss_bytes: stage
+            .peers
+            .iter()
+            .map(|peer| sampler.sample(peer).peak_rss)
+            .collect(),
         accounts: Accounts::take(stage, latencies.count()).await?,
         note: "the collectors are connections of one process, each with its own certificate, chain of batches and \
                TLS session; they have no spool and no engine",
     })
+}
+
+/// As many open files as this process, and the peers that it starts, may have: each connection is one.
+fn allow_files() {
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where it is refused, the connections that fail say why.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
 }
 
 /// When to speak.

@@ -146,8 +146,10 @@ impl SwarmMember {
             ("name", name),
             ("synthetic", "true".to_owned()),
         ];
-        let attributes: BTreeMap<String, String> =
-            attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let attributes: BTreeMap<String, String> = attributes
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
         Event {
             kind: EventKind::Container,
             action: if self.sequence % 2 == 1 { "start" } else { "die" }.to_owned(),

@@ -1,5 +1,6 @@
 //! What was measured, for people.
 
+use crate::bench::figures::{grouped, megabytes};
 use crate::bench::proof_cost::ReadCost;
 use crate::bench::report::Report;
 use crate::error::CliResult;
@@ -102,16 +103,42 @@ impl Report {
         let us = |value: f64| format!("{value:.1}");
         row("CPU", us(cpu.network), "µs per event, all peers and collectors");
         row("CPU of the peers", us(cpu.peers), "µs per event");
-        row("CPU of the collectors", us(cpu.collectors), "µs per event, without making events");
-        row("CPU of the generator", us(cpu.generator), "µs per event, making events: not counted above");
-        row("memory", megabytes(self.peak_rss_bytes), "MB, sum of the processes' peaks");
-        row("memory at once", megabytes(self.peak_rss_at_once_bytes), "MB, most at one time");
+        row(
+            "CPU of the collectors",
+            us(cpu.collectors),
+            "µs per event, without making events",
+        );
+        row(
+            "CPU of the generator",
+            us(cpu.generator),
+            "µs per event, making events: not counted above",
+        );
+        row(
+            "memory",
+            megabytes(self.peak_rss_bytes),
+            "MB, sum of the processes' peaks",
+        );
+        row(
+            "memory at once",
+            megabytes(self.peak_rss_at_once_bytes),
+            "MB, most at one time",
+        );
         let bytes = |value: f64| format!("{value:.0}");
-        row("disk", bytes(self.disk_bytes_per_event_and_peer), "bytes per event and peer");
-        row("written", bytes(self.written_bytes_per_event_and_peer), "bytes per event and peer");
+        row(
+            "disk",
+            bytes(self.disk_bytes_per_event_and_peer),
+            "bytes per event and peer",
+        );
+        row(
+            "written",
+            bytes(self.written_bytes_per_event_and_peer),
+            "bytes per event and peer",
+        );
         let blocks = format!("blocks, {:.1} events each", self.events_per_block);
         row("blocks", grouped(self.blocks), &blocks);
-        let syncs = self.fsyncs_per_block.map_or_else(|| "-".to_owned(), |syncs| format!("{syncs:.2}"));
+        let syncs = self
+            .fsyncs_per_block
+            .map_or_else(|| "-".to_owned(), |syncs| format!("{syncs:.2}"));
         row("fsyncs", syncs, "per block and peer");
         table
     }
@@ -172,7 +199,11 @@ impl Report {
             Column::new("IN EACH PEER").right().shrink(12),
         ]);
         for stage in &self.stages {
-            let each: Vec<String> = stage.cpu_us_per_event.iter().map(|cpu| format!("{cpu:.1}")).collect();
+            let each: Vec<String> = stage
+                .cpu_us_per_event
+                .iter()
+                .map(|cpu| format!("{cpu:.1}"))
+                .collect();
             table.push(vec![
                 (&stage.stage).into(),
                 format!("{:.1}", stage.total()).into(),
@@ -211,35 +242,5 @@ impl Report {
             ]);
         }
         table
-    }
-}
-
-/// Bytes as MB.
-pub fn megabytes(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / 1e6)
-}
-
-/// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_in_groups() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
     }
 }

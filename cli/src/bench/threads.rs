@@ -20,7 +20,8 @@ impl Threads {
             let read = |name: &str| std::fs::read_to_string(task.path().join(name)).ok();
             let id = task.file_name().to_str().and_then(|id| id.parse().ok());
             // A thread may end between two of these lines.
-            if let (Some(id), Some(name), Some(time)) = (id, read("comm"), read("schedstat").and_then(on_cpu)) {
+            if let (Some(id), Some(name), Some(time)) = (id, read("comm"), read("schedstat").and_then(on_cpu))
+            {
                 self.0.insert(id, (stage_of(&name), time));
             }
         }

@@ -58,7 +58,11 @@ impl Timeline {
 
     /// Most resident memory of all processes at one time, bytes.
     pub fn peak_memory(&self) -> u64 {
-        self.memory.iter().map(|(_, bytes)| *bytes).max().unwrap_or_default()
+        self.memory
+            .iter()
+            .map(|(_, bytes)| *bytes)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Resident memory of all processes at a moment, bytes.
@@ -140,9 +144,16 @@ mod tests {
         let seconds = timeline.seconds(start, start + SECOND * 23 / 10);
         let rates: Vec<f64> = seconds.iter().map(|second| second.events_per_second).collect();
         assert_eq!(rates.len(), 3, "{seconds:?}");
-        assert!((rates[0] - 300.0).abs() < 1e-6 && (rates[1] - 200.0).abs() < 1e-6, "{rates:?}");
+        assert!(
+            (rates[0] - 300.0).abs() < 1e-6 && (rates[1] - 200.0).abs() < 1e-6,
+            "{rates:?}"
+        );
         assert!((rates[0] + rates[1] + rates[2] * 0.3 - 600.0).abs() < 1e-6);
-        assert_eq!(seconds[0].latency_p50_ms, Some(1.0), "both are of the first second");
+        assert_eq!(
+            seconds[0].latency_p50_ms,
+            Some(1.0),
+            "both are of the first second"
+        );
         assert!(seconds[0].latency_p99_ms > Some(4.9));
         assert_eq!(seconds[1].latency_p99_ms, None);
         assert_eq!((timeline.peak_memory(), timeline.memory_at(start + 5)), (9, 7));

@@ -81,13 +81,7 @@ impl Invention {
         }
     }
 
-    fn attributes(
-        &self,
-        container: u64,
-        image: usize,
-        action: &str,
-        task: &str,
-    ) -> BTreeMap<String, String> {
+    fn attributes(&self, container: u64, image: usize, action: &str, task: &str) -> BTreeMap<String, String> {
         let number = container % SERVICES;
         let service = format!("shop_api-{number}");
         let name = format!("{service}.{}.{task}", container / SERVICES + 1);
@@ -184,7 +178,9 @@ mod tests {
         let actions: Vec<&str> = life.iter().map(|event| event.action.as_str()).collect();
         assert_eq!(
             actions,
-            ["start", "pause", "unpause", "kill", "die", "stop", "start", "create"]
+            [
+                "start", "pause", "unpause", "kill", "die", "stop", "start", "create"
+            ]
         );
     }
 }

@@ -122,7 +122,9 @@ fn invent(
         if end.is_some_and(|end| passed >= end) || !wait(after.map(|after| start + after), stopped) {
             break;
         }
-        let Ok(place) = block_on(events.reserve()) else { break };
+        let Ok(place) = block_on(events.reserve()) else {
+            break;
+        };
         let now = now_nano();
         // The latency counts from when the event was meant to happen, so that a stall shows in every event that
         // it delays.
@@ -205,11 +207,7 @@ mod tests {
         let size = events.iter().map(|event| event.encode().len()).sum::<usize>() / 1000;
         assert!((550..700).contains(&size), "{size} bytes");
         let ids = |events: &[Event]| events.iter().map(|e| e.actor_id.clone()).collect::<Vec<_>>();
-        assert_eq!(
-            ids(&events),
-            ids(&all(&options).0),
-            "a seed makes the same ids"
-        );
+        assert_eq!(ids(&events), ids(&all(&options).0), "a seed makes the same ids");
         assert!(stats.get().generator_cpu_us > 0, "inventing costs something");
     }
 

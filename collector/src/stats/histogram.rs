@@ -86,7 +86,11 @@ impl Histogram {
 
 impl From<Histogram> for Written {
     fn from(histogram: Histogram) -> Self {
-        let filled = histogram.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let filled = histogram
+            .counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0);
         Self {
             sum_micros: histogram.sum_micros,
             max_micros: histogram.max_micros,
@@ -165,7 +169,9 @@ mod tests {
     #[test]
     fn what_is_written_names_each_bucket_by_its_largest_value() {
         let mut histogram = Histogram::default();
-        [3, 3, 70, 100_000].into_iter().for_each(|micros| histogram.add(micros));
+        [3, 3, 70, 100_000]
+            .into_iter()
+            .for_each(|micros| histogram.add(micros));
         let json = serde_json::to_value(&histogram).unwrap();
         assert_eq!(json["buckets"]["3"], 2, "{json}");
         assert_eq!(json["buckets"]["71"], 1, "{json}");

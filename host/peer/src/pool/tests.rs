@@ -126,7 +126,10 @@ fn every_batch_is_cut_once_per_term_and_in_order() {
         }
         assert_eq!(pool.unproposed(term), Load::default());
         for (name, count) in [("a", 30), ("b", 15), ("c", 10)] {
-            let own = seen.iter().filter(|(of, _)| of == name).map(|(_, number)| *number);
+            let own = seen
+                .iter()
+                .filter(|(of, _)| of == name)
+                .map(|(_, number)| *number);
             assert_eq!(own.collect::<Vec<_>>(), (1..=count).collect::<Vec<_>>(), "{name}");
         }
     }
