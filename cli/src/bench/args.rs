@@ -1,5 +1,6 @@
 //! What is measured.
 
+use crate::bench::figures::{figure, grouped};
 use crate::bench::suite::SuiteArgs;
 use crate::error::{CliError, CliResult};
 use std::path::PathBuf;
@@ -120,14 +121,15 @@ impl LoadArgs {
     /// The load in words.
     pub fn words(&self) -> String {
         let load = match self.rate {
-            Some(rate) => format!("open loop, {rate} events/s offered"),
+            Some(rate) => format!("open loop, {} events/s offered", figure(rate)),
             None => "closed loop".to_owned(),
         };
         let collectors = match self.collectors {
             1 => "1 collector".to_owned(),
             many => format!("{many} collectors"),
         };
-        format!("{load}, {collectors}, {} containers", self.containers)
+        let containers = grouped(u64::from(self.containers));
+        format!("{load}, {collectors}, {containers} containers")
     }
 }
 

@@ -9,7 +9,16 @@ const ORANGE: &str = "#ea580c";
 
 /// Throughput and latency over time.
 pub fn chart(title: String, subtitle: String, seconds: &[Second]) -> String {
-    let points = |value: &dyn Fn(&Second) -> Option<f64>| seconds.iter().map(|s| (s.at, value(s))).collect();
+    // A second's values stand in its middle.
+    let begins = std::iter::once(0.0).chain(seconds.iter().map(|second| second.at));
+    let middles: Vec<f64> = begins
+        .zip(seconds)
+        .map(|(from, second)| (from + second.at) / 2.0)
+        .collect();
+    let points = |value: &dyn Fn(&Second) -> Option<f64>| {
+        let values = seconds.iter().map(value);
+        middles.iter().copied().zip(values).collect()
+    };
     let line = |name, colour, filled, points| Series {
         name,
         colour,

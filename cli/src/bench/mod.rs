@@ -98,12 +98,12 @@ impl Report {
     fn chart(&self) -> String {
         let title = format!("event2ledger: {}", self.load);
         let subtitle = format!(
-            "{} events, {} CPUs for all processes; final on all peers {:.0}/s; latency p50 {:.1} ms, p99 {:.1} ms",
+            "{} events, {} CPUs for all processes; final on all peers {}/s; latency p50 {} ms, p99 {} ms",
             figures::grouped(self.events),
             self.cpus,
-            self.events_per_second,
-            self.latency_ms.p50,
-            self.latency_ms.p99
+            figures::figure(self.events_per_second),
+            figures::figure(self.latency_ms.p50),
+            figures::figure(self.latency_ms.p99)
         );
         chart::chart(title, subtitle, &self.timeline)
     }

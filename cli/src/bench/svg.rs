@@ -16,7 +16,7 @@ const PANEL_FOOT: f64 = 44.0;
 /// Name of the axis that all panels share.
 const FOOT: f64 = 22.0;
 /// Ticks that are aimed at.
-const TICKS: f64 = 6.0;
+const TICKS: f64 = 8.0;
 
 /// One line.
 #[derive(Debug, Clone)]
@@ -242,17 +242,17 @@ impl Panel {
         let mut x = WIDTH - RIGHT;
         for series in self.series.iter().rev() {
             // Letters are at most this wide at 12 pixels.
-            x -= series.name.chars().count() as f64 * 7.0;
+            let left = x - series.name.chars().count() as f64 * 6.4;
             *out += &format!(
-                "<text x=\"{x:.1}\" y=\"{:.1}\" fill=\"#374151\">{}</text>\n\
+                "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#374151\">{}</text>\n\
                  <line x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\" stroke=\"{}\" stroke-width=\"3\"/>\n",
                 y + 4.0,
                 escape(series.name),
-                x - 28.0,
-                x - 6.0,
+                left - 28.0,
+                left - 6.0,
                 series.colour
             );
-            x -= 48.0;
+            x = left - 48.0;
         }
     }
 }
@@ -301,8 +301,8 @@ mod tests {
     #[test]
     fn ticks_are_round_and_hold_all_values() {
         let scale = Scale::from_zero(31_400.0);
-        assert_eq!(scale.ticks.last(), Some(&40_000.0));
-        assert_eq!(scale.ticks.len(), 5, "{:?}", scale.ticks);
+        assert_eq!(scale.ticks.last(), Some(&35_000.0));
+        assert_eq!(scale.ticks.len(), 8, "{:?}", scale.ticks);
         let scale = Scale::logarithmic(3.0, 170.0);
         assert!((scale.low - 2.0).abs() < 1e-9 && (scale.high - 200.0).abs() < 1e-9);
         assert!((scale.place(20.0) - 0.5).abs() < 1e-9);
