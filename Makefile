@@ -50,5 +50,5 @@ check: ## format, lints, dependency rules and the tests that take seconds
 fmt: ## format the code
 	cargo fmt --all
 
-bench: setup build ## run the benchmark on this machine
-	$(TARGET)/debug/e2l bench
+bench: setup build ## run the benchmark on this machine: E2L_BENCH='--rate 200', E2L_BENCH=suite
+	$(TARGET)/debug/e2l bench $(E2L_BENCH)

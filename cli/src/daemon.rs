@@ -187,6 +187,14 @@ impl Daemon {
         }
     }
 
+    /// Ends it as a power cut would.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub async fn kill(mut self) -> std::io::Result<()> {
+        self.child.kill().await
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             // Fails only if it has just ended, which is what is wanted.

@@ -85,7 +85,7 @@ impl Collector {
             collector = %owner.sender, incarnation = spool.incarnation(), last_batch = spool.last_batch(),
             unfinal = spool.unfinal(), source = %options.source, "the spool is open"
         );
-        let source = make_source(&options);
+        let source = make_source(&options, &stats);
         Ok(Self {
             options,
             config,
@@ -293,11 +293,11 @@ fn peers_in_order(config: &NetworkConfig, named: &[String], own: &str) -> Vec<Pe
     peers
 }
 
-fn make_source(options: &CollectorOptions) -> Box<dyn Source> {
+fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Source> {
     match &options.source {
         SourceSpec::Docker | SourceSpec::Socket(_) => Box::new(DockerSource::new(&options.source)),
         SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
-        SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone())),
+        SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone())),
     }
 }
 

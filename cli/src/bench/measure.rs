@@ -1,62 +1,90 @@
-//! The measurement itself.
+//! One load, measured.
 
-use crate::bench::args::BenchArgs;
-use crate::bench::latency::CollectorStats;
-use crate::bench::proc::{ProcSample, disk_bytes};
+use crate::bench::args::LoadArgs;
+use crate::bench::collector_stats::CollectorStats;
+use crate::bench::disk::DiskUse;
+use crate::bench::proc::ProcSample;
 use crate::bench::proof_cost::proof_cost;
-use crate::bench::report::{PeerReport, ProcessReport, Report};
-use crate::bench::stage::{Process, Stage};
+use crate::bench::report::{Parts, PeerReport, ProcessReport, Report, StageReport, Used, micros_per};
+use crate::bench::sampler::Sampler;
+use crate::bench::scrape::{SYNCS, scrape};
+use crate::bench::stage::Stage;
 use crate::demo::{Sight, look};
 use crate::error::{CliError, CliResult};
-use crate::unix_now_nano;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Longest wait for a process to be ready and for a leader.
-const START: Duration = Duration::from_secs(60);
-/// Longest wait after the collectors ended until every peer has everything.
-const SETTLE: Duration = Duration::from_secs(60);
-/// Longest time for which nothing at all becomes final.
-const STALL: Duration = Duration::from_secs(60);
-/// Between two looks: each costs the peers a request.
+pub const START: Duration = Duration::from_secs(60);
+/// Between two looks.
 const EVERY: Duration = Duration::from_millis(100);
 
 /// Runs the load and measures it.
 ///
 /// # Errors
 /// Something does not start, or stops too early; nothing becomes final any more.
-pub async fn measure(stage: &mut Stage, args: &BenchArgs) -> CliResult<Report> {
-    eprintln!("Starting three peers...");
-    stage.start_peers(START).await?;
-    wait_for_leader(stage).await?;
-    let before = Baseline::take(stage);
-    match (args.rate, args.events, args.time()) {
-        (Some(rate), ..) => eprintln!("Measuring {} collectors at {rate} events/s...", args.collectors),
-        (None, Some(events), _) => {
-            eprintln!("Measuring {} collectors with {events} events...", args.collectors)
-        }
-        (None, None, time) => {
-            let seconds = time.unwrap_or_default().as_secs();
-            eprintln!("Measuring {} collectors for {seconds} s...", args.collectors);
-        }
-    }
+pub async fn measure(stage: &mut Stage, args: &LoadArgs) -> CliResult<Report> {
+    let load_before = load_average();
+    start(stage).await?;
+    let before = Baseline::take(stage).await;
+    eprintln!("Measuring: {}...", args.words());
     stage.start_collectors(args.collectors)?;
-    let mut run = Run::default();
-    run.load(stage).await?;
-    let stats = collect(stage)?;
-    let events = stats.events;
-    let (sight, end_nano) = run.settle(stage, events).await?;
-    let report = report(stage, args, &before, &run, &stats, &sight, end_nano);
+    let mut sampler = Sampler::default();
+    sampler.load(stage).await?;
+    let each = read_stats(
+        &stage
+            .collectors
+            .iter()
+            .map(|one| one.stats_file())
+            .collect::<Vec<_>>(),
+    )?;
+    let stats = CollectorStats::merge(each.clone())?;
+    let (sight, end) = sampler.settle(stage, stats.events).await;
+    let syncs = before.syncs_since(stage).await;
+    let (start, events) = (stats.first_sent_nano, stats.events);
+    let tenth = ((end - start) / 10).max(1);
+    let (first, last) = (
+        sampler.timeline.rate(start, start + tenth),
+        sampler.timeline.rate(end - tenth, end),
+    );
+    let mut parts = Parts {
+        filesystem: stage.filesystem,
+        load_before,
+        seconds: (end - start).max(1) as f64 / 1e9,
+        last_tenth_to_first: if first > 0.0 { last / first } else { 0.0 },
+        peak_rss_at_once: sampler.timeline.peak_memory(),
+        fsyncs_per_block: syncs.map(|syncs| syncs / sight.final_height().max(1) as f64),
+        processes: processes(stage, &before, &sampler, &each, events),
+        stages: stages(stage, &before, &sampler, events),
+        peers: peers(stage, &before, &sight, events),
+        timeline: sampler.timeline.seconds(start, end),
+        proofs: Default::default(),
+    };
     eprintln!("Reading the ledger back...");
-    let blocks = sight.final_height();
-    Ok(report.with_proofs(proof_cost(stage, events, blocks).await?))
+    parts.proofs = proof_cost(stage, events, sight.final_height()).await?;
+    Ok(Report::new(args, &stats, parts))
 }
 
-async fn wait_for_leader(stage: &Stage) -> CliResult<()> {
+/// Starts the peers and waits until they have a leader.
+///
+/// # Errors
+/// One does not start, or they find none.
+pub async fn start(stage: &mut Stage) -> CliResult<()> {
+    eprintln!("Starting three peers...");
+    stage.start_peers(START).await?;
+    wait_for_leader(stage, stage.network.actors()).await
+}
+
+/// Waits until these actors' peers follow the same leader.
+///
+/// # Errors
+/// They find none.
+pub async fn wait_for_leader(stage: &Stage, actors: &[String]) -> CliResult<()> {
     let deadline = Instant::now() + START;
     while Instant::now() < deadline {
-        if look(stage.session.client()).await.agrees(stage.network.actors()) {
+        if look(stage.session.client()).await.agrees(actors) {
             return Ok(());
         }
         sleep(EVERY).await;
@@ -67,176 +95,119 @@ async fn wait_for_leader(stage: &Stage) -> CliResult<()> {
     ))
 }
 
-/// What the peers used before the load.
+/// What collectors have written.
+///
+/// # Errors
+/// One has written nothing.
+pub fn read_stats(files: &[PathBuf]) -> CliResult<Vec<CollectorStats>> {
+    files.iter().map(|file| CollectorStats::read(file)).collect()
+}
+
+/// Processes that wanted a CPU in the last minute, on average.
+pub fn load_average() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+/// What the peers had used before the load.
 struct Baseline {
-    cpu: Vec<Duration>,
-    disk: Vec<u64>,
+    processes: Vec<ProcSample>,
+    stages: Vec<BTreeMap<String, Duration>>,
+    disk: Vec<DiskUse>,
+    syncs: Vec<Option<u64>>,
 }
 
 impl Baseline {
-    fn take(stage: &Stage) -> Self {
-        let cpu = stage
-            .peers
-            .iter()
-            .map(|peer| ProcSample::read(peer.daemon.pid()).unwrap_or_default().cpu);
+    async fn take(stage: &Stage) -> Self {
+        let mut sampler = Sampler::default();
+        sampler.processes(stage);
         Self {
-            cpu: cpu.collect(),
-            disk: stage
-                .peers
-                .iter()
-                .map(|peer| disk_bytes(&peer.directory.join("data")))
-                .collect(),
-        }
-    }
-}
-
-/// What was seen while it ran.
-#[derive(Default)]
-struct Run {
-    /// Latest sample of each process, by its id.
-    samples: BTreeMap<u32, ProcSample>,
-    /// When every peer had so many transactions.
-    timeline: Vec<(i64, u64)>,
-}
-
-impl Run {
-    /// Until every collector has ended.
-    async fn load(&mut self, stage: &mut Stage) -> CliResult<()> {
-        let mut last_progress = (Instant::now(), 0);
-        loop {
-            self.sample(stage);
-            let sight = look(stage.session.client()).await;
-            let everywhere = self.note(&sight, stage);
-            if everywhere > last_progress.1 {
-                last_progress = (Instant::now(), everywhere);
-            }
-            check_peers(stage, &self.samples)?;
-            let ended = |process: &Process| self.samples.get(&process.daemon.pid()).is_none_or(|s| s.ended);
-            if stage.collectors.iter().all(ended) {
-                return Ok(());
-            }
-            if last_progress.0.elapsed() > STALL {
-                return Err(CliError::usage(
-                    format!("nothing became final for {} s", STALL.as_secs()),
-                    "run it again with --dir DIR, and see DIR/logs",
-                ));
-            }
-            sleep(EVERY).await;
+            processes: stage.peers.iter().map(|peer| sampler.sample(peer)).collect(),
+            stages: stage.peers.iter().map(|peer| sampler.stages(peer)).collect(),
+            disk: stage.peers.iter().map(|peer| peer.disk()).collect(),
+            syncs: syncs(stage).await,
         }
     }
 
-    fn sample(&mut self, stage: &Stage) {
-        for process in stage.peers.iter().chain(&stage.collectors) {
-            let pid = process.daemon.pid();
-            let Some(sample) = ProcSample::read(pid) else {
-                continue;
-            };
-            let known = self.samples.entry(pid).or_default();
-            let peak_rss = known.peak_rss.max(sample.peak_rss);
-            *known = ProcSample { peak_rss, ..sample };
-        }
-    }
-
-    /// Remembers how many transactions are final on all peers.
-    fn note(&mut self, sight: &Sight, stage: &Stage) -> u64 {
-        let all = sight.peers.len() == stage.peers.len();
-        let least = sight.peers.values().map(|status| status.transactions).min();
-        let everywhere = least.filter(|_| all).unwrap_or_default();
-        self.timeline.push((unix_now_nano(), everywhere));
-        everywhere
-    }
-
-    /// Until every peer has all events final and the same state. Returns when the last of them got there.
-    async fn settle(&mut self, stage: &Stage, events: u64) -> CliResult<(Sight, i64)> {
-        let deadline = Instant::now() + SETTLE;
-        loop {
-            let sight = look(stage.session.client()).await;
-            let everywhere = self.note(&sight, stage);
-            let quiet = sight
-                .peers
-                .values()
-                .all(|status| status.applied_height == status.final_height);
-            let covered = everywhere >= events && quiet && level(&sight);
-            if covered || Instant::now() > deadline {
-                self.sample(stage);
-                let reached = self.timeline.iter().find(|(_, count)| *count >= events);
-                return Ok((sight, reached.map_or_else(unix_now_nano, |(nano, _)| *nano)));
-            }
-            sleep(EVERY / 5).await;
-        }
+    /// Mean of the peers; none if one does not count.
+    async fn syncs_since(&self, stage: &Stage) -> Option<f64> {
+        let now = syncs(stage).await;
+        let each = now.iter().zip(&self.syncs);
+        let each: Option<Vec<u64>> = each
+            .map(|(now, before)| Some((*now)?.saturating_sub((*before)?)))
+            .collect();
+        let each = each?;
+        Some(each.iter().sum::<u64>() as f64 / each.len().max(1) as f64)
     }
 }
 
-fn level(sight: &Sight) -> bool {
-    let mut heights = sight.peers.values().map(|status| status.final_height);
-    let first = heights.next();
-    heights.all(|height| Some(height) == first)
+async fn syncs(stage: &Stage) -> Vec<Option<u64>> {
+    futures::future::join_all(stage.metrics.iter().map(|address| scrape(address, SYNCS))).await
 }
 
-fn check_peers(stage: &Stage, samples: &BTreeMap<u32, ProcSample>) -> CliResult<()> {
-    let dead = stage
-        .peers
-        .iter()
-        .find(|peer| samples.get(&peer.daemon.pid()).is_none_or(|s| s.ended));
-    match dead {
-        None => Ok(()),
-        Some(peer) => Err(CliError::refused(
-            format!("{} ended during the measurement", peer.name),
-            "run it again with --dir DIR, and see DIR/logs",
-        )),
-    }
-}
-
-fn collect(stage: &Stage) -> CliResult<CollectorStats> {
-    let mut all = Vec::new();
-    for collector in &stage.collectors {
-        all.push(
-            CollectorStats::read(&collector.stats_file()).map_err(|error| error.within(&collector.name))?,
-        );
-    }
-    CollectorStats::merge(all)
-}
-
-fn report(
+fn processes(
     stage: &Stage,
-    args: &BenchArgs,
     before: &Baseline,
-    run: &Run,
-    stats: &CollectorStats,
-    sight: &Sight,
-    end_nano: i64,
-) -> Report {
-    let zero = std::iter::repeat(&Duration::ZERO);
-    let processes = stage
-        .peers
-        .iter()
-        .chain(&stage.collectors)
-        .zip(before.cpu.iter().chain(zero));
-    let processes = processes.map(|(process, before)| {
-        let sample = run
-            .samples
-            .get(&process.daemon.pid())
-            .copied()
-            .unwrap_or_default();
-        ProcessReport::new(
-            &process.name,
-            sample.cpu.saturating_sub(*before),
-            sample.peak_rss,
-            stats.events,
-        )
+    sampler: &Sampler,
+    each: &[CollectorStats],
+    events: u64,
+) -> Vec<ProcessReport> {
+    let peers = stage.peers.iter().zip(&before.processes).map(|(peer, before)| {
+        let now = sampler.sample(peer);
+        let used = Used {
+            cpu: now.cpu.saturating_sub(before.cpu),
+            generator: Duration::ZERO,
+            peak_rss: now.peak_rss,
+            written: now.written.saturating_sub(before.written),
+        };
+        ProcessReport::new(&peer.name, used, events)
     });
+    let collectors = stage.collectors.iter().zip(each).map(|(collector, stats)| {
+        let now = sampler.sample(collector);
+        let used = Used {
+            cpu: now.cpu,
+            generator: Duration::from_micros(stats.generator_cpu_us),
+            peak_rss: now.peak_rss,
+            written: now.written,
+        };
+        ProcessReport::new(&collector.name, used, events)
+    });
+    peers.chain(collectors).collect()
+}
+
+/// The costliest first.
+fn stages(stage: &Stage, before: &Baseline, sampler: &Sampler, events: u64) -> Vec<StageReport> {
+    let each: Vec<_> = stage.peers.iter().map(|peer| sampler.stages(peer)).collect();
+    let mut names: Vec<&String> = each.iter().flat_map(BTreeMap::keys).collect();
+    names.sort_unstable();
+    names.dedup();
+    let of = |name: &String| StageReport {
+        stage: name.clone(),
+        cpu_us_per_event: each
+            .iter()
+            .zip(&before.stages)
+            .map(|(now, before)| {
+                let used =
+                    |stages: &BTreeMap<String, Duration>| stages.get(name).copied().unwrap_or_default();
+                micros_per(used(now).saturating_sub(used(before)), events)
+            })
+            .collect(),
+    };
+    let mut stages: Vec<StageReport> = names.into_iter().map(of).collect();
+    stages.sort_by(|a, b| b.total().total_cmp(&a.total()));
+    stages
+}
+
+fn peers(stage: &Stage, before: &Baseline, sight: &Sight, events: u64) -> Vec<PeerReport> {
     let peers = stage.peers.iter().zip(stage.network.actors()).zip(&before.disk);
-    let peers = peers.map(|((process, actor), before)| {
-        let used = disk_bytes(&process.directory.join("data")).saturating_sub(*before);
-        PeerReport::new(actor, sight.peers.get(actor), used, stats.events)
-    });
-    let seconds = (end_nano - stats.first_sent_nano).max(1) as f64 / 1e9;
-    Report::new(
-        args,
-        stage.filesystem,
-        stats,
-        seconds,
-        processes.collect(),
-        peers.collect(),
-    )
+    peers
+        .map(|((process, actor), before)| {
+            PeerReport::new(
+                actor,
+                sight.peers.get(actor),
+                process.disk().since(before),
+                events,
+            )
+        })
+        .collect()
 }

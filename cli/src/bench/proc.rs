@@ -1,6 +1,5 @@
 //! What the kernel says about a process.
 
-use std::path::Path;
 use std::time::Duration;
 
 /// One look at a process.
@@ -8,8 +7,12 @@ use std::time::Duration;
 pub struct ProcSample {
     /// User and system time so far.
     pub cpu: Duration,
+    /// Resident set now, bytes; 0 once it has ended.
+    pub rss: u64,
     /// Largest resident set so far, bytes; 0 once it has ended.
     pub peak_rss: u64,
+    /// Bytes that it has made the kernel write to the disk; 0 where the kernel does not tell.
+    pub written: u64,
     /// Whether it has ended and waits to be reaped.
     pub ended: bool,
 }
@@ -17,10 +20,14 @@ pub struct ProcSample {
 impl ProcSample {
     /// Reads `/proc/PID`; `None` when there is no such process.
     pub fn read(pid: u32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let file = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
+        let stat = file("stat").ok()?;
+        let status = file("status").unwrap_or_default();
+        let io = file("io").unwrap_or_default();
         Some(Self {
-            peak_rss: peak_rss(&status).unwrap_or_default(),
+            rss: kilobytes(&status, "VmRSS:").unwrap_or_default(),
+            peak_rss: kilobytes(&status, "VmHWM:").unwrap_or_default(),
+            written: number(&io, "write_bytes:").unwrap_or_default(),
             ..parse_stat(&stat)?
         })
     }
@@ -33,8 +40,8 @@ fn parse_stat(stat: &str) -> Option<ProcSample> {
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     Some(ProcSample {
         cpu: Duration::from_nanos(ticks * 1_000_000_000 / ticks_per_second()),
-        peak_rss: 0,
         ended: matches!(fields.first(), Some(&"Z" | &"X")),
+        ..ProcSample::default()
     })
 }
 
@@ -47,28 +54,15 @@ fn ticks_per_second() -> u64 {
         .unwrap_or(100)
 }
 
-fn peak_rss(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn kilobytes(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
 
-/// Bytes that a directory's files take on the disk.
-pub fn disk_bytes(directory: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return 0;
-    };
-    let sizes = entries
-        .filter_map(Result::ok)
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => disk_bytes(&entry.path()),
-            // RocksDB reserves room for its write-ahead log beforehand; only what is written counts.
-            Ok(meta) => meta.len().min(meta.blocks() * 512),
-            // Removed by its owner meanwhile, as a compaction does.
-            Err(_) => 0,
-        });
-    sizes.sum()
+fn number(io: &str, field: &str) -> Option<u64> {
+    let line = io.lines().find_map(|line| line.strip_prefix(field))?;
+    line.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -91,18 +85,18 @@ mod tests {
     }
 
     #[test]
-    fn peak_memory_of_a_status() {
-        assert_eq!(
-            peak_rss("Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t   1204 kB\n"),
-            Some(1204 * 1024)
-        );
-        assert_eq!(peak_rss("Name:\tx\n"), None);
+    fn fields_of_status_and_io() {
+        let status = "Name:\tx\nVmPeak:\t  9 kB\nVmHWM:\t   1204 kB\n";
+        assert_eq!(kilobytes(status, "VmHWM:"), Some(1204 * 1024));
+        assert_eq!(kilobytes("Name:\tx\n", "VmHWM:"), None);
+        let io = "wchar: 9\nwrite_bytes: 4096\ncancelled_write_bytes: 1\n";
+        assert_eq!(number(io, "write_bytes:"), Some(4096));
     }
 
     #[test]
     fn this_process_is_there() {
         let sample = ProcSample::read(std::process::id()).unwrap();
-        assert!(sample.peak_rss > 100_000);
+        assert!(sample.peak_rss > 100_000 && sample.rss > 100_000);
         assert!(!sample.ended);
     }
 }

@@ -1,96 +1,182 @@
-//! What was measured, for people and for programs.
+//! What was measured, for programs.
 
-use crate::bench::args::BenchArgs;
-use crate::bench::latency::CollectorStats;
-use crate::bench::proof_cost::{ProofCost, ReadCost};
+use crate::bench::args::LoadArgs;
+use crate::bench::collector_stats::CollectorStats;
+use crate::bench::disk::DiskUse;
+use crate::bench::histogram::Latency;
+use crate::bench::proof_cost::ProofCost;
+use crate::bench::timeline::Second;
 use crate::error::{CliError, CliResult};
-use crate::output::{Cell, Column, Format, Listing, Style, Table, Terminal};
 use e2l_client::wire::StatusReply;
 use serde::Serialize;
-use std::io::Write;
 use std::time::Duration;
 
 /// All results.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    release: &'static str,
-    cpus: usize,
-    filesystem: &'static str,
-    mode: &'static str,
-    offered_events_per_second: Option<f64>,
-    collectors: u32,
-    containers: u32,
-    events: u64,
-    seconds: f64,
-    events_per_second: f64,
-    latency_ms: Latency,
-    cpu_seconds_per_1000_events: f64,
-    peak_rss_bytes: u64,
-    disk_bytes_per_event_and_peer: f64,
-    proofs: ProofCost,
-    processes: Vec<ProcessReport>,
-    peers: Vec<PeerReport>,
-    agreed: bool,
-    notes: Vec<String>,
+    /// Of event2ledger.
+    pub release: &'static str,
+    /// That all processes share.
+    pub cpus: usize,
+    /// Below the ledgers: `disk` or `memory`.
+    pub filesystem: &'static str,
+    /// Load average of the machine before the peers were started.
+    pub load_before: Option<f64>,
+    /// The load in words.
+    pub load: String,
+    /// None for a closed loop.
+    pub offered_events_per_second: Option<f64>,
+    /// Collector processes.
+    pub collectors: u32,
+    /// That the events are about.
+    pub containers: u32,
+    /// Events that the collectors took.
+    pub offered: u64,
+    /// Events that became final.
+    pub events: u64,
+    /// From the first send to the last final on all peers.
+    pub seconds: f64,
+    /// Final on all peers.
+    pub events_per_second: f64,
+    /// Throughput in the last tenth of the time, as part of that in the first.
+    pub last_tenth_to_first: f64,
+    /// From the intended moment of an event until its collector knew that it was final; all collectors together.
+    pub latency_ms: Latency,
+    /// CPU.
+    pub cpu_us_per_event: Cpu,
+    /// Sum of the processes' peaks.
+    pub peak_rss_bytes: u64,
+    /// Most at one time.
+    pub peak_rss_at_once_bytes: u64,
+    /// Mean of the peers.
+    pub disk_bytes_per_event_and_peer: f64,
+    /// Mean of the peers: what the kernel wrote for them, compactions and logs included.
+    pub written_bytes_per_event_and_peer: f64,
+    /// Blocks that became final.
+    pub blocks: u64,
+    /// Mean.
+    pub events_per_block: f64,
+    /// Times a peer made its logs durable, per block, mean of the peers; none if they do not count it.
+    pub fsyncs_per_block: Option<f64>,
+    /// Costs of signatures and verified reads.
+    pub proofs: ProofCost,
+    /// Each process.
+    pub processes: Vec<ProcessReport>,
+    /// Peers' CPU by what their threads are for.
+    pub stages: Vec<StageReport>,
+    /// Each ledger at the end.
+    pub peers: Vec<PeerReport>,
+    /// Every event is on every ledger, once, and all ledgers are the same.
+    pub agreed: bool,
+    /// Second by second.
+    pub timeline: Vec<Second>,
+    /// How to read it.
+    pub notes: Vec<String>,
 }
 
-/// From the moment an event is made until its collector knows that it is final, milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Latency {
-    /// Half of the events were faster.
-    pub p50: f64,
-    /// 95 of 100 were faster.
-    pub p95: f64,
-    /// 99 of 100 were faster.
-    pub p99: f64,
-    /// The slowest.
-    pub max: f64,
+/// CPU per event, microseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Cpu {
+    /// Peers and collectors, without inventing the events.
+    pub network: f64,
+    /// The peers.
+    pub peers: f64,
+    /// The collectors without inventing the events: spooling, signing, sending, proving.
+    pub collectors: f64,
+    /// Inventing the events, which a real collector does not do.
+    pub generator: f64,
 }
 
 /// One process.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProcessReport {
-    process: String,
-    cpu_seconds: f64,
-    cpu_seconds_per_1000_events: f64,
-    peak_rss_bytes: u64,
+    /// `provider's peer`, `collector 2`.
+    pub process: String,
+    /// User and system time during the load.
+    pub cpu_seconds: f64,
+    /// The same per event of the whole load.
+    pub cpu_us_per_event: f64,
+    /// Of which inventing events.
+    pub generator_us_per_event: f64,
+    /// Largest resident set.
+    pub peak_rss_bytes: u64,
+    /// What the kernel wrote for it during the load.
+    pub written_bytes: u64,
+}
+
+/// What was read of one process: CPU during the load, CPU of its generator, peak of memory, bytes written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Used {
+    /// User and system time during the load.
+    pub cpu: Duration,
+    /// Inventing events.
+    pub generator: Duration,
+    /// Largest resident set, bytes.
+    pub peak_rss: u64,
+    /// Bytes that the kernel wrote.
+    pub written: u64,
 }
 
 impl ProcessReport {
     /// From what the kernel says.
-    pub fn new(name: &str, cpu: Duration, peak_rss: u64, events: u64) -> Self {
+    pub fn new(name: &str, used: Used, events: u64) -> Self {
         Self {
             process: name.to_owned(),
-            cpu_seconds: cpu.as_secs_f64(),
-            cpu_seconds_per_1000_events: per_thousand(cpu.as_secs_f64(), events),
-            peak_rss_bytes: peak_rss,
+            cpu_seconds: used.cpu.as_secs_f64(),
+            cpu_us_per_event: micros_per(used.cpu, events),
+            generator_us_per_event: micros_per(used.generator, events),
+            peak_rss_bytes: used.peak_rss,
+            written_bytes: used.written,
         }
+    }
+}
+
+/// CPU of one stage, in all peers.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageReport {
+    /// Name of the threads.
+    pub stage: String,
+    /// In each peer, in their order.
+    pub cpu_us_per_event: Vec<f64>,
+}
+
+impl StageReport {
+    /// Of all peers together.
+    pub fn total(&self) -> f64 {
+        self.cpu_us_per_event.iter().sum()
     }
 }
 
 /// One peer's ledger at the end.
 #[derive(Debug, Clone, Serialize)]
 pub struct PeerReport {
-    peer: String,
-    transactions: Option<u64>,
-    final_height: Option<u64>,
-    header: Option<String>,
-    state_root: Option<String>,
-    disk_bytes: u64,
-    disk_bytes_per_event: f64,
+    /// Its actor.
+    pub peer: String,
+    /// Final ones; none if it did not answer.
+    pub transactions: Option<u64>,
+    /// The same.
+    pub final_height: Option<u64>,
+    /// Hash of its newest header.
+    pub header: Option<String>,
+    /// Commitment to its state.
+    pub state_root: Option<String>,
+    /// What the load added.
+    pub disk: DiskUse,
+    /// All of it.
+    pub disk_bytes_per_event: f64,
 }
 
 impl PeerReport {
     /// From what the peer says, if it answers.
-    pub fn new(actor: &str, status: Option<&StatusReply>, disk_bytes: u64, events: u64) -> Self {
+    pub fn new(actor: &str, status: Option<&StatusReply>, disk: DiskUse, events: u64) -> Self {
         Self {
             peer: actor.to_owned(),
             transactions: status.map(|status| status.transactions),
             final_height: status.map(|status| status.final_height),
             header: status.map(|status| hex::encode(&status.header)),
             state_root: status.map(|status| hex::encode(&status.state_root)),
-            disk_bytes,
-            disk_bytes_per_event: disk_bytes as f64 / events.max(1) as f64,
+            disk,
+            disk_bytes_per_event: disk.total() as f64 / events.max(1) as f64,
         }
     }
 
@@ -110,236 +196,89 @@ impl PeerReport {
     }
 }
 
-fn per_thousand(value: f64, events: u64) -> f64 {
-    value * 1000.0 / events.max(1) as f64
+/// Microseconds per event.
+pub fn micros_per(used: Duration, events: u64) -> f64 {
+    used.as_secs_f64() * 1e6 / events.max(1) as f64
+}
+
+/// What a report is made of, besides what the collectors measured.
+pub struct Parts {
+    /// See [`Report::filesystem`].
+    pub filesystem: &'static str,
+    /// See [`Report::load_before`].
+    pub load_before: Option<f64>,
+    /// See [`Report::seconds`].
+    pub seconds: f64,
+    /// See [`Report::last_tenth_to_first`].
+    pub last_tenth_to_first: f64,
+    /// See [`Report::peak_rss_at_once_bytes`].
+    pub peak_rss_at_once: u64,
+    /// See [`Report::fsyncs_per_block`].
+    pub fsyncs_per_block: Option<f64>,
+    /// See [`Report::processes`]: the peers, then the collectors.
+    pub processes: Vec<ProcessReport>,
+    /// See [`Report::stages`].
+    pub stages: Vec<StageReport>,
+    /// See [`Report::peers`].
+    pub peers: Vec<PeerReport>,
+    /// See [`Report::timeline`].
+    pub timeline: Vec<Second>,
+    /// See [`Report::proofs`].
+    pub proofs: ProofCost,
 }
 
 impl Report {
     /// Puts the parts together.
-    pub fn new(
-        args: &BenchArgs,
-        filesystem: &'static str,
-        stats: &CollectorStats,
-        seconds: f64,
-        processes: Vec<ProcessReport>,
-        peers: Vec<PeerReport>,
-    ) -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let cpu: f64 = processes.iter().map(|process| process.cpu_seconds).sum();
-        let disk: f64 = peers.iter().map(|peer| peer.disk_bytes_per_event).sum();
-        let agreed = peers.windows(2).all(|pair| pair[0].same_ledger(&pair[1]));
-        let complete = peers
+    pub fn new(args: &LoadArgs, stats: &CollectorStats, parts: Parts) -> Self {
+        let count = parts.peers.len();
+        let mean = |sum: f64| sum / count.max(1) as f64;
+        let per_event = |bytes: u64| bytes as f64 / stats.events.max(1) as f64;
+        let peers = &parts.peers;
+        let agreed = peers.windows(2).all(|pair| pair[0].same_ledger(&pair[1]))
+            && peers.iter().all(|peer| peer.transactions == Some(stats.events))
+            && stats.taken == stats.events;
+        let blocks = peers
             .iter()
-            .all(|peer| peer.transactions.is_some_and(|count| count >= stats.events));
-        let mut notes = vec![
-            format!("all processes share the {cpus} CPUs of this machine"),
-            "of several collectors each latency percentile is that of the slowest".to_owned(),
-            "making, signing and spooling events is part of the collectors' CPU".to_owned(),
-            "every peer and collector syncs to disk before it answers; all connections are TLS 1.3"
-                .to_owned(),
-            "every block is endorsed and every answer checked: there is no throughput without".to_owned(),
-            "signatures: their number times what one takes here; part of the peers' CPU".to_owned(),
-        ];
-        if filesystem == "memory" {
-            notes.push("the directory is in memory, where fsync costs nothing: use another --dir".to_owned());
-        }
+            .filter_map(|peer| peer.final_height)
+            .max()
+            .unwrap_or_default();
+        let written = parts
+            .processes
+            .iter()
+            .take(count)
+            .map(|peer| peer.written_bytes)
+            .sum();
         Self {
             release: env!("CARGO_PKG_VERSION"),
-            cpus,
-            filesystem,
-            mode: if args.rate.is_some() {
-                "fixed rate"
-            } else {
-                "closed loop"
-            },
+            cpus: cpus(),
+            filesystem: parts.filesystem,
+            load_before: parts.load_before,
+            load: args.words(),
             offered_events_per_second: args.rate,
             collectors: args.collectors,
             containers: args.containers,
+            offered: stats.taken,
             events: stats.events,
-            seconds,
-            events_per_second: stats.events as f64 / seconds,
-            latency_ms: stats.latency,
-            cpu_seconds_per_1000_events: per_thousand(cpu, stats.events),
-            peak_rss_bytes: processes.iter().map(|process| process.peak_rss_bytes).sum(),
-            disk_bytes_per_event_and_peer: disk / peers.len().max(1) as f64,
-            proofs: ProofCost::default(),
-            agreed: agreed && complete,
-            processes,
-            peers,
-            notes,
+            seconds: parts.seconds,
+            events_per_second: stats.events as f64 / parts.seconds,
+            last_tenth_to_first: parts.last_tenth_to_first,
+            latency_ms: stats.histogram.latency(),
+            cpu_us_per_event: Cpu::of(&parts.processes, count),
+            peak_rss_bytes: parts.processes.iter().map(|process| process.peak_rss_bytes).sum(),
+            peak_rss_at_once_bytes: parts.peak_rss_at_once,
+            disk_bytes_per_event_and_peer: mean(peers.iter().map(|peer| peer.disk_bytes_per_event).sum()),
+            written_bytes_per_event_and_peer: mean(per_event(written)),
+            blocks,
+            events_per_block: stats.events as f64 / blocks.max(1) as f64,
+            fsyncs_per_block: parts.fsyncs_per_block,
+            proofs: parts.proofs,
+            agreed,
+            notes: notes(parts.filesystem, parts.fsyncs_per_block.is_some()),
+            processes: parts.processes,
+            stages: parts.stages,
+            peers: parts.peers,
+            timeline: parts.timeline,
         }
-    }
-
-    /// With the costs of proofs.
-    pub fn with_proofs(self, proofs: ProofCost) -> Self {
-        Self { proofs, ..self }
-    }
-
-    /// Writes it to standard output.
-    ///
-    /// # Errors
-    /// Standard output cannot be written.
-    pub fn print(&self, format: Format) -> CliResult<()> {
-        if format == Format::Table {
-            return Ok(std::io::stdout().write_all(self.people(Terminal::stdout()).as_bytes())?);
-        }
-        let columns = [
-            "release",
-            "cpus",
-            "filesystem",
-            "mode",
-            "offered_events_per_second",
-            "collectors",
-            "containers",
-            "events",
-            "seconds",
-            "events_per_second",
-            "latency_ms",
-            "cpu_seconds_per_1000_events",
-            "peak_rss_bytes",
-            "disk_bytes_per_event_and_peer",
-            "proofs",
-            "processes",
-            "peers",
-            "agreed",
-            "notes",
-        ];
-        let listing = Listing {
-            columns: &columns,
-            items: std::slice::from_ref(self),
-            table: Table::new([]),
-        };
-        listing.print_one(format)
-    }
-
-    fn people(&self, terminal: Terminal) -> String {
-        let parts = [
-            self.summary().render(terminal),
-            self.proof_table().render(terminal),
-            self.process_table().render(terminal),
-            self.peer_table().render(terminal),
-            self.notes.iter().map(|note| format!("{note}\n")).collect(),
-        ];
-        parts.join("\n")
-    }
-
-    fn summary(&self) -> Table {
-        let mut table = Table::new([
-            Column::new("MEASURED"),
-            Column::new("VALUE").right(),
-            Column::new("UNIT").shrink(10),
-        ]);
-        let load = match self.offered_events_per_second {
-            Some(rate) => format!("events, offered at {rate}/s by {} collectors", self.collectors),
-            None => format!("events, closed loop, {} collectors", self.collectors),
-        };
-        let latency = self.latency_ms;
-        let mut row = |name: &str, value: String, unit: &str| {
-            table.push(vec![
-                name.into(),
-                Cell::new(value, Style::Bold),
-                Cell::new(unit, Style::Dim),
-            ]);
-        };
-        row("load", grouped(self.events), &load);
-        row(
-            "throughput",
-            grouped(self.events_per_second.round() as u64),
-            "events/s final on all peers",
-        );
-        row(
-            "time",
-            format!("{:.2}", self.seconds),
-            "s from the first send to the last final",
-        );
-        row("latency p50", format!("{:.1}", latency.p50), "ms until final");
-        row("latency p95", format!("{:.1}", latency.p95), "ms");
-        row("latency p99", format!("{:.1}", latency.p99), "ms");
-        row("latency max", format!("{:.1}", latency.max), "ms");
-        row(
-            "CPU",
-            format!("{:.3}", self.cpu_seconds_per_1000_events),
-            "s per 1,000 events, all processes",
-        );
-        row("memory", megabytes(self.peak_rss_bytes), "MB, sum of peaks");
-        row(
-            "disk",
-            format!("{:.0}", self.disk_bytes_per_event_and_peer),
-            "bytes per event and peer",
-        );
-        table
-    }
-
-    fn proof_table(&self) -> Table {
-        let mut table = Table::new([
-            Column::new("PROOFS").shrink(20),
-            Column::new("EVENTS/s").right(),
-            Column::new("CPU µs / EVENT").right(),
-            Column::new("OF WHICH PEERS").right(),
-        ]);
-        let proofs = &self.proofs;
-        let mut read = |name: &str, cost: &ReadCost| {
-            table.push(vec![
-                name.into(),
-                grouped(cost.events_per_second.round() as u64).into(),
-                format!("{:.1}", cost.reader_us_per_event + cost.peers_us_per_event).into(),
-                format!("{:.1}", cost.peers_us_per_event).into(),
-            ]);
-        };
-        read("reading events back, verified", &proofs.verified);
-        read("the same unverified", &proofs.unverified);
-        table.push(vec![
-            "signing blocks and checking signatures".into(),
-            "".into(),
-            format!("{:.1}", proofs.endorsement_us_per_event).into(),
-            format!("{:.1}", proofs.endorsement_us_per_event).into(),
-        ]);
-        table
-    }
-
-    fn process_table(&self) -> Table {
-        let mut table = Table::new([
-            Column::new("PROCESS"),
-            Column::new("CPU s").right(),
-            Column::new("CPU s / 1,000 EVENTS").right(),
-            Column::new("PEAK MB").right(),
-        ]);
-        for process in &self.processes {
-            table.push(vec![
-                (&process.process).into(),
-                format!("{:.2}", process.cpu_seconds).into(),
-                format!("{:.4}", process.cpu_seconds_per_1000_events).into(),
-                megabytes(process.peak_rss_bytes).into(),
-            ]);
-        }
-        table
-    }
-
-    fn peer_table(&self) -> Table {
-        let mut table = Table::new([
-            Column::new("PEER"),
-            Column::new("TRANSACTIONS").right(),
-            Column::new("HEIGHT").right(),
-            Column::new("DISK MB").right(),
-            Column::new("BYTES / EVENT").right(),
-            Column::new("STATE ROOT").shrink(12),
-        ]);
-        let style = if self.agreed { Style::Good } else { Style::Bad };
-        for peer in &self.peers {
-            let number = |value: Option<u64>| value.map_or_else(|| "no answer".to_owned(), grouped);
-            table.push(vec![
-                (&peer.peer).into(),
-                Cell::new(number(peer.transactions), style),
-                number(peer.final_height).into(),
-                megabytes(peer.disk_bytes).into(),
-                format!("{:.0}", peer.disk_bytes_per_event).into(),
-                Cell::new(
-                    peer.state_root.as_deref().unwrap_or("").get(..16).unwrap_or(""),
-                    style,
-                ),
-            ]);
-        }
-        table
     }
 
     /// Fails unless every event is on every ledger, and all are the same.
@@ -363,33 +302,58 @@ impl Report {
     }
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / 1e6)
+impl Cpu {
+    /// Of processes of which the first so many are peers.
+    fn of(processes: &[ProcessReport], peers: usize) -> Self {
+        let (peers, collectors) = processes.split_at(peers.min(processes.len()));
+        let sum = |some: &[ProcessReport]| some.iter().map(|process| process.cpu_us_per_event).sum::<f64>();
+        let generator: f64 = processes
+            .iter()
+            .map(|process| process.generator_us_per_event)
+            .sum();
+        let (peers, collectors) = (sum(peers), (sum(collectors) - generator).max(0.0));
+        Self {
+            network: peers + collectors,
+            peers,
+            collectors,
+            generator,
+        }
+    }
 }
 
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+/// Of this machine.
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn notes(filesystem: &str, counts_syncs: bool) -> Vec<String> {
+    let mut notes = vec![
+        format!("all processes share the {} CPUs of this machine", cpus()),
+        "latency: from the intended moment of an event (closed loop: from its making) until its collector knew that \
+         it was final; all collectors' histograms added up; a percentile is known to 1 part in 32"
+            .to_owned(),
+        "making events is shown apart as `generator`; spooling, signing and proving are part of the collectors' CPU"
+            .to_owned(),
+        "every peer and collector syncs to disk before it answers; all connections are TLS 1.3".to_owned(),
+        "every block is endorsed and every answer checked: there is no throughput without".to_owned(),
+        "signatures: their number times what one takes here; part of the peers' CPU".to_owned(),
+        "stages are told apart by the names of threads; `threads that ended` were not seen at their end".to_owned(),
+    ];
+    notes.push(match counts_syncs {
+        true => "fsyncs: of the write-ahead logs of both databases; those of RocksDB's own flushes and compactions \
+                 are not counted"
+            .to_owned(),
+        false => "fsyncs per block are left out: the peers do not count them".to_owned(),
+    });
+    if filesystem == "memory" {
+        notes.push("the directory is in memory, where fsync costs nothing: use another --dir".to_owned());
     }
-    text
+    notes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_in_groups() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-    }
 
     fn peer(transactions: u64, state_root: u8) -> PeerReport {
         let status = StatusReply {
@@ -397,7 +361,7 @@ mod tests {
             state_root: vec![state_root; 32].into(),
             ..StatusReply::default()
         };
-        PeerReport::new("a", Some(&status), 10, 5)
+        PeerReport::new("a", Some(&status), DiskUse::default(), 5)
     }
 
     #[test]
@@ -405,7 +369,24 @@ mod tests {
         assert!(peer(5, 1).same_ledger(&peer(5, 1)));
         assert!(!peer(5, 1).same_ledger(&peer(4, 1)));
         assert!(!peer(5, 1).same_ledger(&peer(5, 2)));
-        let silent = PeerReport::new("a", None, 0, 5);
+        let silent = PeerReport::new("a", None, DiskUse::default(), 5);
         assert!(!silent.same_ledger(&silent));
+    }
+
+    #[test]
+    fn inventing_events_is_told_apart() {
+        let process = |cpu, generator| {
+            let used = Used {
+                cpu: Duration::from_micros(cpu),
+                generator: Duration::from_micros(generator),
+                ..Used::default()
+            };
+            ProcessReport::new("x", used, 10)
+        };
+        let cpu = Cpu::of(&[process(100, 0), process(200, 0), process(90, 30)], 2);
+        let found = [cpu.network, cpu.peers, cpu.collectors, cpu.generator];
+        for (found, expected) in found.into_iter().zip([36.0, 30.0, 6.0, 3.0]) {
+            assert!((found - expected).abs() < 1e-9, "{cpu:?}");
+        }
     }
 }

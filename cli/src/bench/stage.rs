@@ -1,6 +1,7 @@
 //! The private network that is measured.
 
-use crate::bench::args::BenchArgs;
+use crate::bench::args::LoadArgs;
+use crate::bench::disk::DiskUse;
 use crate::collector_file::{CollectorFile, SyntheticFile};
 use crate::daemon::{Daemon, DaemonSpec};
 use crate::deploy::{NetworkOptions, create, find_chaincode, free_addresses};
@@ -41,6 +42,8 @@ pub struct Stage {
     pub peers: Vec<Process>,
     /// The collectors.
     pub collectors: Vec<Process>,
+    /// Where each peer's metrics are.
+    pub metrics: Vec<String>,
     /// What lies below the directory, for the report.
     pub filesystem: &'static str,
     /// Removed at the end.
@@ -52,24 +55,44 @@ impl Stage {
     ///
     /// # Errors
     /// No component, no ports, or the directory cannot be used.
-    pub fn build(args: &BenchArgs) -> CliResult<Self> {
-        let (temporary, directory) = place(args.dir.as_deref())?;
+    pub fn build(args: &LoadArgs) -> CliResult<Self> {
+        let stage = Self::with_collectors(args.collectors, args.dir.as_deref())?;
+        stage.configure(args)?;
+        Ok(stage)
+    }
+
+    /// Writes the collectors' configurations for a load.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn configure(&self, args: &LoadArgs) -> CliResult<()> {
+        (0..args.collectors).try_for_each(|index| configure(&self.network, args, index))
+    }
+
+    /// Makes a network with so many collectors' identities; starts nothing.
+    ///
+    /// # Errors
+    /// No component, no ports, or the directory cannot be used.
+    pub fn with_collectors(count: u32, named: Option<&Path>) -> CliResult<Self> {
+        let (temporary, directory) = place(named)?;
         let mut collectors = BTreeMap::new();
-        for index in 0..args.collectors {
+        for index in 0..count {
             *collectors.entry(actor_of(index).to_owned()).or_insert(0) += 1;
         }
+        let mut addresses = free_addresses(2 * ACTORS.len())?;
+        let metrics = addresses.split_off(ACTORS.len());
         let options = NetworkOptions {
             name: "bench".to_owned(),
             actors: ACTORS.map(str::to_owned).into(),
-            addresses: free_addresses(ACTORS.len())?,
+            addresses,
             collectors,
             finality: Policy::Majority,
             chaincode: find_chaincode(None)?,
             synthetic_rate: None,
         };
         let network = create(&directory, &options)?;
-        for index in 0..args.collectors {
-            configure(&network, args, index)?;
+        for (actor, address) in network.actors().iter().zip(&metrics) {
+            serve_metrics(&network, actor, address)?;
         }
         let settings = Settings {
             place: Place::Network(network.clone()),
@@ -82,6 +105,7 @@ impl Stage {
             session: Session::open(settings, Role::Client)?,
             filesystem: filesystem(&directory),
             network,
+            metrics,
             peers: Vec::new(),
             collectors: Vec::new(),
             _temporary: temporary,
@@ -94,24 +118,48 @@ impl Stage {
     /// One does not start.
     pub async fn start_peers(&mut self, patience: Duration) -> CliResult<()> {
         for actor in self.network.actors() {
-            let directory = self.network.actor_dir(actor).join("peer");
-            let daemon = Daemon::start(DaemonSpec {
-                name: format!("{actor}'s peer"),
-                program: "e2l-peer",
-                config: directory.join("peer.toml"),
-                arguments: Vec::new(),
-                log: self.network.path().join("logs").join(format!("{actor}-peer.log")),
-            })?;
-            self.peers.push(Process {
-                name: daemon.name().to_owned(),
-                directory,
-                daemon,
-            });
+            let peer = self.launch(actor)?;
+            self.peers.push(peer);
         }
         for peer in &mut self.peers {
             peer.daemon.ready(patience).await?;
         }
         Ok(())
+    }
+
+    fn launch(&self, actor: &str) -> CliResult<Process> {
+        let directory = self.network.actor_dir(actor).join("peer");
+        let daemon = Daemon::start(DaemonSpec {
+            name: format!("{actor}'s peer"),
+            program: "e2l-peer",
+            config: directory.join("peer.toml"),
+            arguments: Vec::new(),
+            log: self.network.path().join("logs").join(format!("{actor}-peer.log")),
+        })?;
+        Ok(Process {
+            name: daemon.name().to_owned(),
+            directory,
+            daemon,
+        })
+    }
+
+    /// Takes an actor's peer out, to stop or kill it.
+    pub fn take_peer(&mut self, actor: &str) -> Option<Daemon> {
+        let home = self.network.actor_dir(actor).join("peer");
+        let found = self.peers.iter().position(|peer| peer.directory == home)?;
+        Some(self.peers.remove(found).daemon)
+    }
+
+    /// Starts an actor's peer again and waits until it serves; returns how long that took.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn restart_peer(&mut self, actor: &str, patience: Duration) -> CliResult<Duration> {
+        let mut peer = self.launch(actor)?;
+        let ready = peer.daemon.ready(patience).await;
+        let took = peer.daemon.age();
+        self.peers.push(peer);
+        ready.map(|_| took)
     }
 
     /// Starts the collectors.
@@ -141,6 +189,14 @@ impl Stage {
         Ok(())
     }
 
+    /// Asks the collectors to stop, and waits until they have. What they have measured is left.
+    pub async fn stop_collectors(&mut self) -> Vec<PathBuf> {
+        let collectors = std::mem::take(&mut self.collectors);
+        let files = collectors.iter().map(Process::stats_file).collect();
+        futures::future::join_all(collectors.into_iter().map(|collector| collector.daemon.stop())).await;
+        files
+    }
+
     /// Stops everything; returns the names of what had to be killed.
     pub async fn stop(self) -> Vec<String> {
         let mut bad = Vec::new();
@@ -159,20 +215,35 @@ impl Process {
     pub fn stats_file(&self) -> PathBuf {
         self.directory.join(STATS_FILE)
     }
+
+    /// What a peer's data takes on the disk.
+    pub fn disk(&self) -> DiskUse {
+        DiskUse::of(&self.directory.join("data"))
+    }
 }
 
-fn actor_of(index: u32) -> &'static str {
+/// As an operator would have them served: on loopback.
+fn serve_metrics(network: &NetworkDir, actor: &str, address: &str) -> CliResult<()> {
+    let path = network.actor_dir(actor).join("peer").join("peer.toml");
+    let text = std::fs::read_to_string(&path).map_err(|error| CliError::file("read", &path, &error))?;
+    let text = format!("{text}\n[metrics]\nlisten = \"{address}\"\n");
+    std::fs::write(&path, text).map_err(|error| CliError::file("write", &path, &error))
+}
+
+/// The actor of a collector.
+pub fn actor_of(index: u32) -> &'static str {
     ACTORS[index as usize % ACTORS.len()]
 }
 
-fn collector_dir(network: &NetworkDir, index: u32) -> PathBuf {
+/// A collector's directory.
+pub fn collector_dir(network: &NetworkDir, index: u32) -> PathBuf {
     let number = index as usize / ACTORS.len() + 1;
     network
         .actor_dir(actor_of(index))
         .join(format!("collector-{number}"))
 }
 
-fn configure(network: &NetworkDir, args: &BenchArgs, index: u32) -> CliResult<()> {
+fn configure(network: &NetworkDir, args: &LoadArgs, index: u32) -> CliResult<()> {
     let rate = args.rate.map(|rate| rate / f64::from(args.collectors));
     let containers = (args.containers / args.collectors).max(1);
     let synthetic = SyntheticFile::new(

@@ -58,6 +58,11 @@ impl StopSignal {
         Ok(Self(receiver))
     }
 
+    /// Whether it has come.
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Waits for it.
     pub async fn wait(&self) {
         // Its sender lives as long as the runtime.

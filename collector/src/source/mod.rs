@@ -3,6 +3,7 @@
 mod docker;
 mod engine_event;
 mod facts;
+mod invention;
 mod replay;
 mod spec;
 mod synthetic;
@@ -62,6 +63,9 @@ pub enum SourceError {
         /// Why.
         source: std::io::Error,
     },
+    /// Events cannot be invented.
+    #[error("the thread that invents events does not run: {0}; check `ulimit -u`")]
+    Generator(String),
     /// A line of a recording is no event.
     #[error(
         "{path}, line {line}: {source}; record with `docker events --format '{{{{json .}}}}'`, or remove the line"

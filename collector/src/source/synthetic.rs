@@ -1,28 +1,23 @@
-//! Invented events, like those of an engine in form and size (about 600 bytes).
+//! Invents events, at a rate or as fast as they become final. On a thread of its own, so that what inventing costs can be
+//! told from what collecting costs.
 
+use super::invention::Invention;
 use super::{Resume, Source, SourceError, Sourced};
 use crate::clock::now_nano;
-use e2l_ledger::event::{Event, EventKind, Facts, Observation};
+use crate::stats::SharedStats;
+use futures::executor::block_on;
 use futures::future::BoxFuture;
-use rand::rngs::StdRng;
-use rand::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
 
-/// A container's life, again and again.
-const ACTIONS: [&str; 8] = [
-    "create", "start", "pause", "unpause", "kill", "die", "stop", "start",
-];
-/// Images that are run.
-const IMAGES: [&str; 4] = [
-    "nginx:1.27",
-    "postgres:17",
-    "registry.example.org/shop/api:2.4.1",
-    "redis:7",
-];
+/// Name of the thread.
+const THREAD: &str = "generator";
+/// Shortest sleep: events that are due within one are sent together, and a little late.
+const GRAIN: Duration = Duration::from_micros(500);
+/// Events between two looks at the thread's CPU time.
+const LOOK: u64 = 512;
 
 /// What is invented.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,12 +60,13 @@ impl Default for SyntheticOptions {
 /// See the module.
 pub struct SyntheticSource {
     options: SyntheticOptions,
+    stats: SharedStats,
 }
 
 impl SyntheticSource {
-    /// With these options.
-    pub fn new(options: SyntheticOptions) -> Self {
-        Self { options }
+    /// With these options. What inventing costs is written to `stats`.
+    pub fn new(options: SyntheticOptions, stats: SharedStats) -> Self {
+        Self { options, stats }
     }
 }
 
@@ -93,44 +89,58 @@ impl Source for SyntheticSource {
         events: mpsc::Sender<Sourced>,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            invent(&self.options, events).await;
-            Ok(())
+            // The thread ends when this future is dropped: its end of the channel closes.
+            let (_running, stopped) = channel();
+            let (ended, end) = oneshot::channel();
+            std::thread::Builder::new()
+                .name(THREAD.to_owned())
+                .spawn(move || {
+                    invent(&self.options, &events, &stopped, &self.stats);
+                    // Nobody listens when the collector stops.
+                    let _ = ended.send(());
+                })
+                .map_err(|error| SourceError::Generator(error.to_string()))?;
+            end.await
+                .map_err(|_| SourceError::Generator("it ended early".to_owned()))
         })
     }
 }
 
-async fn invent(options: &SyntheticOptions, events: mpsc::Sender<Sourced>) {
-    let mut world = World::new(options);
+fn invent(
+    options: &SyntheticOptions,
+    events: &mpsc::Sender<Sourced>,
+    stopped: &Receiver<()>,
+    stats: &SharedStats,
+) {
+    let world = Invention::new(options.seed, options.containers);
     let (start, start_nano) = (Instant::now(), now_nano());
     let end = options.duration_s.map(Duration::from_secs);
     let rate = options.rate.unwrap_or_default();
     for number in 0..options.events.unwrap_or(u64::MAX) {
         let after = due(rate, number);
         let passed = after.unwrap_or_else(|| start.elapsed());
-        if end.is_some_and(|end| passed >= end) {
-            return;
+        if end.is_some_and(|end| passed >= end) || !wait(after.map(|after| start + after), stopped) {
+            break;
         }
+        let Ok(place) = block_on(events.reserve()) else {
+            break;
+        };
+        let now = now_nano();
         // The latency counts from when the event was meant to happen, so that a stall shows in every event that
         // it delays.
-        let since_nano = match after {
-            Some(after) => {
-                tokio::select! {
-                    () = tokio::time::sleep_until(start + after) => {}
-                    () = events.closed() => return,
-                }
-                start_nano.saturating_add(i64::try_from(after.as_nanos()).unwrap_or(i64::MAX))
-            }
-            None => 0,
-        };
-        let Ok(place) = events.reserve().await else { return };
-        let now = now_nano();
-        let since_nano = if since_nano == 0 { now } else { since_nano };
+        let since_nano = after.map_or(now, |after| {
+            start_nano.saturating_add(i64::try_from(after.as_nanos()).unwrap_or(i64::MAX))
+        });
         place.send(Sourced {
             event: world.event(number, since_nano, now),
             since_nano,
             line: 0,
         });
+        if number % LOOK == 0 {
+            note_cpu(stats);
+        }
     }
+    note_cpu(stats);
 }
 
 /// When an event is meant to happen, from the start on; `None`: at once.
@@ -138,138 +148,91 @@ fn due(rate: f64, number: u64) -> Option<Duration> {
     (rate > 0.0).then(|| Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX))
 }
 
-struct World {
-    ids: Vec<String>,
-    host: String,
-}
-
-impl World {
-    fn new(options: &SyntheticOptions) -> Self {
-        let mut random = match options.seed {
-            Some(seed) => StdRng::seed_from_u64(seed),
-            None => StdRng::from_os_rng(),
-        };
-        let mut id = |bytes: usize| {
-            let mut buffer = vec![0; bytes];
-            random.fill_bytes(&mut buffer);
-            hex::encode(buffer)
-        };
-        Self {
-            ids: (0..options.containers.max(1)).map(|_| id(32)).collect(),
-            host: id(12),
+/// Waits until then; false when it is time to stop.
+fn wait(until: Option<Instant>, stopped: &Receiver<()>) -> bool {
+    loop {
+        let left = until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        if left.is_zero() {
+            return stopped.try_recv() != Err(TryRecvError::Disconnected);
         }
-    }
-
-    fn event(&mut self, number: u64, time_nano: i64, received_nano: i64) -> Event {
-        let containers = self.ids.len() as u64;
-        let index = (number % containers) as usize;
-        let action = ACTIONS[(number / containers) as usize % ACTIONS.len()];
-        let image = IMAGES[index % IMAGES.len()];
-        Event {
-            kind: EventKind::Container,
-            action: action.to_owned(),
-            actor_id: self.ids[index].clone(),
-            attributes: self.attributes(index, image, action),
-            scope: "local".to_owned(),
-            time: time_nano / 1_000_000_000,
-            time_nano,
-            received_nano,
-            sequence: 0,
-            observation: Observation::Observed,
-            facts: facts(action, time_nano),
+        if stopped.recv_timeout(left.max(GRAIN)) != Err(RecvTimeoutError::Timeout) {
+            return false;
         }
-    }
-
-    fn attributes(&self, index: usize, image: &str, action: &str) -> BTreeMap<String, String> {
-        let service = format!("shop_api-{}", index % 16);
-        let mut attributes = vec![
-            ("com.docker.swarm.node.id", self.host.clone()),
-            ("com.docker.swarm.service.name", service.clone()),
-            ("com.docker.swarm.task.name", format!("{service}.{index}")),
-            ("image", image.to_owned()),
-            ("maintainer", "Platform team <platform@example.org>".to_owned()),
-            ("name", format!("{service}.{index}.synthetic")),
-            (
-                "org.opencontainers.image.source",
-                "https://git.example.org/shop/api".to_owned(),
-            ),
-            ("synthetic", "true".to_owned()),
-        ];
-        if action == "die" {
-            attributes.push(("exitCode", "0".to_owned()));
-        }
-        attributes
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
     }
 }
 
-fn facts(action: &str, time_nano: i64) -> Option<Facts> {
-    let image_digest = Some(format!("sha256:{}", "5".repeat(64)));
-    match action {
-        "create" => Some(Facts {
-            image_digest,
-            ..Facts::default()
-        }),
-        "start" => Some(Facts {
-            image_digest,
-            started_nano: Some(time_nano),
-            ..Facts::default()
-        }),
-        "die" => Some(Facts {
-            image_digest,
-            started_nano: Some(time_nano - 1_000_000_000),
-            finished_nano: Some(time_nano),
-            exit_code: Some(0),
-            oom_killed: Some(false),
-        }),
-        _ => None,
+fn note_cpu(stats: &SharedStats) {
+    // Where the kernel does not tell, nothing is told apart.
+    if let Some(nanos) = thread_cpu_nanos() {
+        stats.change(|stats| stats.generator_cpu_us = nanos / 1000);
     }
+}
+
+/// CPU time of the calling thread.
+fn thread_cpu_nanos() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use e2l_ledger::event::Event;
 
-    async fn all(options: SyntheticOptions) -> Vec<Event> {
+    fn all(options: &SyntheticOptions) -> (Vec<Event>, SharedStats) {
         let (sender, mut receiver) = mpsc::channel(4096);
-        invent(&options, sender).await;
+        let (_running, stopped) = channel();
+        let stats = SharedStats::default();
+        invent(options, &sender, &stopped, &stats);
         let mut events = Vec::new();
         while let Ok(sourced) = receiver.try_recv() {
             events.push(sourced.event);
         }
-        events
+        (events, stats)
     }
 
-    #[tokio::test]
-    async fn as_many_as_asked_of_the_size_of_real_ones() {
+    #[test]
+    fn as_many_as_asked_of_the_size_of_real_ones() {
         let options = SyntheticOptions {
             rate: None,
-            events: Some(100),
+            events: Some(1000),
             seed: Some(1),
+            containers: 100,
             ..Default::default()
         };
-        let events = all(options.clone()).await;
-        assert_eq!(events.len(), 100);
-        let size = events.iter().map(|event| event.encode().len()).sum::<usize>() / 100;
-        assert!((450..750).contains(&size), "{size} bytes");
+        let (events, stats) = all(&options);
+        assert_eq!(events.len(), 1000);
+        let size = events.iter().map(|event| event.encode().len()).sum::<usize>() / 1000;
+        assert!((550..700).contains(&size), "{size} bytes");
         let ids = |events: &[Event]| events.iter().map(|e| e.actor_id.clone()).collect::<Vec<_>>();
-        assert!(events.iter().all(|event| event.actor_id.len() == 64));
-        assert_eq!(
-            ids(&events),
-            ids(&all(options).await),
-            "a seed makes the same ids"
-        );
+        assert_eq!(ids(&events), ids(&all(&options).0), "a seed makes the same ids");
+        assert!(stats.get().generator_cpu_us > 0, "inventing costs something");
     }
 
-    #[tokio::test]
-    async fn a_rate_and_a_time_make_a_number() {
+    #[test]
+    fn a_rate_and_a_time_make_a_number() {
         let options = SyntheticOptions {
             rate: Some(3000.0),
             duration_s: Some(1),
             ..Default::default()
         };
-        assert_eq!(all(options).await.len(), 3000);
+        assert_eq!(all(&options).0.len(), 3000);
+    }
+
+    #[tokio::test]
+    async fn the_thread_ends_with_its_future_though_the_next_event_is_far() {
+        let options = SyntheticOptions {
+            rate: Some(0.001),
+            ..Default::default()
+        };
+        let (sender, mut receiver) = mpsc::channel(4);
+        let source = Box::new(SyntheticSource::new(options, SharedStats::default()));
+        let running = tokio::spawn(source.run(Resume::default(), sender));
+        assert!(receiver.recv().await.is_some());
+        running.abort();
+        let end = tokio::time::timeout(Duration::from_secs(30), receiver.recv()).await;
+        assert!(end.unwrap().is_none(), "the channel closes");
     }
 }

@@ -4,12 +4,19 @@ mod histogram;
 
 pub use histogram::{Histogram, Latency};
 
+use crate::clock::now_nano;
+
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Time between two answers that counts as a pause, nanoseconds.
+const PAUSE_NANO: i64 = 50_000_000;
+/// Most pauses that are kept.
+const PAUSES: usize = 256;
 
 /// The measurements, as the stats file has them in JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,8 +43,35 @@ pub struct Stats {
     pub latency_us: Latency,
     /// The same in buckets, to be merged with other collectors'.
     pub histogram: Histogram,
+    /// When a batch last became final, nanoseconds since the Unix epoch; 0 before.
+    pub last_final_nano: i64,
+    /// The newest pauses of 50 ms or more between two batches that became final: beginning and end.
+    pub pauses: VecDeque<(i64, i64)>,
+    /// CPU that a `synthetic` source has used to invent events, microseconds.
+    pub generator_cpu_us: u64,
+    /// When this was written, nanoseconds since the Unix epoch.
+    pub written_nano: i64,
     /// Whether the source has ended and everything is final.
     pub done: bool,
+}
+
+impl Stats {
+    /// A batch has become final, whose events' latency began at these moments.
+    pub fn batch_is_final(&mut self, since_nano: &[i64], now_nano: i64) {
+        self.events += since_nano.len() as u64;
+        self.batches += 1;
+        for since in since_nano {
+            let micros = u64::try_from((now_nano - since) / 1000).unwrap_or_default();
+            self.histogram.add(micros);
+        }
+        let last = std::mem::replace(&mut self.last_final_nano, now_nano);
+        if last > 0 && now_nano - last >= PAUSE_NANO {
+            if self.pauses.len() == PAUSES {
+                self.pauses.pop_front();
+            }
+            self.pauses.push_back((last, now_nano));
+        }
+    }
 }
 
 /// Stats that several tasks write.
@@ -54,6 +88,7 @@ impl SharedStats {
     pub fn get(&self) -> Stats {
         let mut stats = self.0.lock().clone();
         stats.latency_us = stats.histogram.latency();
+        stats.written_nano = now_nano();
         stats
     }
 
@@ -66,5 +101,26 @@ impl SharedStats {
         let temporary = path.with_extension("new");
         std::fs::write(&temporary, json)?;
         std::fs::rename(&temporary, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_kept_up_to_a_bound() {
+        let mut stats = Stats::default();
+        let second = 1_000_000_000;
+        stats.batch_is_final(&[second - 5_000_000], second);
+        stats.batch_is_final(&[second], second + 1_000_000);
+        assert!(stats.pauses.is_empty(), "a millisecond is no pause");
+        for n in 2..400 {
+            stats.batch_is_final(&[], n * second);
+        }
+        assert_eq!((stats.events, stats.batches), (2, 400));
+        assert_eq!(stats.pauses.len(), PAUSES);
+        assert_eq!(stats.pauses.back(), Some(&(398 * second, 399 * second)));
+        assert_eq!(stats.histogram.latency().max, 5000.0);
     }
 }

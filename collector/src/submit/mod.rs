@@ -428,15 +428,7 @@ fn record(batch: &Prepared, done: &wire::Final, stats: &SharedStats) {
         );
         stats.change(|stats| *stats.refused_codes.entry(code).or_default() += 1);
     }
-    stats.change(|stats| {
-        stats.events += batch.since_nano.len() as u64;
-        stats.batches += 1;
-        for since in &batch.since_nano {
-            stats
-                .histogram
-                .add(u64::try_from((now - since) / 1000).unwrap_or_default());
-        }
-    });
+    stats.change(|stats| stats.batch_is_final(&batch.since_nano, now));
 }
 
 fn code_name(code: u8) -> String {

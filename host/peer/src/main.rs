@@ -6,6 +6,7 @@ use e2l_peer::offline::{read_ledger, replay};
 use e2l_peer::{Peer, PeerOptions, wait_until_closed};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
@@ -100,13 +101,26 @@ fn main() -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name_fn(thread_names())
+        .enable_all()
+        .build()?;
     let served = runtime.block_on(run(&options, arguments.exit_with_parent, arguments.rejoin));
     runtime.shutdown_timeout(GRACE);
     if !wait_until_closed(GRACE) {
         tracing::warn!("the databases are still in use at the end; nothing that was acknowledged is lost");
     }
     served
+}
+
+/// Names of the runtime's threads, by which their CPU can be told apart. The workers, one per core, are started first.
+fn thread_names() -> impl Fn() -> String + Send + Sync + 'static {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let started = AtomicUsize::new(0);
+    move || match started.fetch_add(1, Ordering::Relaxed) {
+        worker if worker < workers => format!("serve-{worker}"),
+        _ => "blocking".to_owned(),
+    }
 }
 
 async fn run(options: &PeerOptions, exit_with_parent: bool, rejoin: bool) -> Result<()> {

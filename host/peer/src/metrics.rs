@@ -136,6 +136,11 @@ fn gather(watched: &Watched) -> Result<String, String> {
         status.sealed_height,
     );
     gauge("transactions", "Final transactions", status.transactions);
+    gauge(
+        "syncs",
+        "Times that a database's write-ahead log was made durable, since the start",
+        e2l_store::syncs(),
+    );
     gauge("raft_term", "Raft term", status.raft_term);
     gauge(
         "leads",

@@ -4,6 +4,7 @@ use crate::condemned::condemn;
 use crate::error::StoreError;
 use crate::open_databases::OpenDatabase;
 use crate::seal::{seal, unseal};
+use crate::syncs::note_sync;
 use parking_lot::RwLock;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch, WriteOptions};
 use std::path::{Path, PathBuf};
@@ -147,6 +148,9 @@ impl Database {
         self.check_writable()?;
         let mut options = WriteOptions::default();
         options.set_sync(sync);
+        if sync {
+            note_sync();
+        }
         self.db
             .write_opt(batch, &options)
             .map_err(|error| self.poison(format!("a write failed: {error}")))
@@ -155,6 +159,7 @@ impl Database {
     /// Makes everything written before durable.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         self.check_writable()?;
+        note_sync();
         self.db
             .flush_wal(true)
             .map_err(|error| self.poison(format!("a sync failed: {error}")))
