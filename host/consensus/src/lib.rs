@@ -19,6 +19,7 @@ mod network;
 mod node;
 mod options;
 mod participation;
+mod seen_terms;
 mod state_machine;
 mod transport;
 mod types;

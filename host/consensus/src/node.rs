@@ -7,6 +7,7 @@ use crate::log_store::LogStore;
 use crate::network::Network;
 use crate::options::RaftOptions;
 use crate::participation::Participation;
+use crate::seen_terms::SeenTerms;
 use crate::state_machine::StateMachine;
 use crate::transport::{MessageKind, Transport};
 use crate::types::{Payload, TypeConfig, encode};
@@ -126,6 +127,7 @@ pub struct RaftNode {
     raft: Raft<TypeConfig>,
     guard: Arc<Guard>,
     log: RaftLog,
+    seen: Arc<SeenTerms>,
     application: Arc<dyn Application>,
     node_id: u64,
     proposals: mpsc::Sender<Proposed>,
@@ -160,14 +162,20 @@ impl RaftNode {
             .map_err(|error| ConsensusError::Settings(error.to_string()))?;
         let log = RaftLog::open(&options.dir)?;
         step_down(&log, options.node_id)?;
+        log.note_height(options.height)?;
         let machine = StateMachine::new(application.clone(), log.clone())?;
+        let seen = Arc::new(SeenTerms::default());
         let guard = Arc::new(Guard::new(
             application.clone(),
             log.clone(),
             machine.applied_index(),
             options.participation,
+            seen.clone(),
         ));
-        let network = Network(transport);
+        let network = Network {
+            transport,
+            seen: seen.clone(),
+        };
         let store = LogStore::new(log.clone())?;
         let raft = Raft::new(options.node_id, Arc::new(config), network, store, machine)
             .await
@@ -179,6 +187,7 @@ impl RaftNode {
             raft,
             guard,
             log,
+            seen,
             application,
             node_id: options.node_id,
             proposals,
@@ -222,6 +231,12 @@ impl RaftNode {
             .runtime_config()
             .elect(participation == Participation::Voting);
         Ok(())
+    }
+
+    /// The highest term in which another node was seen to stand for election, to lead or to have voted, since this node
+    /// was started; 0 for none.
+    pub fn seen_term(&self, node: u64) -> u64 {
+        self.seen.of(node)
     }
 
     /// How far this node's log reaches, and, if it leads, how far it knows the others' to reach.
@@ -280,7 +295,7 @@ impl RaftNode {
             }
             MessageKind::Snapshot => {
                 let message = self.guard.snapshot(authenticated, &body)?;
-                self.guard.point(&message).await?;
+                self.guard.point(authenticated, &message).await?;
                 let snapshot = Snapshot {
                     meta: message.meta,
                     snapshot: Box::new(message.pointer),

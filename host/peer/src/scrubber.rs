@@ -16,6 +16,8 @@ use tokio::time::Interval;
 
 /// Keys read at a time.
 const KEYS: usize = 256;
+/// Keys counted at a time.
+const KEYS_COUNTED: usize = 4096;
 
 /// Settings of the scrubber.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,8 +88,9 @@ struct Scrubber {
 impl Scrubber {
     /// One walk over everything; says whether all of it holds.
     async fn pass(&mut self) -> Result<bool, Stopped> {
+        // A damaged state is served at once by queries, and ends in a restore: it comes first.
+        let mut clean = self.state().await? && self.state_is_complete().await?;
         let mut height = 1;
-        let mut clean = true;
         while height <= self.node.with_finality(|finality| finality.final_height()) {
             self.ticks.tick().await;
             let node = self.node.clone();
@@ -99,7 +102,6 @@ impl Scrubber {
         // Nothing is final yet, and there is nothing to say about it.
         clean &= height > 1;
         clean &= self.logs().await?;
-        clean &= self.state().await?;
         Ok(clean)
     }
 
@@ -168,6 +170,34 @@ impl Scrubber {
                     return Ok(false);
                 }
                 Err(_) => return Err(Stopped),
+            }
+        }
+    }
+
+    /// That no key is missing: each that is there was compared, and a key that is gone compares with nothing.
+    async fn state_is_complete(&mut self) -> Result<bool, Stopped> {
+        let taken = self.chain.run(|chain| Ok(chain.state())).await;
+        let Ok(Ok((view, expected))) = taken else {
+            return Err(Stopped);
+        };
+        let (mut after, mut found) = (None, 0);
+        loop {
+            self.ticks.tick().await;
+            let (view, from) = (view.clone(), after.clone());
+            let counted = blocking(move || view.count_state(from.as_ref(), KEYS_COUNTED)).await?;
+            let Some((last, count)) = self.readable(counted) else {
+                return Ok(false);
+            };
+            found += count;
+            match last {
+                Some(last) => after = Some(last),
+                None if found == expected => return Ok(true),
+                None => {
+                    self.node.must_restore(&format!(
+                        "its state has {found} keys, {expected} were executed: some were removed or added"
+                    ));
+                    return Ok(false);
+                }
             }
         }
     }

@@ -7,9 +7,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod carry_over;
 mod check;
 mod columns;
 mod database;
+mod disputes;
 mod error;
 mod intruder;
 mod ledger_store;

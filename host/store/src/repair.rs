@@ -12,7 +12,7 @@ use rocksdb::WriteBatch;
 /// Names of quarantined records.
 const QUARANTINE: &str = "quarantine/";
 /// Names of incidents.
-const INCIDENT: &str = "incident/";
+pub(crate) const INCIDENT: &str = "incident/";
 
 impl LedgerStore {
     /// Copies the records of a block aside as they are, unreadable ones left out; returns how many. Durable on

@@ -360,6 +360,9 @@ impl Ledger for LedgerApi {
     }
 }
 
+/// Most votes that go with a block: what proves it goes with it anyway.
+const MAX_VOTES: usize = 64;
+
 /// A block that was checked against its endorsements, and what is known of these.
 ///
 /// # Errors
@@ -368,8 +371,8 @@ pub(super) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockRep
     let Some((block, finality)) = sound_block(node, height)? else {
         return Ok(None);
     };
-    let votes = node.store.votes(height)?;
-    let endorsements = votes.into_iter().map(|(_, vote)| vote.encode().into()).collect();
+    let votes = node.store.votes(height)?.into_iter().take(MAX_VOTES);
+    let endorsements = votes.map(|(_, vote)| vote.encode().into()).collect();
     Ok(Some(GetBlockReply {
         block: block.encode().into(),
         endorsements,
