@@ -416,11 +416,7 @@ async fn the_highest_term_that_another_was_seen_in_is_remembered() {
         last_log_id: Some(log_id(1, 1, 3)),
     };
     let body = encode(&request).unwrap().into();
-    follower
-        .node
-        .handle(3, 3, MessageKind::Vote, body)
-        .await
-        .unwrap();
+    follower.node.handle(3, 3, MessageKind::Vote, body).await.unwrap();
     assert_eq!(follower.node.seen_term(3), 5);
     // What is refused says nothing.
     let forged = VoteRequest {

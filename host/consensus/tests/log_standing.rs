@@ -34,10 +34,7 @@ fn a_restored_node_goes_on_where_its_own_log_begins_with_the_configured_voters()
     let membership = marker.membership.membership();
     let ids: Vec<u64> = membership.voter_ids().collect();
     assert_eq!(ids, [1, 2, 3]);
-    let nodes: Vec<_> = membership
-        .nodes()
-        .map(|(id, node)| (*id, node.clone()))
-        .collect();
+    let nodes: Vec<_> = membership.nodes().map(|(id, node)| (*id, node.clone())).collect();
     assert_eq!(nodes, voters.into_iter().collect::<Vec<_>>());
 }
 
@@ -47,7 +44,10 @@ fn an_empty_log_leaves_the_membership_to_the_leader() {
     let standing = LogStanding::read(dir.path()).unwrap();
     let voters = MemoryLedger::new(&[1, 2, 3]).voters();
     let marker: Marker = decode(&standing.resume(voters).unwrap()).unwrap();
-    assert_eq!((marker.last, marker.membership), (None, Marker::default().membership));
+    assert_eq!(
+        (marker.last, marker.membership),
+        (None, Marker::default().membership)
+    );
 }
 
 #[test]
@@ -59,7 +59,10 @@ fn a_log_that_does_not_say_what_its_purge_covers_is_not_used() {
         .unwrap();
     drop(log);
     let error = LogStanding::read(dir.path()).unwrap_err().to_string();
-    assert!(error.contains("`height`") && error.contains("--rejoin"), "{error}");
+    assert!(
+        error.contains("`height`") && error.contains("--rejoin"),
+        "{error}"
+    );
     // A vote alone is missing likewise.
     RaftLog::open(dir.path()).unwrap().note_height(0).unwrap();
     assert_eq!(LogStanding::read(dir.path()).unwrap().height, 0);

@@ -7,8 +7,8 @@ use e2l_consensus::Committed;
 use e2l_execution::{ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal};
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Envelope, Header, SignedProposal,
-    SignedVote, StateKey, Vote,
+    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Envelope, Header,
+    SignedProposal, SignedVote, StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, StoreError, View};
 use std::sync::Arc;

@@ -28,7 +28,11 @@ impl DisputeBook {
             let Divergence { actor, height, .. } = &dispute.divergence;
             // A header that cannot be read now says nothing.
             if matches!(own_at(*height), Ok(own) if !dispute.is_about(own.as_ref())) {
-                tracing::warn!(actor, height, "this peer's ledger was replaced: a dispute is over");
+                tracing::warn!(
+                    actor,
+                    height,
+                    "this peer's ledger was replaced: a dispute is over"
+                );
                 store.end_dispute(&name)?;
                 continue;
             }

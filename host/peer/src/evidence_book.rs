@@ -85,7 +85,8 @@ impl EvidenceBook {
         keep: impl FnOnce(&Piece) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut pieces = self.pieces.lock();
-        let alike = |same: fn(&Piece, &Piece) -> bool| pieces.iter().filter(|known| same(known, &piece)).count();
+        let alike =
+            |same: fn(&Piece, &Piece) -> bool| pieces.iter().filter(|known| same(known, &piece)).count();
         if alike(|known, new| known.name == new.name) > 0
             || alike(|known, new| known.guilty == new.guilty) >= MAX_PER_MEMBER
             || alike(|known, new| known.guilty.actor == new.guilty.actor) >= MAX_PER_ACTOR

@@ -86,7 +86,10 @@ impl Peer {
         let log = ledger.compare_log(options, decisions.rejoin)?;
         if let Some(height) = decisions.accept_dispute {
             ledger.node.accept_dispute(height)?;
-            tracing::warn!(height, "the operator has decided that this peer goes on on its own chain");
+            tracing::warn!(
+                height,
+                "the operator has decided that this peer goes on on its own chain"
+            );
         }
         let OpenLedger {
             node,

@@ -94,3 +94,33 @@ fn reached(answers: &[Standing], height: u64, majority: usize) -> Option<Option<
     let actors: Vec<&str> = reached.map(|answer| answer.actor.as_str()).collect();
     (actors.len() >= majority).then(|| actors.first().map(|actor| (*actor).to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(actor: &str, final_height: u64) -> Standing {
+        Standing {
+            actor: actor.to_owned(),
+            final_height,
+            own_votes: Vec::new(),
+            term: 1,
+            leads: false,
+            last: 0,
+            matched: None,
+            rejoining: false,
+            voting: true,
+            seen_term: 0,
+        }
+    }
+
+    #[test]
+    fn a_majority_must_have_no_more_than_is_here_whatever_one_claims() {
+        let answers = [standing("one", 10), standing("liar", u64::MAX)];
+        assert_eq!(reached(&answers, 9, 1), None);
+        assert_eq!(reached(&answers, 10, 1), Some(Some("one".to_owned())));
+        assert_eq!(reached(&answers, 10, 2), None);
+        assert_eq!(reached(&[], 0, 1), None);
+        assert_eq!(reached(&[], 0, 0), Some(None), "a peer without others");
+    }
+}

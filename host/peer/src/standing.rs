@@ -122,7 +122,10 @@ pub async fn ask_until(node: &Node, links: &Links, patience: Duration) -> Vec<St
             break;
         }
         if round.is_multiple_of(ROUNDS_BETWEEN_NOTES) {
-            tracing::warn!(answered = heard.len(), "waiting for the other peers to say where they stand");
+            tracing::warn!(
+                answered = heard.len(),
+                "waiting for the other peers to say where they stand"
+            );
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -57,8 +57,7 @@ pub fn compare_standpoint(node: &Node, actor: &str, theirs: &Standpoint) -> Resu
         return Ok(());
     };
     let digest = header.digest();
-    let endorses =
-        matches!(&vote.vote, Vote::Endorsement(vote) if vote.header == digest && vote.height == header.height);
+    let endorses = matches!(&vote.vote, Vote::Endorsement(vote) if vote.header == digest && vote.height == header.height);
     if !endorses || certificate.member().actor != actor {
         return Ok(());
     }

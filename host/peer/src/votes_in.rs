@@ -45,7 +45,9 @@ pub enum VotesError {
     #[error("{0} votes in one message, at most {MAX_VOTES} are accepted")]
     TooMany(usize),
     /// Its actor has used too many certificates.
-    #[error("{0}'s peer has used too many certificates since this peer was started: restart this peer to accept more")]
+    #[error(
+        "{0}'s peer has used too many certificates since this peer was started: restart this peer to accept more"
+    )]
     TooManyCertificates(String),
     /// They cannot be kept.
     #[error(transparent)]

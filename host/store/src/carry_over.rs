@@ -61,7 +61,10 @@ fn records(database: &DB, prefix: &str) -> Vec<(String, Vec<u8>)> {
     iterator.seek(prefix);
     let mut found = Vec::new();
     while let Some((key, record)) = iterator.item() {
-        let Some(name) = std::str::from_utf8(key).ok().filter(|name| name.starts_with(prefix)) else {
+        let Some(name) = std::str::from_utf8(key)
+            .ok()
+            .filter(|name| name.starts_with(prefix))
+        else {
             break;
         };
         if let Some(content) = unseal(META, key, record) {

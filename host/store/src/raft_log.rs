@@ -356,7 +356,11 @@ impl RaftLog {
         };
         let mut batch = WriteBatch::default();
         let column = self.0.database.column(ENTRIES)?;
-        batch.delete_range_cf(column, index.max(first).to_be_bytes(), last.saturating_add(1).to_be_bytes());
+        batch.delete_range_cf(
+            column,
+            index.max(first).to_be_bytes(),
+            last.saturating_add(1).to_be_bytes(),
+        );
         self.0.database.write(batch, true)?;
         bounds.entries = (index > first).then(|| (first, index - 1));
         Ok(())

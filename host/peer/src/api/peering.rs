@@ -105,7 +105,10 @@ impl PeeringApi {
             ),
             Err(error) => {
                 tracing::error!(%error, "a forwarded batch cannot be compared with the ledger");
-                refusal(Reason::Unavailable, "this peer cannot read its ledger: try another peer")
+                refusal(
+                    Reason::Unavailable,
+                    "this peer cannot read its ledger: try another peer",
+                )
             }
         }
     }

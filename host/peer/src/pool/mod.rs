@@ -413,12 +413,7 @@ impl Pool {
         let header = &batch.header;
         let inner = self.inner.lock();
         let queue = inner.queues.get(&header.sender)?;
-        Some(
-            queue
-                .get((header.incarnation, header.sequence))?
-                .pooled
-                .clone(),
-        )
+        Some(queue.get((header.incarnation, header.sequence))?.pooled.clone())
     }
 
     /// Envelopes and bytes held.
