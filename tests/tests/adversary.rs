@@ -14,6 +14,8 @@ mod network_between;
 mod outvoted;
 #[path = "adversary/stage.rs"]
 mod stage;
+#[path = "adversary/stalling.rs"]
+mod stalling;
 #[path = "adversary/times.rs"]
 mod times;
 #[path = "adversary/withholding.rs"]

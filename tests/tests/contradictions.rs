@@ -4,9 +4,33 @@
 use bytes::Bytes;
 use e2l_client::wire::peering_client::PeeringClient;
 use e2l_client::{Target, connect, wire};
-use e2l_ledger::{Canonical, Digest, Endorsement, Role, SignedVote, Signer, Vote};
+use e2l_identity::FileIdentity;
+use e2l_ledger::{Canonical, Digest, Endorsement, Envelope, Role, SignedVote, Signer, Vote};
+use e2l_store::Intruder;
 use e2l_tests::{Members, Network, PATIENCE, TestCollector, event, wait_until};
 use serde_json::Value;
+use std::sync::Arc;
+use tonic::transport::Channel;
+
+/// Waits until every one of these peers has found this, and nothing else: peers pass evidence on.
+fn all_find(network: &Network, actors: &[&str], guilty: &[(String, String)]) {
+    for actor in actors {
+        wait_until(&format!("{actor} has the evidence"), PATIENCE, || {
+            let found = found(network, actor);
+            assert!(
+                found.iter().all(|piece| guilty.contains(piece)),
+                "only the guilty: {found:?}"
+            );
+            (found.len() == guilty.len()).then_some(())
+        });
+    }
+}
+
+/// Speaks to the peer of `target` with the key of another actor's peer.
+async fn speak_as(members: &Members, identity: &FileIdentity, target: &str) -> PeeringClient<Channel> {
+    let target = Target::new(&members.address(target).unwrap(), members.tls(identity).unwrap()).unwrap();
+    PeeringClient::new(connect(&target).await.unwrap())
+}
 
 /// What an actor's peer has found: guilty and what.
 fn found(network: &Network, actor: &str) -> Vec<(String, String)> {
@@ -60,6 +84,7 @@ async fn a_collector_that_numbers_two_batches_alike_is_convicted() {
         "signed two batches with number 1 in incarnation 1".to_owned(),
     )];
     assert_eq!(found(&network, "user"), guilty);
+    all_find(&network, &Network::actors(), &guilty);
     verify_offline(&network, "user");
     let status = members.reader("user").unwrap().status().await.unwrap();
     assert!(
@@ -94,30 +119,22 @@ async fn a_peer_that_endorses_two_headers_is_convicted_and_stops_nobody() {
         .unwrap();
     network.kill_peer(liar);
     let identity = members.identity(liar, Role::Peer, "peer").unwrap();
-    let vote = |header: u8| {
-        let vote = Vote::Endorsement(Endorsement {
-            network: members.digest(),
-            height: 2,
-            header: Digest([header; 32]),
-        });
-        Bytes::from(SignedVote::sign(vote, &*identity).encode())
-    };
     let told = network.wait_for_leader();
-    let target = Target::new(&members.address(&told).unwrap(), members.tls(&identity).unwrap()).unwrap();
-    let mut stub = PeeringClient::new(connect(&target).await.unwrap());
-    for header in [1, 2] {
-        let announced = wire::AnnounceRequest {
-            votes: vec![vote(header)],
-            certificate: identity.certificate().der().to_vec().into(),
-            ..Default::default()
-        };
-        stub.announce(announced).await.unwrap();
+    let mut stub = speak_as(&members, &identity, &told).await;
+    for header in 1..=20 {
+        stub.announce(endorses(&members, &identity, 2, header))
+            .await
+            .unwrap();
     }
     let guilty = [(
         format!("{liar}/peer/peer"),
         "endorsed two headers at height 2".to_owned(),
     )];
-    assert_eq!(found(&network, &told), guilty);
+    let others: Vec<&str> = Network::actors()
+        .into_iter()
+        .filter(|actor| *actor != liar)
+        .collect();
+    all_find(&network, &others, &guilty);
     verify_offline(&network, &told);
     // Its lies are no endorsements, and the other two go on.
     drop(stub);
@@ -131,4 +148,104 @@ async fn a_peer_that_endorses_two_headers_is_convicted_and_stops_nobody() {
         heights.iter().all(|height| *height == 2).then_some(())
     });
     assert_eq!(found(&network, &told), guilty);
+    // Two of its twenty statements are kept: they are the evidence.
+    network.stop_peer(&told);
+    let ledger = members.home(&told, "peer").join("data/ledger");
+    let votes = Intruder::open(&ledger).unwrap().records("votes").unwrap();
+    let of_liar = votes.iter().filter(|vote| {
+        let endorsement = vote.key.starts_with(&[&2_u64.to_be_bytes()[..], b"e"].concat());
+        endorsement && vote.key.windows(liar.len()).any(|part| part == liar.as_bytes())
+    });
+    assert_eq!(of_liar.count(), 2);
+}
+
+/// An announcement of one endorsement of a made-up header.
+fn endorses(
+    members: &Members,
+    identity: &Arc<FileIdentity>,
+    height: u64,
+    header: u8,
+) -> wire::AnnounceRequest {
+    let vote = Vote::Endorsement(Endorsement {
+        network: members.digest(),
+        height,
+        header: Digest([header; 32]),
+    });
+    wire::AnnounceRequest {
+        votes: vec![Bytes::from(SignedVote::sign(vote, &**identity).encode())],
+        certificate: identity.certificate().der().to_vec().into(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_tells_two_peers_two_headers_is_convicted_by_both() {
+    let mut network = Network::start(1);
+    let members = Members::of(&network).unwrap();
+    let mut collector = members.collector(1, "provider").unwrap();
+    collector.submit(vec![event("web", "start")]).await.unwrap();
+    members.settled(&Network::actors(), 1).await.unwrap();
+    let leader = network.wait_for_leader();
+    let liar = Network::actors()
+        .into_iter()
+        .find(|actor| *actor != leader)
+        .unwrap();
+    network.kill_peer(liar);
+    network.wait_for_leader();
+    let identity = members.identity(liar, Role::Peer, "peer").unwrap();
+    let others: Vec<&str> = Network::actors()
+        .into_iter()
+        .filter(|actor| *actor != liar)
+        .collect();
+    for (header, actor) in (1..).zip(&others) {
+        let mut stub = speak_as(&members, &identity, actor).await;
+        stub.announce(endorses(&members, &identity, 2, header))
+            .await
+            .unwrap();
+    }
+    // Neither knows of the other's yet, and neither has a result of its own.
+    for actor in &others {
+        assert_eq!(found(&network, actor), []);
+    }
+    collector.submit(vec![event("web", "die")]).await.unwrap();
+    let guilty = [(
+        format!("{liar}/peer/peer"),
+        "endorsed two headers at height 2".to_owned(),
+    )];
+    all_find(&network, &others, &guilty);
+    verify_offline(&network, others[0]);
+    // One result each of one actor stops nobody.
+    collector.submit(vec![event("web", "start")]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_forwarded_under_a_number_on_the_ledger_convicts_its_collector() {
+    let network = Network::start(1);
+    let members = Members::of(&network).unwrap();
+    let mut liar = members.collector(1, "provider").unwrap();
+    let mut other = liar.clone();
+    liar.submit(vec![event("web", "start")]).await.unwrap();
+    members.settled(&Network::actors(), 1).await.unwrap();
+    let rival = other.batch(vec![event("web", "die")]);
+    let leader = network.wait_for_leader();
+    let follower = Network::actors()
+        .into_iter()
+        .find(|actor| *actor != leader)
+        .unwrap();
+    let identity = members.identity(follower, Role::Peer, "peer").unwrap();
+    let mut stub = speak_as(&members, &identity, &leader).await;
+    let forwarded = wire::ForwardedEnvelope {
+        envelope: Envelope::Batch(rival).encode().into(),
+        certificate: liar.identity.certificate().der().to_vec().into(),
+    };
+    let answer = stub.forward(wire::ForwardRequest {
+        envelopes: vec![forwarded],
+    });
+    let outcome = answer.await.unwrap().into_inner().outcomes.remove(0);
+    assert_eq!(outcome.reason(), wire::refusal::Reason::Conflict, "{outcome:?}");
+    let guilty = [(
+        "provider/collector/collector-1".to_owned(),
+        "signed two batches with number 1 in incarnation 1".to_owned(),
+    )];
+    all_find(&network, &Network::actors(), &guilty);
 }

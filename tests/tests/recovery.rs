@@ -117,7 +117,7 @@ impl Stage {
                 PATIENCE,
                 || {
                     let incidents = self.incidents();
-                    // A ledger that was begun anew keeps the incidents of the old one in the files set aside.
+                    // Incidents go when what holds them is damaged.
                     let since = incidents
                         .iter()
                         .skip(before.min(incidents.len().saturating_sub(1)));
@@ -298,12 +298,17 @@ fn a_peer_whose_ledger_was_damaged_or_replaced_is_whole_again() {
             stage.intruder().drop_column(column).unwrap();
         });
     }
+    let known = stage.incidents().len();
     stage.survives("a value of the state is another", "ledger", |stage| {
         let intruder = stage.intruder();
         let mut record = intruder.records("state").unwrap().pop().unwrap();
         record.value[0] ^= 1;
         intruder.put(&record).unwrap();
     });
+    assert!(
+        stage.incidents().len() > known,
+        "a new ledger has the incidents of the old one"
+    );
     stage.survives("the newest blocks are gone", "ledger", |stage| {
         let intruder = stage.intruder();
         for column in Intruder::BLOCK_COLUMNS {
@@ -411,4 +416,34 @@ fn a_peer_whose_files_are_older_than_what_it_said_does_not_vote_before_it_has_ca
     stage.submit(3);
     stage.network.start_peer("developer");
     stage.network.wait_for_agreement(stage.events);
+}
+
+#[test]
+fn a_peer_whose_vote_alone_is_an_older_one_is_told_so() {
+    let mut stage = Stage::set("");
+    let raft = stage.data().join("raft");
+    let vote = || {
+        let records = Intruder::open(&raft).unwrap().records("meta").unwrap();
+        records.into_iter().find(|record| record.key == b"vote").unwrap()
+    };
+    stage.network.stop_peer(VICTIM);
+    let old = vote();
+    stage.network.start_peer(VICTIM);
+    // An election that the others see it take part in.
+    let leader = stage.network.wait_for_leader();
+    if leader != VICTIM {
+        stage.network.kill_peer(&leader);
+        stage.network.wait_for_leader();
+        stage.network.start_peer(&leader);
+    }
+    stage.submit(1);
+    stage.network.wait_for_agreement(stage.events);
+    stage.network.stop_peer(VICTIM);
+    assert_ne!(vote(), old, "it has voted since");
+    Intruder::open(&raft).unwrap().put(&old).unwrap();
+    stage.network.start_peer(VICTIM);
+    stage.is_whole("an older vote", Some("Raft log"), 0);
+    let incidents = format!("{:?}", stage.incidents());
+    assert!(incidents.contains("its vote is of term"), "{incidents}");
+    stage.votes_again("an older vote");
 }

@@ -123,6 +123,10 @@ pub trait Application: Send + Sync + 'static {
     /// Nobody proves it.
     fn check_point(&self, height: u64, header: [u8; 32]) -> BoxFuture<'_, Result<(), String>>;
 
+    /// How far the logs of the other nodes reach, those of `except` left out: the highest index that one of them names;
+    /// `None` if none answers. Their word: it bounds what `except` says.
+    fn log_end(&self, except: u64) -> BoxFuture<'_, Option<u64>>;
+
     /// The voters that governance has decided on, by Raft id.
     fn voters(&self) -> BTreeMap<u64, NodeInfo>;
 }

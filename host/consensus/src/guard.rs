@@ -4,6 +4,7 @@
 use crate::application::{Application, Incoming, NodeInfo, Refusal};
 use crate::network::SnapshotMessage;
 use crate::participation::{Participation, SharedParticipation};
+use crate::seen_terms::SeenTerms;
 use crate::types::{Marker, TypeConfig, decode};
 use e2l_store::{RaftLog, StoreError};
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
@@ -15,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far a term may lie ahead of the highest one known: a huge one would end all elections.
 const MAX_TERM_STEP: u64 = 1_000_000;
+/// How far a pointer's place may lie ahead of this node's log when no third node can say whether its log reaches there.
+const MAX_INDEX_STEP: u64 = 100_000;
 /// Largest message, bytes.
 pub const MAX_BODY: usize = 64 << 20;
 
@@ -86,6 +89,16 @@ pub enum HandleError {
     /// A membership that governance has not decided on.
     #[error("entry {0} names a membership that is not the configured one")]
     Membership(u64),
+    /// A pointer to a place in the log that there cannot be.
+    #[error("the snapshot's place in the log, entry {index} of term {term}, is not acceptable: {why}")]
+    Place {
+        /// Its index.
+        index: u64,
+        /// Its term.
+        term: u64,
+        /// What is wrong.
+        why: String,
+    },
     /// A pointer that nobody proves.
     #[error("the snapshot's pointer to height {height} is not acceptable: {why}")]
     Pointer {
@@ -122,6 +135,7 @@ pub struct Guard {
     /// Term in which each leader was refused.
     refused: Mutex<BTreeMap<u64, u64>>,
     participation: SharedParticipation,
+    seen: Arc<SeenTerms>,
 }
 
 impl Guard {
@@ -131,9 +145,11 @@ impl Guard {
         log: RaftLog,
         applied: Arc<AtomicU64>,
         participation: Participation,
+        seen: Arc<SeenTerms>,
     ) -> Self {
         Self {
             participation: SharedParticipation::new(participation),
+            seen,
             application,
             log,
             applied,
@@ -169,6 +185,7 @@ impl Guard {
         if found > known.saturating_add(MAX_TERM_STEP) {
             return Err(HandleError::Term { found, known });
         }
+        self.seen.note(sender, found);
         Ok(())
     }
 
@@ -194,14 +211,49 @@ impl Guard {
         if !same || !self.is_configured(marker.membership.membership()) {
             return Err(HandleError::Membership(index));
         }
+        self.check_place(&message)?;
         Ok(message)
     }
 
-    /// Whether what a pointer names is final.
-    pub async fn point(&self, message: &SnapshotMessage) -> Result<(), HandleError> {
+    /// Whether there can be such a place in the log: it is of no later term than its sender's, of a leader that there is.
+    fn check_place(&self, message: &SnapshotMessage) -> Result<(), HandleError> {
+        let place = message.meta.last_log_id.unwrap_or_default();
+        let (index, term, leader) = (place.index, place.leader_id.term, place.leader_id.node_id);
+        let refused = |why: String| Err(HandleError::Place { index, term, why });
+        let leads = message.vote.leader_id.term;
+        if term > leads {
+            return refused(format!("its sender leads in term {leads}"));
+        }
+        // Nobody leads when the founder appends entry 0.
+        if index > 0 && !self.application.voters().contains_key(&leader) {
+            return refused(format!("there is no node {leader} that could have led"));
+        }
+        Ok(())
+    }
+
+    /// Whether what a pointer names is final, and where it says: the log of a node other than the sender reaches there,
+    /// or, if no other answers, the place lies not far ahead of this node's own log.
+    pub async fn point(&self, sender: u64, message: &SnapshotMessage) -> Result<(), HandleError> {
         let (height, header) = (message.pointer.height, message.pointer.header);
         let checked = self.application.check_point(height, header).await;
-        checked.map_err(|why| HandleError::Pointer { height, why })
+        checked.map_err(|why| HandleError::Pointer { height, why })?;
+        let place = message.meta.last_log_id.unwrap_or_default();
+        let (index, term) = (place.index, place.leader_id.term);
+        let refused = |why: String| Err(HandleError::Place { index, term, why });
+        match self.application.log_end(sender).await {
+            Some(end) if index > end => refused(format!("the others' logs end at entry {end}")),
+            Some(_) => Ok(()),
+            None => {
+                let own = self.log.reach()?.unwrap_or(0);
+                let most = own.saturating_add(MAX_INDEX_STEP);
+                if index > most {
+                    return refused(format!(
+                        "no other peer says how far its log reaches, and this one's ends at entry {own}"
+                    ));
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Entries or a heartbeat. May block: it reads the log and asks the application.
@@ -271,7 +323,7 @@ impl Guard {
         if self.log.last_index().is_none_or(|last| index > last) {
             return Ok(true);
         }
-        let held = self.log.entries(index..index + 1)?;
+        let held = self.log.entries(index..index.saturating_add(1))?;
         let Some((_, bytes)) = held.first() else {
             // Purged: it was applied, and Raft ignores it.
             return Ok(false);

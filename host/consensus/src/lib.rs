@@ -20,6 +20,7 @@ mod node;
 mod options;
 mod participation;
 mod recent_entries;
+mod seen_terms;
 mod state_machine;
 mod transport;
 mod types;

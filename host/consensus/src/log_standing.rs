@@ -1,9 +1,11 @@
 //! Where a node's log stands before Raft is started on it, and markers compared.
 
+use crate::application::NodeInfo;
 use crate::node::ConsensusError;
 use crate::types::{Marker, decode, encode};
 use e2l_store::{RaftLog, StoreError};
-use openraft::{LogId, Vote};
+use openraft::{LogId, Membership, StoredMembership, Vote};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Where a log stands.
@@ -13,6 +15,8 @@ pub struct LogStanding {
     pub reach: Option<u64>,
     /// Index of the last entry that was purged.
     pub purged: Option<u64>,
+    /// A height that the ledger had reached when that was purged, or later.
+    pub height: u64,
     /// Whether the node is on its way back into the group.
     pub rejoining: bool,
     purged_id: Option<LogId<u64>>,
@@ -35,28 +39,44 @@ impl LogStanding {
             Some((_, marker)) => Some(decode(marker).map_err(|error| unreadable(dir, "purged", &error))?),
             None => None,
         };
+        let height = log.height()?;
         let standing = Self {
+            height: height.unwrap_or(0),
             reach: log.reach()?,
             purged: purged.map(|(index, _)| index),
             rejoining: log.is_rejoining()?,
             purged_id,
         };
         // The founder appends entry 0 before it votes; nobody appends another without a vote.
-        if log.vote()?.is_none() && standing.reach > Some(0) && !standing.rejoining {
-            let why = "it is missing, and the log has entries that came after a vote";
-            return Err(unreadable(dir, "vote", &why).into());
+        if standing.reach > Some(0) && !standing.rejoining {
+            let why = "it is missing, and the log has entries that came after it";
+            if log.vote()?.is_none() {
+                return Err(unreadable(dir, "vote", &why).into());
+            }
+            if height.is_none() {
+                return Err(unreadable(dir, "height", &why).into());
+            }
         }
         Ok(standing)
     }
 
-    /// `marker`, or where the log was purged to if that is higher: entries below are here no more.
+    /// Where a ledger that was restored up to [`height`](Self::height) goes on: where this node's own log begins, with
+    /// the voters of the configuration. What Raft offers again below is executed already; nobody else is asked, since
+    /// whoever names the place or the membership could have this node skip entries, or elect itself alone.
     ///
     /// # Errors
-    /// The marker is none.
-    pub fn not_below_purged(&self, marker: &[u8]) -> Result<Vec<u8>, BadMarker> {
-        let mut marker: Marker = decode(marker)?;
-        marker.last = marker.last.max(self.purged_id);
-        Ok(encode(&marker)?)
+    /// It cannot be encoded.
+    pub fn resume(&self, voters: BTreeMap<u64, NodeInfo>) -> Result<Vec<u8>, BadMarker> {
+        let ids: BTreeSet<u64> = voters.keys().copied().collect();
+        // An empty log has no membership yet: the leader sends it.
+        let membership = match self.purged_id {
+            Some(_) => StoredMembership::new(Some(LogId::default()), Membership::new(vec![ids], voters)),
+            None => StoredMembership::default(),
+        };
+        Ok(encode(&Marker {
+            last: self.purged_id,
+            membership,
+        })?)
     }
 }
 

@@ -66,11 +66,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
     ) -> Result<Vec<Entry<TypeConfig>>> {
         let start = match range.start_bound() {
             Bound::Included(index) => *index,
-            Bound::Excluded(index) => index + 1,
+            Bound::Excluded(index) => index.saturating_add(1),
             Bound::Unbounded => 0,
         };
         let end = match range.end_bound() {
-            Bound::Included(index) => index + 1,
+            Bound::Included(index) => index.saturating_add(1),
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };

@@ -1,6 +1,7 @@
 //! openraft's network over the transport.
 
 use crate::application::NodeInfo;
+use crate::seen_terms::SeenTerms;
 use crate::transport::{MessageKind, Transport, TransportError};
 use crate::types::{Pointer, TypeConfig, decode, encode};
 use openraft::error::{
@@ -36,11 +37,17 @@ pub struct SnapshotMessage {
 
 /// Makes connections.
 #[derive(Clone)]
-pub struct Network(pub Arc<dyn Transport>);
+pub struct Network {
+    /// Carries the messages.
+    pub transport: Arc<dyn Transport>,
+    /// What answers show of the others.
+    pub seen: Arc<SeenTerms>,
+}
 
 /// A connection to one node.
 pub struct Connection {
     transport: Arc<dyn Transport>,
+    seen: Arc<SeenTerms>,
     target: u64,
 }
 
@@ -49,7 +56,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 
     async fn new_client(&mut self, target: u64, _node: &NodeInfo) -> Connection {
         Connection {
-            transport: self.0.clone(),
+            transport: self.transport.clone(),
+            seen: self.seen.clone(),
             target,
         }
     }
@@ -100,7 +108,13 @@ impl RaftNetwork<TypeConfig> for Connection {
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> RpcResult<VoteResponse<u64>> {
-        Ok(self.call(MessageKind::Vote, &rpc, option.hard_ttl()).await?)
+        let asked = rpc.vote.leader_id.term;
+        let answer: VoteResponse<u64> = self.call(MessageKind::Vote, &rpc, option.hard_ttl()).await?;
+        // One that votes for this node is in this node's term; what else it says of its term is its own affair.
+        if answer.vote_granted {
+            self.seen.note(self.target, asked);
+        }
+        Ok(answer)
     }
 
     async fn full_snapshot(

@@ -8,6 +8,7 @@ use crate::network::Network;
 use crate::options::RaftOptions;
 use crate::participation::Participation;
 use crate::recent_entries::RecentEntries;
+use crate::seen_terms::SeenTerms;
 use crate::state_machine::StateMachine;
 use crate::transport::{MessageKind, Transport};
 use crate::types::{Payload, TypeConfig, encode};
@@ -130,6 +131,7 @@ pub struct RaftNode {
     raft: Raft<TypeConfig>,
     guard: Arc<Guard>,
     log: RaftLog,
+    seen: Arc<SeenTerms>,
     application: Arc<dyn Application>,
     node_id: u64,
     proposals: mpsc::Sender<Proposed>,
@@ -164,14 +166,20 @@ impl RaftNode {
             .map_err(|error| ConsensusError::Settings(error.to_string()))?;
         let log = RaftLog::open(&options.dir)?;
         step_down(&log, options.node_id)?;
+        log.note_height(options.height)?;
         let machine = StateMachine::new(application.clone(), log.clone())?;
+        let seen = Arc::new(SeenTerms::default());
         let guard = Arc::new(Guard::new(
             application.clone(),
             log.clone(),
             machine.applied_index(),
             options.participation,
+            seen.clone(),
         ));
-        let network = Network(transport);
+        let network = Network {
+            transport,
+            seen: seen.clone(),
+        };
         let store = LogStore::new(log.clone())?;
         let recent = store.recent();
         let raft = Raft::new(options.node_id, Arc::new(config), network, store, machine)
@@ -185,6 +193,7 @@ impl RaftNode {
             raft,
             guard,
             log,
+            seen,
             application,
             node_id: options.node_id,
             proposals,
@@ -228,6 +237,12 @@ impl RaftNode {
             .runtime_config()
             .elect(participation == Participation::Voting);
         Ok(())
+    }
+
+    /// The highest term in which another node was seen to stand for election, to lead or to have voted, since this node
+    /// was started; 0 for none.
+    pub fn seen_term(&self, node: u64) -> u64 {
+        self.seen.of(node)
     }
 
     /// How far this node's log reaches, and, if it leads, how far it knows the others' to reach.
@@ -286,7 +301,7 @@ impl RaftNode {
             }
             MessageKind::Snapshot => {
                 let message = self.guard.snapshot(authenticated, &body)?;
-                self.guard.point(&message).await?;
+                self.guard.point(authenticated, &message).await?;
                 let snapshot = Snapshot {
                     meta: message.meta,
                     snapshot: Box::new(message.pointer),

@@ -23,6 +23,8 @@ pub struct RaftOptions {
     pub purge_after: u64,
     /// Entries kept below that height, for a follower that is a little behind.
     pub keep: u64,
+    /// Height that the ledger has reached.
+    pub height: u64,
     /// How far it takes part until it is told otherwise.
     pub participation: Participation,
 }
@@ -39,6 +41,7 @@ impl RaftOptions {
             max_payload_entries: 8,
             purge_after: 1000,
             keep: 500,
+            height: 0,
             participation: Participation::default(),
         }
     }

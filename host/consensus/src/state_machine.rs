@@ -59,6 +59,33 @@ impl StateMachine {
     pub fn applied_index(&self) -> Arc<AtomicU64> {
         self.applied_index.clone()
     }
+
+    /// A pointer to the newest final height. Raft may purge what it covers, so the log notes the height first.
+    fn current(&self) -> Result<Option<Snapshot<TypeConfig>>> {
+        let point = self
+            .application
+            .snapshot_point()
+            .map_err(|error| failed(&error, ErrorVerb::Read))?;
+        let Some(point) = point else { return Ok(None) };
+        self.log
+            .note_height(point.height)
+            .map_err(|error| failed(&error, ErrorVerb::Write))?;
+        let marker: Marker = decode(&point.marker).map_err(|error| failed(&error, ErrorVerb::Read))?;
+        let meta = SnapshotMeta {
+            last_log_id: marker.last,
+            last_membership: marker.membership,
+            snapshot_id: format!("height-{}", point.height),
+        };
+        let pointer = Pointer {
+            marker: point.marker,
+            height: point.height,
+            header: point.header,
+        };
+        Ok(Some(Snapshot {
+            meta,
+            snapshot: Box::new(pointer),
+        }))
+    }
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
@@ -131,6 +158,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             // The ledger gets there before the log does: a crash in between is no loss of entries.
             self.log
                 .point_to(last.index)
+                .and_then(|()| self.log.note_height(height))
                 .map_err(|error| failed(&error, ErrorVerb::Write))?;
         }
         let point = SnapshotPoint {
@@ -150,14 +178,14 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>> {
-        current(&*self.application)
+        self.current()
     }
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>> {
         // Before anything is final the snapshot is of nothing, and purges nothing.
-        Ok(current(&*self.application)?.unwrap_or_else(|| Snapshot {
+        Ok(self.current()?.unwrap_or_else(|| Snapshot {
             meta: SnapshotMeta::default(),
             snapshot: Box::new(Pointer {
                 marker: Vec::new(),
@@ -166,26 +194,4 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
             }),
         }))
     }
-}
-
-fn current(application: &dyn Application) -> Result<Option<Snapshot<TypeConfig>>> {
-    let point = application
-        .snapshot_point()
-        .map_err(|error| failed(&error, ErrorVerb::Read))?;
-    let Some(point) = point else { return Ok(None) };
-    let marker: Marker = decode(&point.marker).map_err(|error| failed(&error, ErrorVerb::Read))?;
-    let meta = SnapshotMeta {
-        last_log_id: marker.last,
-        last_membership: marker.membership,
-        snapshot_id: format!("height-{}", point.height),
-    };
-    let pointer = Pointer {
-        marker: point.marker,
-        height: point.height,
-        header: point.header,
-    };
-    Ok(Some(Snapshot {
-        meta,
-        snapshot: Box::new(pointer),
-    }))
 }

@@ -326,11 +326,10 @@ async fn a_proposal_that_the_ledger_refuses_is_not_appended() {
     assert!(matches!(error, HandleError::RefusedLeader { .. }), "{error}");
 }
 
-#[tokio::test]
-async fn a_pointer_that_nobody_proves_is_refused() {
-    let follower = Follower::new().await;
+/// A pointer of node 1, which leads in term 1, with the configured voters.
+fn pointer(follower: &Follower, last: Option<LogId<u64>>, header: [u8; 32]) -> Bytes {
     let marker = Marker {
-        last: Some(log_id(1, 1, 9)),
+        last,
         membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
     };
     let message = SnapshotMessage {
@@ -342,14 +341,62 @@ async fn a_pointer_that_nobody_proves_is_refused() {
         },
         pointer: Pointer {
             marker: encode(&marker).unwrap(),
-            height: 9,
-            header: [8; 32],
+            height: 1,
+            header,
         },
     };
-    let body = encode(&message).unwrap().into();
+    encode(&message).unwrap().into()
+}
+
+#[tokio::test]
+async fn a_pointer_to_an_invented_place_in_the_log_is_refused() {
+    let follower = Follower::new().await;
+    let places = [
+        // No entry of a later term than its leader's, and none of a leader that there is not.
+        (None, log_id(2, 2, 9)),
+        (None, log_id(u64::MAX, 1, 9)),
+        (None, log_id(1, 7, 9)),
+        // Beyond what the others hold, and, when none says, beyond all reason.
+        (Some(9), log_id(1, 1, 10)),
+        (Some(9), log_id(1, 1, u64::MAX)),
+        (None, log_id(1, 1, u64::MAX)),
+        (None, log_id(1, 1, 1_000_000)),
+    ];
+    for (others_end, place) in places {
+        *follower.ledger.log_end.lock() = others_end;
+        let body = pointer(&follower, Some(place), [7; 32]);
+        let answer = follower.node.handle(1, 1, MessageKind::Snapshot, body).await;
+        let error = answer.unwrap_err();
+        assert!(matches!(error, HandleError::Place { .. }), "{place}: {error}");
+    }
+    assert_eq!(
+        follower
+            .ledger
+            .installed
+            .load(std::sync::atomic::Ordering::SeqCst),
+        0
+    );
+    // It goes on where it was.
+    let more = append(
+        1,
+        Some(log_id(1, 1, 3)),
+        vec![proposal(1, 4, "third")],
+        Some(log_id(1, 1, 4)),
+    );
+    follower.append(&more).await.unwrap();
+    eventually("the third is applied", || async {
+        follower.ledger.proposals() == ["first", "second", "third"]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pointer_that_nobody_proves_is_refused() {
+    let follower = Follower::new().await;
+    let body = pointer(&follower, Some(log_id(1, 1, 9)), [8; 32]);
     let answer = follower.node.handle(1, 1, MessageKind::Snapshot, body).await;
     let error = answer.unwrap_err();
-    assert!(matches!(error, HandleError::Pointer { height: 9, .. }), "{error}");
+    assert!(matches!(error, HandleError::Pointer { height: 1, .. }), "{error}");
     assert_eq!(
         follower
             .ledger
@@ -426,4 +473,29 @@ async fn mutated_messages_neither_stop_a_node_nor_change_what_is_applied() {
     assert!(follower.node.fatal().borrow().is_none(), "a message has stopped the node");
     let applied = follower.ledger.proposals();
     assert_eq!(applied.first().map(|first| &first[..]), Some(&b"first"[..]), "{applied:?}");
+}
+
+#[tokio::test]
+async fn the_highest_term_that_another_was_seen_in_is_remembered() {
+    let follower = Follower::new().await;
+    assert_eq!((follower.node.seen_term(1), follower.node.seen_term(3)), (1, 0));
+    let request = VoteRequest {
+        vote: Vote::new(5, 3),
+        last_log_id: Some(log_id(1, 1, 3)),
+    };
+    let body = encode(&request).unwrap().into();
+    follower.node.handle(3, 3, MessageKind::Vote, body).await.unwrap();
+    assert_eq!(follower.node.seen_term(3), 5);
+    // What is refused says nothing.
+    let forged = VoteRequest {
+        vote: Vote::new(9, 1),
+        last_log_id: None,
+    };
+    let body = encode(&forged).unwrap().into();
+    follower
+        .node
+        .handle(3, 3, MessageKind::Vote, body)
+        .await
+        .unwrap_err();
+    assert_eq!((follower.node.seen_term(1), follower.node.seen_term(3)), (1, 5));
 }

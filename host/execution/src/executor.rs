@@ -137,6 +137,11 @@ impl Executor {
         self.map.prove(&key.hash())
     }
 
+    /// Number of keys that the state has as of the newest block.
+    pub fn state_keys(&self) -> usize {
+        self.map.len()
+    }
+
     /// Compares the state after `after`, at most `limit` keys of it, with the map; returns the last key looked at,
     /// `None` at the end.
     ///

@@ -353,3 +353,47 @@ fn a_state_that_does_not_hash_to_the_header_is_refused() {
         ));
     });
 }
+
+#[test]
+fn a_state_that_lacks_a_key_has_too_few() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut peer = Peer::new(&members);
+        let mut orderer = Orderer::new(&members);
+        let batch = orderer.batch(vec![count()]);
+        let proposal = orderer.propose(&peer, vec![batch]);
+        let tip = peer.store.tip().unwrap();
+        let config = &members.genesis.config;
+        let view = Arc::new(peer.store.view());
+        let mut done = peer
+            .executor
+            .execute(proposal, &tip.header, config, view)
+            .unwrap();
+        // A disk, or its owner, loses one value.
+        let value = StateKey::value("hostile", b"count");
+        done.writes.state.retain(|(key, _)| *key != value);
+        let write = e2l_store::BlockWrite {
+            block: &done.block,
+            state: done.writes.state,
+            logs: done.writes.logs,
+            raft_applied: b"applied",
+            endorsement: None,
+        };
+        peer.store.write_block(&write).unwrap();
+        let view = peer.store.view();
+        let mut after = None;
+        while let Some(last) = peer.executor.check_state(&view, after.as_ref(), 2).unwrap() {
+            after = Some(last);
+        }
+        let (mut after, mut found) = (None, 0);
+        while let (Some(last), count) = view.count_state(after.as_ref(), 2).unwrap() {
+            found += count;
+            after = Some(last);
+        }
+        assert_eq!(
+            found + 1,
+            peer.executor.state_keys(),
+            "all that is there is right"
+        );
+    });
+}

@@ -6,10 +6,13 @@ use crate::chain_thread::ChainThread;
 use crate::evidence::check_proposals;
 use crate::links::Links;
 use crate::node::Node;
+use crate::standing::log_end;
 use crate::votes_in::now_nano;
 use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
 use e2l_execution::check_proposal;
-use e2l_ledger::{Canonical, Certificate, InspectedProposal, SignedProposal};
+use e2l_ledger::{
+    ActorConfig, Canonical, Certificate, InspectedProposal, NetworkConfig, PeerConfig, SignedProposal,
+};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -163,18 +166,23 @@ impl Application for LedgerApplication {
         check_point(&self.node, &self.links, height, e2l_ledger::Digest(header)).boxed()
     }
 
-    fn voters(&self) -> BTreeMap<u64, NodeInfo> {
-        let voters = self.node.config.voters();
-        voters
-            .map(|(actor, peer)| {
-                (
-                    peer.raft_id,
-                    NodeInfo {
-                        actor: actor.name.clone(),
-                        address: peer.address.clone(),
-                    },
-                )
-            })
-            .collect()
+    fn log_end(&self, except: u64) -> BoxFuture<'_, Option<u64>> {
+        log_end(&self.node, &self.links, except).boxed()
     }
+
+    fn voters(&self) -> BTreeMap<u64, NodeInfo> {
+        voters(&self.node.config)
+    }
+}
+
+/// The voters of a configuration, by Raft id.
+pub fn voters(config: &NetworkConfig) -> BTreeMap<u64, NodeInfo> {
+    let info = |(actor, peer): (&ActorConfig, &PeerConfig)| {
+        let info = NodeInfo {
+            actor: actor.name.clone(),
+            address: peer.address.clone(),
+        };
+        (peer.raft_id, info)
+    };
+    config.voters().map(info).collect()
 }

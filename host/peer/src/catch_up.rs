@@ -2,19 +2,25 @@
 
 use crate::chain::ChainError;
 use crate::chain_thread::ChainThread;
-use crate::links::{Link, Links};
+use crate::evidence::check_vote;
+use crate::links::{Link, Links, next_within};
 use crate::node::Node;
 use e2l_client::wire::GetBlockReply;
 use e2l_ledger::proof::FinalHeaderProof;
 use e2l_ledger::{Block, Canonical, Certificate, Digest};
 use e2l_store::StoreError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Blocks asked for at once.
 const PAGE: u32 = 256;
 /// Pause before all peers are asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Longest wait for one block of a page.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a page's blocks in all: who sends one now and then must not hold this peer up.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Longest wait for one block that proves a pointer.
 const POINT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -133,12 +139,15 @@ pub(crate) async fn fetch_up_to(
             Err(status) => return Ok(Err(status.message().to_owned())),
         };
         let mut any = false;
+        let mut patience = PAGE_TIMEOUT;
         loop {
-            let reply = match blocks.message().await {
+            let began = Instant::now();
+            let reply = match next_within(&mut blocks, BLOCK_TIMEOUT.min(patience)).await {
                 Ok(Some(reply)) => reply,
                 Ok(None) => break,
-                Err(status) => return Ok(Err(status.message().to_owned())),
+                Err(why) => return Ok(Err(why)),
             };
+            patience = patience.saturating_sub(began.elapsed());
             let block = match proven_block(node, &reply) {
                 Ok((block, proof)) if block.header.height <= height => {
                     keep_endorsements(node, &proof)?;
@@ -180,7 +189,7 @@ pub(crate) fn proven_block(node: &Node, reply: &GetBlockReply) -> Result<(Block,
 }
 
 /// Keeps the endorsements of a proof that holds: this peer heard none of them itself, and has to prove the block to
-/// others.
+/// others. One that contradicts what its signer told this peer is evidence.
 ///
 /// # Errors
 /// The store cannot be written.
@@ -189,8 +198,11 @@ pub(crate) fn keep_endorsements(node: &Node, proof: &FinalHeaderProof) -> Result
     for (vote, der) in proof.endorsements.iter().zip(&proof.certificates) {
         // The proof was verified, so its certificates can be read.
         if let Ok(certificate) = Certificate::parse(der) {
+            let actor = &certificate.member().actor;
             node.remember_endorser(&certificate)?;
-            votes.push((certificate.member().actor.clone(), vote.clone()));
+            if check_vote(node, (actor, vote), &certificate, &votes)? {
+                votes.push((actor.clone(), vote.clone()));
+            }
         }
     }
     node.store.save_votes(&votes)

@@ -1,15 +1,16 @@
 //! The chain of blocks: turns committed proposals and fetched blocks into executed, durable blocks. All of it
 //! runs on one thread with a stack that deep contract calls need.
 
+use crate::evidence::check_ledger_batch;
 use crate::node::{Executed, Node};
 use e2l_consensus::Committed;
 use e2l_execution::{ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal};
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Header,
+    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Envelope, Header,
     InspectedProposal, SignedProposal, SignedVote, StateKey, Vote,
 };
-use e2l_store::{ActorVote, BlockWrite, StoreError};
+use e2l_store::{ActorVote, BlockWrite, StoreError, View};
 use std::sync::Arc;
 
 /// Why the chain cannot go on. All but [`ChainError::Foreign`] stop the peer.
@@ -198,7 +199,13 @@ impl Chain {
             marker: self.marker.clone(),
             transactions: self.node.newest().transactions + u64::from(block.header.transactions),
         };
-        self.node.on_executed(&block, executed);
+        for rival in self.node.on_executed(&block, executed, vote.is_some()) {
+            if let Envelope::Batch(batch) = &*rival.envelope
+                && let Err(error) = check_ledger_batch(&self.node, height, batch, &rival.certificate)
+            {
+                tracing::error!(%error, "evidence cannot be kept");
+            }
+        }
         Ok(())
     }
 
@@ -279,6 +286,11 @@ impl Chain {
     ) -> Result<Option<StateKey>, ChainError> {
         let view = self.node.newest().view;
         Ok(self.executor.check_state(&view, after, limit)?)
+    }
+
+    /// The newest state, and the number of keys that it must have.
+    pub fn state(&self) -> (Arc<View>, usize) {
+        (self.node.newest().view, self.executor.state_keys())
     }
 
     /// Raft stands at `marker`, which no block carries.

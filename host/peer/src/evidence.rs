@@ -1,18 +1,25 @@
-//! Contradictions of others: found, verified as any third party would, and kept.
+//! Contradictions of others: found, verified as any third party would, kept, and passed on to the other peers.
 
 use crate::chain::leader_certificate;
+use crate::evidence_book::Piece;
 use crate::node::Node;
+use crate::votes_in::now_nano;
+use bytes::Bytes;
 use e2l_ledger::proof::{Evidence, Signed};
 use e2l_ledger::{
-    BatchHeader, Canonical, Certificate, Domain, Envelope, ProposalHeader, SignedBatch, SignedProposal,
-    SignedVote, Vote,
+    BatchHeader, Canonical, Certificate, Envelope, ProposalHeader, SignedBatch, SignedProposal, SignedVote,
+    Vote,
 };
 use e2l_store::{ActorVote, StoreError};
+use std::mem::discriminant;
 
-/// Pieces of evidence kept: one per liar is enough to act on, and liars must not fill the disk.
-const MAX_KEPT: usize = 256;
+/// Different statements of one actor of one kind about one height that are kept: two are the evidence.
+const MAX_STATEMENTS: usize = 2;
+/// Pieces in one message.
+pub const MAX_PASSED_ON: usize = 16;
 
-/// A vote contradicts an earlier one of the same peer, stored or in `heard`, if it does: keeps both as evidence.
+/// A vote contradicts an earlier one of the same peer, stored or in `heard`, if it does: keeps both as evidence. Says
+/// whether the vote itself is to be kept: not one that is, nor a third one.
 ///
 /// # Errors
 /// The store cannot be read or written.
@@ -21,26 +28,63 @@ pub fn check_vote(
     (actor, vote): (&str, &SignedVote),
     certificate: &Certificate,
     heard: &[ActorVote],
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let digest = vote.vote.digest();
     let stored = node.store.votes(vote.vote.height())?;
-    for (other_actor, other) in stored.iter().chain(heard) {
-        let same_kind = matches!(
-            (&other.vote, &vote.vote),
-            (Vote::Acknowledgement(_), Vote::Acknowledgement(_))
-                | (Vote::Endorsement(_), Vote::Endorsement(_))
-        );
-        let same_place = other.vote.height() == vote.vote.height() && same_kind;
-        if other_actor != actor || !same_place || other.vote.digest() == digest {
-            continue;
+    let alike = stored.iter().chain(heard).filter(|(other_actor, other)| {
+        other_actor == actor
+            && other.vote.height() == vote.vote.height()
+            && discriminant(&other.vote) == discriminant(&vote.vote)
+    });
+    let mut statements = 0;
+    for (_, other) in alike {
+        if other.vote.digest() == digest {
+            return Ok(false);
         }
-        let Some(earlier) = node.endorser(&other.signature.certificate)? else {
-            continue;
-        };
-        let evidence = Evidence::Votes(signed_vote(other, &earlier), signed_vote(vote, certificate));
-        return convict(node, &evidence);
+        statements += 1;
+        if let Some(earlier) = node.endorser(&other.signature.certificate)? {
+            let evidence = Evidence::Votes(signed_vote(other, &earlier), signed_vote(vote, certificate));
+            convict(node, &evidence)?;
+        }
     }
-    Ok(())
+    Ok(statements < MAX_STATEMENTS)
+}
+
+/// A vote about a height that somebody passes on: whoever signed it, it counts and is compared as if that one had sent
+/// it. One that is not a voting peer's, or is not signed, is nothing. One of a certificate that no longer holds counts
+/// for nothing and convicts all the same. Says whether it counts.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub fn hear(node: &Node, height: u64, passed_on: &Signed<Vote>) -> Result<bool, StoreError> {
+    let Ok(certificate) = Certificate::parse(&passed_on.certificate) else {
+        return Ok(false);
+    };
+    let (signer, vote) = (certificate.member(), &passed_on.statement);
+    let about = vote.height() == height && *vote.network() == node.network;
+    let voter = node.config.is_voting_peer(signer) && signer != node.me();
+    if !about || !voter || certificate.check_issued(&node.config).is_err() {
+        return Ok(false);
+    }
+    let signed = node
+        .signatures
+        .verify(&vote.digest(), &passed_on.signature, &certificate);
+    if signed.is_err() {
+        return Ok(false);
+    }
+    let vote = SignedVote {
+        vote: vote.clone(),
+        signature: passed_on.signature.clone(),
+    };
+    let worth_keeping = check_vote(node, (&signer.actor, &vote), &certificate, &[])?;
+    if certificate.check(&node.config, now_nano()).is_err() || !node.remember_endorser(&certificate)? {
+        return Ok(false);
+    }
+    node.on_vote(&signer.actor, &vote);
+    if worth_keeping {
+        node.store.save_votes(&[(signer.actor.clone(), vote)])?;
+    }
+    Ok(true)
 }
 
 fn signed_vote(vote: &SignedVote, certificate: &Certificate) -> Signed<Vote> {
@@ -97,6 +141,38 @@ pub fn check_ledger_batch(
         }
     }
     Ok(())
+}
+
+/// Votes about a height that somebody passes on.
+///
+/// # Errors
+/// As [`hear`].
+pub fn hear_all(node: &Node, height: u64, passed_on: &[Signed<Vote>]) -> Result<(), StoreError> {
+    for vote in passed_on {
+        hear(node, height, vote)?;
+    }
+    node.advance();
+    Ok(())
+}
+
+/// A batch of a number that is on the ledger contradicts what is there, if it does: keeps both as evidence. Returns the
+/// height at which another batch has its number.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub fn check_placed_batch(
+    node: &Node,
+    batch: &SignedBatch,
+    certificate: &Certificate,
+) -> Result<Option<u64>, StoreError> {
+    let header = &batch.header;
+    let view = node.newest().view;
+    let place = view.batch(&header.sender, header.incarnation, header.sequence)?;
+    let Some(place) = place.filter(|place| place.digest != header.digest()) else {
+        return Ok(None);
+    };
+    check_ledger_batch(node, place.height, batch, certificate)?;
+    Ok(Some(place.height))
 }
 
 /// A proposal with its leader's certificate, as proof of what that leader said; `None` if the certificate is not
@@ -165,27 +241,27 @@ pub fn compare(node: &Node, height: u64, other: Told) -> Result<(), StoreError> 
         return Ok(());
     };
     convict(node, &Evidence::Proposals(own.proposal, other.proposal))?;
-    for vote in other.votes {
-        for mine in &own.votes {
-            convict(node, &Evidence::Votes(mine.clone(), vote.clone()))?;
-        }
-    }
-    Ok(())
+    hear_all(node, height, &other.votes)
+}
+
+/// Keeps evidence that another peer passes on, if it holds.
+///
+/// # Errors
+/// The store cannot be written.
+pub fn receive(node: &Node, pieces: &[Bytes]) -> Result<(), StoreError> {
+    let pieces = pieces.iter().take(MAX_PASSED_ON);
+    let mut decoded = pieces.filter_map(|piece| Evidence::decode(piece).ok());
+    decoded.try_for_each(|evidence| convict(node, &evidence))
 }
 
 /// Keeps evidence that holds for anybody who has the genesis; anything else convicts nobody.
 fn convict(node: &Node, evidence: &Evidence) -> Result<(), StoreError> {
-    let Ok(guilt) = evidence.verify(&node.anchor) else {
+    let Some(piece) = Piece::of(evidence, &node.anchor) else {
         return Ok(());
     };
-    let encoded = evidence.encode();
-    let what = format!("{} {}", guilt.member, guilt.what);
-    // One piece for one place, whoever of the two came first.
-    let name = Domain::Value.hash(what.as_bytes()).to_string();
-    let kept = node.store.evidence()?;
-    if kept.len() < MAX_KEPT && !kept.iter().any(|(known, _)| *known == name) {
-        node.store.save_evidence(&name, &encoded)?;
-        node.alarm(format!("{what}: `e2l evidence` shows the proof"));
-    }
-    Ok(())
+    node.evidence.admit(piece, |piece| {
+        node.store.save_evidence(&piece.name, &piece.bytes)?;
+        node.alarm(format!("{}: `e2l evidence` shows the proof", piece.what));
+        Ok(())
+    })
 }

@@ -6,13 +6,15 @@
 //! link, or that keeps a height waiting longer than `suspect_after`, is out of step until it has caught up.
 
 use e2l_ledger::{Digest, Policy, Vote};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Votes remembered per peer for heights that this peer has not executed yet.
 const AHEAD: usize = 1024;
 
-/// Contradicting votes remembered per actor: one is enough to know, and a liar must not fill the memory.
+/// Contradicting votes of a kind remembered per actor, the newest: a liar must not fill the memory. No more than so many
+/// raise an alarm.
 const DIVERGENCES: usize = 8;
 
 /// How long a linked peer may keep a height waiting (DESIGN section 3).
@@ -20,9 +22,11 @@ pub const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
 /// What this peer got by executing a height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Own {
-    proposal: Digest,
-    header: Digest,
+pub struct Own {
+    /// Digest of the proposal.
+    pub proposal: Digest,
+    /// Digest of the header.
+    pub header: Digest,
 }
 
 /// What another actor's peer has said.
@@ -41,7 +45,7 @@ struct Witness {
 }
 
 /// What a vote contradicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Disputed {
     /// Which proposal is committed: the leader told two stories, or the voter lies. Finality stops.
     Proposal,
@@ -60,7 +64,7 @@ impl std::fmt::Display for Disputed {
 }
 
 /// Two signed statements that cannot both be honest, or a peer that computes something else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
     /// Whose vote differs from this peer's own result.
     pub actor: String,
@@ -74,6 +78,16 @@ pub struct Divergence {
     pub other: Digest,
 }
 
+impl Divergence {
+    /// What the operator is told.
+    pub fn alarm(&self) -> String {
+        format!(
+            "{}'s {} of height {} says {}, this peer has {}: compare the two peers' ledgers",
+            self.actor, self.what, self.height, self.other, self.own
+        )
+    }
+}
+
 /// Follows votes and says which heights are final and sealed.
 #[derive(Debug)]
 pub struct Finality {
@@ -82,8 +96,15 @@ pub struct Finality {
     witnesses: BTreeMap<String, Witness>,
     own: BTreeMap<u64, Own>,
     applied: u64,
+    /// Highest height that this peer has endorsed.
+    endorsed: u64,
     final_height: u64,
     divergences: Vec<Divergence>,
+    /// What nobody has been told of yet, and how much there was of a kind and actor.
+    news: Vec<Divergence>,
+    told: BTreeMap<(String, Disputed), usize>,
+    /// Actors on another chain, with which the operator has decided to go on without them.
+    accepted: BTreeMap<String, u64>,
 }
 
 impl Finality {
@@ -99,9 +120,34 @@ impl Finality {
             witnesses,
             own: BTreeMap::new(),
             applied: final_height,
+            endorsed: 0,
             final_height,
             divergences: Vec::new(),
+            news: Vec::new(),
+            told: BTreeMap::new(),
+            accepted: BTreeMap::new(),
         }
+    }
+
+    /// This peer has endorsed a height, and with it all below. What it has only executed is nobody's endorsement.
+    pub fn endorsed(&mut self, height: u64) {
+        self.endorsed = self.endorsed.max(height);
+    }
+
+    /// What stopped finality before a restart stops it again.
+    pub fn dispute(&mut self, divergence: Divergence) {
+        self.diverged(divergence);
+    }
+
+    /// The operator has decided to go on without an actor that is on another chain since about a height: what it says
+    /// about proposals stops finality no more, until it votes for this peer's chain at that height or above.
+    pub fn accept(&mut self, actor: &str, height: u64) {
+        self.accepted.insert(actor.to_owned(), height);
+    }
+
+    /// Actors that [`accept`](Self::accept) still holds for.
+    pub fn accepted(&self) -> impl Iterator<Item = &str> {
+        self.accepted.keys().map(String::as_str)
     }
 
     /// This peer executed a height.
@@ -114,20 +160,20 @@ impl Finality {
         }
     }
 
-    /// Another actor's peer voted. The signature was checked by the caller. Says whether the vote is worth
-    /// keeping: not one of a liar who has said enough, nor one about the distant past.
-    pub fn voted(&mut self, actor: &str, vote: &Vote) -> bool {
+    /// Whether what this peer got at a height is no longer in memory: the caller of [`voted`](Self::voted) reads it.
+    pub fn has_forgotten(&self, height: u64) -> bool {
+        height <= self.applied && !self.own.contains_key(&height)
+    }
+
+    /// Another actor's peer voted. The signature was checked by the caller, who also says what this peer got at that
+    /// height if it [has forgotten](Self::has_forgotten).
+    pub fn voted(&mut self, actor: &str, vote: &Vote, own: Option<Own>) {
         let Some(witness) = self.witnesses.get_mut(actor) else {
-            return false;
+            return;
         };
-        if vote.height().saturating_add(AHEAD as u64) < self.final_height {
-            return false;
+        if let Some(own) = own {
+            self.own.insert(vote.height(), own);
         }
-        let before = self
-            .divergences
-            .iter()
-            .filter(|known| known.actor == actor)
-            .count();
         let (ahead, height, digest) = match vote {
             Vote::Acknowledgement(vote) => (&mut witness.acknowledged_ahead, vote.height, vote.proposal),
             Vote::Endorsement(vote) => (&mut witness.endorsed_ahead, vote.height, vote.header),
@@ -137,7 +183,23 @@ impl Finality {
             ahead.pop_first();
         }
         self.match_votes(actor);
-        before < DIVERGENCES
+        if own.is_some() {
+            self.own.remove(&vote.height());
+        }
+    }
+
+    /// Another actor's peer has endorsed a header that follows from a proposal; both were checked by the caller. Another
+    /// proposal than this peer's is another chain, as if it had acknowledged it.
+    pub fn stands_on(&mut self, actor: &str, height: u64, proposal: Digest, own: &Own) {
+        if self.witnesses.contains_key(actor) && proposal != own.proposal {
+            self.diverged(Divergence {
+                actor: actor.to_owned(),
+                height,
+                what: Disputed::Proposal,
+                own: own.proposal,
+                other: proposal,
+            });
+        }
     }
 
     fn match_votes(&mut self, actor: &str) {
@@ -180,32 +242,56 @@ impl Finality {
             Disputed::Header,
             |own| own.header,
         );
+        let back = (witness.acknowledged).max(witness.endorsed);
         for divergence in diverged {
-            let known = self
-                .divergences
-                .iter()
-                .filter(|known| known.actor == divergence.actor);
-            if known.count() < DIVERGENCES && !self.divergences.contains(&divergence) {
-                self.divergences.push(divergence);
-            }
+            self.diverged(divergence);
+        }
+        if self.accepted.get(actor).is_some_and(|since| back >= *since) {
+            self.accepted.remove(actor);
+            self.divergences
+                .retain(|known| known.actor != actor || known.what != Disputed::Proposal);
         }
     }
 
-    /// Whether the votes say that nothing may become final: two stories about what was ordered, or so many
-    /// who got another result that the policy cannot be met on this peer's chain.
-    fn is_disputed(&self) -> bool {
-        let disputing = |what| {
-            let actors = self
-                .divergences
-                .iter()
-                .filter(move |divergence| divergence.what == what);
-            let mut actors: Vec<&str> = actors.map(|divergence| divergence.actor.as_str()).collect();
-            actors.sort_unstable();
-            actors.dedup();
-            actors.len()
-        };
-        disputing(Disputed::Proposal) > 0
-            || disputing(Disputed::Header) >= self.policy.required(self.voters())
+    fn diverged(&mut self, divergence: Divergence) {
+        if self.divergences.contains(&divergence) {
+            return;
+        }
+        let alike = |known: &Divergence| known.actor == divergence.actor && known.what == divergence.what;
+        if self.divergences.iter().filter(|known| alike(known)).count() >= DIVERGENCES
+            && let Some(oldest) = self.divergences.iter().position(alike)
+        {
+            self.divergences.remove(oldest);
+        }
+        let told = self
+            .told
+            .entry((divergence.actor.clone(), divergence.what))
+            .or_default();
+        if *told < DIVERGENCES {
+            *told += 1;
+            self.news.push(divergence.clone());
+        }
+        self.divergences.push(divergence);
+    }
+
+    /// What was found since the last call, bounded for each actor: to raise alarms about.
+    pub fn news(&mut self) -> Vec<Divergence> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// What says that nothing may become final, oldest first: two stories about what was ordered, or so many who got
+    /// another result that the policy cannot be met on this peer's chain. Empty if nothing does.
+    pub fn disputes(&self) -> impl Iterator<Item = &Divergence> {
+        let headers = self
+            .divergences
+            .iter()
+            .filter(|found| found.what == Disputed::Header);
+        let others: BTreeSet<&str> = headers.map(|found| found.actor.as_str()).collect();
+        let outvoted = others.len() >= self.policy.required(self.voters());
+        self.divergences.iter().filter(move |found| match found.what {
+            Disputed::Proposal => !self.accepted.contains_key(&found.actor),
+            Disputed::Header => outvoted,
+        })
     }
 
     /// The lowest height at which so many others have one other result that it can be final without this peer: its own
@@ -234,7 +320,7 @@ impl Finality {
     /// Advances as far as the votes allow; returns the final height. Must also be called from time to time
     /// (every [`SUSPECT_AFTER`] or more often), so that a silent peer does not hold finality up.
     pub fn advance(&mut self, now: Instant) -> u64 {
-        if !self.is_disputed() {
+        if self.disputes().next().is_none() {
             let endorsed = self.endorsed_to_policy().min(self.applied);
             self.judge_pace(endorsed, now);
             let acknowledged = self
@@ -257,7 +343,7 @@ impl Finality {
     /// The highest height that enough actors have endorsed.
     fn endorsed_to_policy(&self) -> u64 {
         let mut heights: Vec<u64> = self.witnesses.values().map(|witness| witness.endorsed).collect();
-        heights.push(self.applied);
+        heights.push(self.endorsed);
         heights.sort_unstable_by(|a, b| b.cmp(a));
         let required = self.policy.required(heights.len());
         heights.get(required - 1).copied().unwrap_or(0)
@@ -298,7 +384,7 @@ impl Finality {
         others
             .min()
             .unwrap_or(u64::MAX)
-            .min(self.applied)
+            .min(self.endorsed)
             .min(self.final_height)
     }
 
@@ -310,7 +396,7 @@ impl Finality {
             .filter(|(_, witness)| witness.endorsed >= height)
             .map(|(actor, _)| actor.clone())
             .collect();
-        if self.applied >= height {
+        if self.endorsed >= height {
             actors.push(self.me.clone());
         }
         actors.sort_unstable();
@@ -329,7 +415,8 @@ impl Finality {
         })
     }
 
-    /// Votes that contradict this peer's own result. See [`Disputed`] for which of them stop finality.
+    /// Votes that contradict this peer's own result, the newest of each actor and kind. See [`Disputed`] for which of
+    /// them stop finality.
     pub fn divergences(&self) -> &[Divergence] {
         &self.divergences
     }
@@ -369,6 +456,7 @@ mod tests {
         let voters = ["me", "one", "two"].map(str::to_owned);
         let mut finality = Finality::new(policy, "me", voters.into_iter(), 0);
         finality.executed(0, proposal(0), header(0));
+        finality.endorsed(0);
         for actor in ["one", "two"] {
             finality.linked(actor, true);
         }
@@ -379,6 +467,7 @@ mod tests {
     fn execute(finality: &mut Finality, heights: std::ops::RangeInclusive<u64>) {
         for height in heights {
             finality.executed(height, proposal(height), header(height));
+            finality.endorsed(height);
         }
     }
 
@@ -387,21 +476,21 @@ mod tests {
         let (mut finality, now) = (three(Policy::Majority), Instant::now());
         execute(&mut finality, 1..=2);
         assert_eq!(finality.advance(now), 0, "nobody else has spoken");
-        finality.voted("one", &endorsed(1, header(1)));
+        finality.voted("one", &endorsed(1, header(1)), None);
         assert_eq!(
             finality.advance(now),
             0,
             "the third has a link and has not acknowledged"
         );
-        finality.voted("two", &acknowledged(2, proposal(2)));
+        finality.voted("two", &acknowledged(2, proposal(2)), None);
         assert_eq!(finality.advance(now), 1);
         assert_eq!(finality.endorsed_by(1), ["me", "one"]);
         // An endorsement covers all below.
-        finality.voted("two", &endorsed(2, header(2)));
-        finality.voted("one", &acknowledged(2, proposal(2)));
+        finality.voted("two", &endorsed(2, header(2)), None);
+        finality.voted("one", &acknowledged(2, proposal(2)), None);
         assert_eq!(finality.advance(now), 2);
         assert_eq!(finality.sealed_height(), 1);
-        finality.voted("one", &endorsed(2, header(2)));
+        finality.voted("one", &endorsed(2, header(2)), None);
         finality.advance(now);
         assert_eq!(finality.sealed_height(), 2);
     }
@@ -410,7 +499,7 @@ mod tests {
     fn votes_that_come_before_the_own_result_count_after_it() {
         let (mut finality, now) = (three(Policy::Majority), Instant::now());
         for actor in ["one", "two"] {
-            finality.voted(actor, &endorsed(1, header(1)));
+            finality.voted(actor, &endorsed(1, header(1)), None);
         }
         assert_eq!(finality.advance(now), 0, "this peer has not executed it");
         execute(&mut finality, 1..=1);
@@ -421,7 +510,7 @@ mod tests {
     fn who_has_no_link_is_not_waited_for() {
         let (mut finality, now) = (three(Policy::Majority), Instant::now());
         execute(&mut finality, 1..=1);
-        finality.voted("one", &endorsed(1, header(1)));
+        finality.voted("one", &endorsed(1, header(1)), None);
         finality.linked("two", false);
         assert_eq!(finality.advance(now), 1);
     }
@@ -430,19 +519,19 @@ mod tests {
     fn who_is_silent_is_waited_for_a_second_and_then_not_before_it_has_caught_up() {
         let (mut finality, now) = (three(Policy::Majority), Instant::now());
         execute(&mut finality, 1..=1);
-        finality.voted("one", &endorsed(1, header(1)));
+        finality.voted("one", &endorsed(1, header(1)), None);
         assert_eq!(finality.advance(now), 0);
         assert_eq!(finality.advance(now + SUSPECT_AFTER / 2), 0);
         assert_eq!(finality.advance(now + SUSPECT_AFTER), 1);
         // The next height does not wait for it again.
         execute(&mut finality, 2..=2);
-        finality.voted("one", &endorsed(2, header(2)));
+        finality.voted("one", &endorsed(2, header(2)), None);
         assert_eq!(finality.advance(now + SUSPECT_AFTER), 2);
         // It has caught up: it is waited for again.
-        finality.voted("two", &acknowledged(2, proposal(2)));
+        finality.voted("two", &acknowledged(2, proposal(2)), None);
         finality.advance(now + SUSPECT_AFTER);
         execute(&mut finality, 3..=3);
-        finality.voted("one", &endorsed(3, header(3)));
+        finality.voted("one", &endorsed(3, header(3)), None);
         assert_eq!(finality.advance(now + SUSPECT_AFTER), 2);
     }
 
@@ -450,8 +539,8 @@ mod tests {
     fn two_stories_about_what_was_ordered_stop_finality() {
         let (mut finality, now) = (three(Policy::Majority), Instant::now());
         execute(&mut finality, 1..=1);
-        finality.voted("one", &endorsed(1, header(1)));
-        finality.voted("two", &acknowledged(1, proposal(9)));
+        finality.voted("one", &endorsed(1, header(1)), None);
+        finality.voted("two", &acknowledged(1, proposal(9)), None);
         assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 0);
         assert_eq!(finality.advance(now + 4 * SUSPECT_AFTER), 0);
         let found = &finality.divergences()[0];
@@ -465,9 +554,9 @@ mod tests {
     fn one_other_result_does_not_stop_finality_and_a_majority_of_them_does() {
         let (mut finality, now) = (three(Policy::Majority), Instant::now());
         execute(&mut finality, 1..=1);
-        finality.voted("two", &acknowledged(1, proposal(1)));
-        finality.voted("two", &endorsed(1, header(9)));
-        finality.voted("one", &endorsed(1, header(1)));
+        finality.voted("two", &acknowledged(1, proposal(1)), None);
+        finality.voted("two", &endorsed(1, header(9)), None);
+        finality.voted("one", &endorsed(1, header(1)), None);
         assert_eq!(finality.advance(now), 1);
         assert_eq!(
             finality.endorsed_by(1),
@@ -478,8 +567,8 @@ mod tests {
 
         execute(&mut finality, 2..=2);
         for actor in ["one", "two"] {
-            finality.voted(actor, &acknowledged(2, proposal(2)));
-            finality.voted(actor, &endorsed(2, header(9)));
+            finality.voted(actor, &acknowledged(2, proposal(2)), None);
+            finality.voted(actor, &endorsed(2, header(9)), None);
         }
         assert_eq!(
             finality.advance(now),
@@ -493,10 +582,10 @@ mod tests {
     fn the_policy_of_all_waits_for_all() {
         let (mut finality, now) = (three(Policy::All), Instant::now());
         execute(&mut finality, 1..=1);
-        finality.voted("one", &endorsed(1, header(1)));
+        finality.voted("one", &endorsed(1, header(1)), None);
         finality.linked("two", false);
         assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 0);
-        finality.voted("two", &endorsed(1, header(1)));
+        finality.voted("two", &endorsed(1, header(1)), None);
         assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 1);
     }
 
@@ -505,16 +594,119 @@ mod tests {
         let mut finality = three(Policy::Majority);
         execute(&mut finality, 1..=1);
         for lie in 0..200 {
-            finality.voted("two", &endorsed(1, Digest([lie; 32])));
+            finality.voted("two", &endorsed(1, Digest([lie; 32])), None);
         }
-        assert!(finality.divergences().len() <= DIVERGENCES);
-        assert!(
-            !finality.voted("two", &endorsed(1, Digest([201; 32]))),
-            "it need not be stored"
-        );
+        assert_eq!(finality.divergences().len(), DIVERGENCES);
+        assert_eq!(finality.divergences()[0].other, Digest([192; 32]), "the newest");
+        assert_eq!(finality.news().len(), DIVERGENCES);
+        assert_eq!(finality.news(), [], "nobody is told twice");
         for height in 0..5000 {
-            finality.voted("one", &endorsed(1000 + height, Digest::ZERO));
+            finality.voted("one", &endorsed(1000 + height, Digest::ZERO), None);
         }
         assert!(finality.witnesses["one"].endorsed_ahead.len() <= AHEAD);
+    }
+
+    #[test]
+    fn past_divergences_hide_no_dispute_and_no_later_one() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        execute(&mut finality, 1..=20);
+        for height in 1..=12 {
+            finality.voted("two", &endorsed(height, header(99)), None);
+        }
+        assert!(
+            finality.divergences().iter().any(|found| found.height == 12),
+            "later ones are seen"
+        );
+        finality.voted("one", &endorsed(13, header(13)), None);
+        finality.voted("two", &acknowledged(13, proposal(13)), None);
+        assert_eq!(finality.advance(now), 13, "one other result stops nothing");
+        finality.voted("two", &acknowledged(14, proposal(99)), None);
+        finality.voted("one", &endorsed(14, header(14)), None);
+        assert_eq!(finality.advance(now), 13, "another proposal does");
+    }
+
+    #[test]
+    fn what_this_peer_has_only_executed_is_no_endorsement_of_its_own() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        finality.executed(1, proposal(1), header(1));
+        finality.voted("one", &endorsed(1, header(1)), None);
+        finality.voted("two", &acknowledged(1, proposal(1)), None);
+        assert_eq!(finality.advance(now), 0, "one of three is no majority");
+        assert_eq!(finality.endorsed_by(1), ["one"]);
+        finality.endorsed(1);
+        assert_eq!(finality.advance(now), 1);
+        assert_eq!(finality.endorsed_by(1), ["me", "one"]);
+    }
+
+    #[test]
+    fn votes_about_what_is_forgotten_are_compared_too() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        let last = AHEAD as u64 + 200;
+        execute_far(&mut finality, last);
+        for actor in ["one", "two"] {
+            finality.voted(actor, &endorsed(last, far(last)), None);
+        }
+        assert_eq!(finality.advance(now), last);
+        assert!(finality.has_forgotten(3) && !finality.has_forgotten(last + 1));
+        let own = Own {
+            proposal: far(3),
+            header: far(3),
+        };
+        finality.voted("two", &acknowledged(3, far(3)), Some(own));
+        assert_eq!(finality.disputes().count(), 0);
+        finality.voted("two", &acknowledged(3, far(4)), Some(own));
+        assert_eq!(finality.disputes().next().unwrap().height, 3);
+        assert!(finality.has_forgotten(3), "it is not remembered again");
+    }
+
+    fn far(height: u64) -> Digest {
+        let mut digest = [7; 32];
+        digest[..8].copy_from_slice(&height.to_be_bytes());
+        Digest(digest)
+    }
+
+    fn execute_far(finality: &mut Finality, last: u64) {
+        for height in 1..=last {
+            finality.executed(height, far(height), far(height));
+            finality.endorsed(height);
+        }
+    }
+
+    #[test]
+    fn a_header_of_another_proposal_is_another_chain() {
+        let mut finality = three(Policy::Majority);
+        execute(&mut finality, 1..=1);
+        let own = Own {
+            proposal: proposal(1),
+            header: header(1),
+        };
+        finality.stands_on("two", 1, proposal(1), &own);
+        assert_eq!(finality.disputes().count(), 0);
+        finality.stands_on("two", 1, proposal(2), &own);
+        assert_eq!(finality.disputes().count(), 1);
+        finality.stands_on("nobody", 1, proposal(2), &own);
+        assert_eq!(finality.disputes().count(), 1);
+    }
+
+    #[test]
+    fn an_accepted_dispute_stops_nothing_until_the_actor_is_back_and_diverges_anew() {
+        let (mut finality, now) = (three(Policy::Majority), Instant::now());
+        execute(&mut finality, 1..=3);
+        finality.linked("two", false);
+        finality.voted("two", &acknowledged(2, proposal(9)), None);
+        finality.voted("one", &endorsed(2, header(2)), None);
+        assert_eq!(finality.advance(now), 0);
+        finality.accept("two", 2);
+        assert_eq!(finality.advance(now), 2);
+        finality.voted("two", &acknowledged(3, proposal(9)), None);
+        finality.voted("one", &endorsed(3, header(3)), None);
+        assert_eq!(finality.advance(now), 3, "it is still on its other chain");
+        // It has restored its ledger, and is watched again.
+        execute(&mut finality, 4..=5);
+        finality.voted("two", &acknowledged(4, proposal(4)), None);
+        assert_eq!(finality.accepted().count(), 0);
+        finality.voted("one", &endorsed(5, header(5)), None);
+        finality.voted("two", &acknowledged(5, proposal(9)), None);
+        assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 3);
     }
 }

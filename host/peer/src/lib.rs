@@ -7,7 +7,8 @@
 //! | `node` | what the parts share |
 //! | `admission`, `pool`, `forwarder`, `proposer` | an envelope's way to the leader's proposal |
 //! | `application`, `chain`, `chain_thread`, `catch_up` | a proposal's way to a block |
-//! | `finality`, `vote_log`, `votes_in`, `announcer`, `inquiry` | a block's way to finality |
+//! | `finality`, `vote_log`, `votes_in`, `announcer`, `standpoint` | a block's way to finality |
+//! | `inquiry`, `evidence`, `evidence_book`, `dispute`, `dispute_book` | who told two stories, and what comes of it |
 //! | `api`, `waiters`, `chain_query` | what callers see |
 //! | `links` | connections to other peers |
 //! | `soundness`, `proofs`, `scrubber`, `repair`, `incident_log` | nothing is served that is not proven, and what is damaged is mended |
@@ -25,8 +26,11 @@ mod chain;
 mod chain_query;
 mod chain_thread;
 mod components;
+mod dispute;
+mod dispute_book;
 mod divergence;
 mod evidence;
+mod evidence_book;
 mod finality;
 mod forwarder;
 mod header_tree;
@@ -51,16 +55,17 @@ mod restore;
 mod scrubber;
 mod soundness;
 mod standing;
+mod standpoint;
 mod take_part;
 mod vote_log;
 mod votes_in;
 mod waiters;
 
 pub use e2l_store::wait_until_closed;
-pub use finality::{Disputed, Divergence, Finality, SUSPECT_AFTER};
+pub use finality::{Disputed, Divergence, Finality, Own, SUSPECT_AFTER};
 pub use incident::Incident;
 pub use metrics::{MetricsError, MetricsOptions};
 pub use options::{OptionsError, PeerOptions, RaftSettings};
-pub use peer::{Peer, my_engine_profile};
+pub use peer::{Decisions, Peer, my_engine_profile};
 pub use pool::PoolOptions;
 pub use scrubber::ScrubOptions;

@@ -91,16 +91,24 @@ impl Link {
         within(CALL_TIMEOUT, self.client().standing(StandingRequest {})).await
     }
 
-    /// Asks what the peer was told about a height.
+    /// Asks what the peer was told about a height, and says what this one was told.
     ///
     /// # Errors
     /// No link, or the other side has nothing, or not yet.
-    pub async fn fetch_proposal(&self, height: u64) -> Result<FetchProposalReply, Status> {
-        within(
-            CALL_TIMEOUT,
-            self.client().fetch_proposal(FetchProposalRequest { height }),
-        )
-        .await
+    pub async fn fetch_proposal(&self, request: FetchProposalRequest) -> Result<FetchProposalReply, Status> {
+        within(CALL_TIMEOUT, self.client().fetch_proposal(request)).await
+    }
+}
+
+/// The next message of a stream; `None` at its end.
+///
+/// # Errors
+/// None comes within `limit`, or the other side fails.
+pub async fn next_within<T>(stream: &mut Streaming<T>, limit: Duration) -> Result<Option<T>, String> {
+    match tokio::time::timeout(limit, stream.message()).await {
+        Ok(Ok(message)) => Ok(message),
+        Ok(Err(status)) => Err(status.message().to_owned()),
+        Err(_) => Err(format!("it sends nothing for {} s", limit.as_secs())),
     }
 }
 

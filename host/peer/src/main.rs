@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 use e2l_peer::offline::{read_ledger, replay};
-use e2l_peer::{Peer, PeerOptions, wait_until_closed};
+use e2l_peer::{Decisions, Peer, PeerOptions, wait_until_closed};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,6 +42,10 @@ struct Arguments {
     /// voting peer has answered and all that was committed is here again. The old log is kept aside.
     #[arg(long)]
     rejoin: bool,
+    /// Finality has stopped because another actor's peer is on another chain since this height or below, and the actors
+    /// have decided that this peer's chain goes on. Recorded as an incident.
+    #[arg(long, value_name = "HEIGHT")]
+    accept_dispute: Option<u64>,
 }
 
 /// What `e2l audit` has done in a process of its own.
@@ -105,7 +109,11 @@ fn main() -> Result<()> {
         .thread_name_fn(thread_names())
         .enable_all()
         .build()?;
-    let served = runtime.block_on(run(&options, arguments.exit_with_parent, arguments.rejoin));
+    let decisions = Decisions {
+        rejoin: arguments.rejoin,
+        accept_dispute: arguments.accept_dispute,
+    };
+    let served = runtime.block_on(run(&options, arguments.exit_with_parent, decisions));
     runtime.shutdown_timeout(GRACE);
     if !wait_until_closed(GRACE) {
         tracing::warn!("the databases are still in use at the end; nothing that was acknowledged is lost");
@@ -123,10 +131,10 @@ fn thread_names() -> impl Fn() -> String + Send + Sync + 'static {
     }
 }
 
-async fn run(options: &PeerOptions, exit_with_parent: bool, rejoin: bool) -> Result<()> {
+async fn run(options: &PeerOptions, exit_with_parent: bool, decisions: Decisions) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let peer = Peer::start(options, rejoin).await?;
+    let peer = Peer::start(options, decisions).await?;
     tracing::info!(address = peer.address(), "listening");
     writeln!(std::io::stdout(), "ready {}", peer.address())?;
     std::io::stdout().flush()?;

@@ -1,9 +1,12 @@
 //! What the parts of a peer share.
 
 use crate::alarms::Alarms;
-use crate::finality::Finality;
+use crate::dispute::AcceptError;
+use crate::dispute_book::DisputeBook;
+use crate::evidence_book::EvidenceBook;
+use crate::finality::{Divergence, Finality, Own};
 use crate::header_tree::HeaderTree;
-use crate::pool::{Pool, heads_after};
+use crate::pool::{Pool, Pooled, heads_after};
 use crate::proposal_cache::ProposalCache;
 use crate::repair::Damage;
 use crate::scrubber::ScrubProgress;
@@ -23,6 +26,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
+
+/// Certificates of one actor's peers that are kept in one run: an actor can issue as many as it likes.
+const MAX_CERTIFICATES: usize = 4096;
 
 /// A height that this peer has executed.
 #[derive(Clone)]
@@ -59,6 +65,8 @@ pub struct Node {
     pub waiters: Waiters,
     /// This peer's own votes, for the others.
     pub votes: VoteLog,
+    /// What convicts others.
+    pub evidence: EvidenceBook,
     /// Roots over runs of headers.
     pub headers: HeaderTree,
     /// How far the scrubber is.
@@ -68,6 +76,8 @@ pub struct Node {
     /// Blocks whose headers could not be read at the start, so that their transactions are not counted yet.
     uncounted: Mutex<BTreeSet<u64>>,
     finality: Mutex<Finality>,
+    /// What has stopped finality.
+    disputes: DisputeBook,
     executed: Mutex<BTreeMap<u64, Executed>>,
     newest: RwLock<Executed>,
     finalized: watch::Sender<Option<Finalized>>,
@@ -128,13 +138,26 @@ impl Node {
             let header = newest.view.header(height)?.ok_or_else(|| missing(height))?;
             finality.executed(height, header.proposal, header.digest());
         }
-        for (actor, vote) in store.newest_votes() {
-            finality.voted(&actor, &vote.vote);
+        // A damaged header is found and repaired later; it is no reason not to start.
+        let readable = |height| own_at(&newest.view, height).ok().flatten();
+        if let Some((height, header)) = store.signed().endorsement
+            && readable(height).is_some_and(|own| own.header == header)
+        {
+            finality.endorsed(height);
         }
+        for (actor, vote) in store.newest_votes() {
+            let height = vote.vote.height();
+            let forgotten = finality.has_forgotten(height);
+            let own = if forgotten { readable(height) } else { None };
+            finality.voted(&actor, &vote.vote, own);
+        }
+        let disputes = DisputeBook::load(&store, &mut finality, |height| own_at(&newest.view, height))?;
+        let anchor = Anchor::checked(genesis);
         let (damage, reports) = mpsc::channel(64);
         let node = Self {
             network: genesis.digest(),
-            anchor: Anchor::checked(genesis),
+            evidence: EvidenceBook::load(&store, &anchor)?,
+            anchor,
             config,
             signer,
             store,
@@ -149,6 +172,7 @@ impl Node {
             reports: Mutex::new(Some(reports)),
             uncounted: Mutex::new(uncounted),
             finality: Mutex::new(finality),
+            disputes,
             executed: Mutex::new(BTreeMap::from([(tip.height, newest.clone())])),
             newest: RwLock::new(newest),
             finalized: watch::Sender::new(None),
@@ -160,6 +184,7 @@ impl Node {
         let node = Arc::new(node);
         node.remember_endorser(node.signer.certificate())?;
         node.repeat_votes()?;
+        node.disputes.alarm(&node);
         node.advance();
         Ok(node)
     }
@@ -206,20 +231,25 @@ impl Node {
         self.newest.read().clone()
     }
 
-    /// A block was executed and is durable.
-    pub fn on_executed(&self, block: &e2l_ledger::Block, executed: Executed) {
+    /// A block was executed and is durable, together with this peer's endorsement if it gave one. Returns envelopes that
+    /// waited under a number that the block gives to another.
+    pub fn on_executed(&self, block: &e2l_ledger::Block, executed: Executed, endorsed: bool) -> Vec<Pooled> {
         let height = block.header.height;
         *self.newest.write() = executed.clone();
         self.executed.lock().insert(height, executed);
-        self.pool.executed(block, heads_after(block));
+        let rivals = self.pool.executed(block, heads_after(block));
         for outcome in block.outcomes().filter(|outcome| outcome.refused) {
             self.pool.drop_envelope(outcome.envelope);
         }
         self.waiters.executed(block);
-        self.finality
-            .lock()
-            .executed(height, block.header.proposal, block.header.digest());
+        let mut finality = self.finality.lock();
+        finality.executed(height, block.header.proposal, block.header.digest());
+        if endorsed {
+            finality.endorsed(height);
+        }
+        drop(finality);
         self.advance();
+        rivals
     }
 
     /// Reports damage, for the repairer. When too much is reported at once some is found again later.
@@ -274,9 +304,25 @@ impl Node {
     }
 
     /// Another actor's peer voted; its signature was checked.
-    /// Says whether it is worth keeping.
-    pub fn on_vote(&self, actor: &str, vote: &SignedVote) -> bool {
-        self.finality.lock().voted(actor, &vote.vote)
+    pub fn on_vote(&self, actor: &str, vote: &SignedVote) {
+        let height = vote.vote.height();
+        let forgotten = self.with_finality(|finality| finality.has_forgotten(height));
+        let own = if forgotten { self.own_at(height) } else { None };
+        self.finality.lock().voted(actor, &vote.vote, own);
+    }
+
+    /// Another actor's peer has endorsed this header; its signature was checked.
+    pub fn on_standpoint(&self, actor: &str, header: &Header, own: &Own) {
+        let mut finality = self.finality.lock();
+        finality.stands_on(actor, header.height, header.proposal, own);
+    }
+
+    /// What this peer got at a height; `None` above its newest, or if it cannot be read now.
+    pub fn own_at(&self, height: u64) -> Option<Own> {
+        own_at(&self.newest().view, height).unwrap_or_else(|error| {
+            tracing::warn!(height, %error, "a vote cannot be compared with what is here");
+            None
+        })
     }
 
     /// The link to another actor's peer came up or went down.
@@ -298,13 +344,13 @@ impl Node {
     pub fn advance(&self) {
         let mut finality = self.finality.lock();
         let height = finality.advance(Instant::now());
-        for divergence in finality.divergences() {
-            self.alarm(format!(
-                "{}'s {} of height {} says {}, this peer has {}: compare the two peers' ledgers",
-                divergence.actor, divergence.what, divergence.height, divergence.other, divergence.own
-            ));
+        for divergence in finality.news() {
+            self.alarm(divergence.alarm());
         }
+        let disputes: Vec<Divergence> = finality.disputes().cloned().collect();
+        let accepted: BTreeSet<String> = finality.accepted().map(str::to_owned).collect();
         drop(finality);
+        self.disputes.keep(self, disputes, &accepted);
         let known = self
             .finalized
             .borrow()
@@ -331,6 +377,19 @@ impl Node {
             }
         });
         self.settle();
+    }
+
+    /// The operator has decided, about the disputes of a height, that this peer goes on on its own chain. Recorded as an
+    /// incident.
+    ///
+    /// # Errors
+    /// There is none, or this peer alone is on its side.
+    pub fn accept_dispute(&self, height: u64) -> Result<(), AcceptError> {
+        for actor in self.disputes.accept(self, height)? {
+            self.finality.lock().accept(&actor, height);
+        }
+        self.advance();
+        Ok(())
     }
 
     /// Answers everyone whose block is final.
@@ -413,18 +472,25 @@ impl Node {
         Ok(crate::pool::decode_head(record)?)
     }
 
-    /// Keeps the certificate of a peer that votes: proofs of what it endorsed need it.
+    /// Keeps the certificate of a peer that has voted, whose signature was good: proofs of what it endorsed need it. Says
+    /// whether it is kept: not if its actor has left too many here.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn remember_endorser(&self, certificate: &Certificate) -> Result<(), StoreError> {
+    pub fn remember_endorser(&self, certificate: &Certificate) -> Result<bool, StoreError> {
         let digest = certificate.digest();
-        if self.endorsers.lock().contains_key(&digest) {
-            return Ok(());
+        let mut endorsers = self.endorsers.lock();
+        if endorsers.contains_key(&digest) {
+            return Ok(true);
+        }
+        let actor = &certificate.member().actor;
+        let kept = endorsers.values().filter(|known| known.member().actor == *actor);
+        if kept.count() >= MAX_CERTIFICATES {
+            return Ok(false);
         }
         self.store.save_certificate(&digest, certificate.der())?;
-        self.endorsers.lock().insert(digest, certificate.clone());
-        Ok(())
+        endorsers.insert(digest, certificate.clone());
+        Ok(true)
     }
 
     /// The certificate of a peer that has voted.
@@ -459,6 +525,15 @@ impl Node {
         let der = self.newest().view.get(&StateKey::certificate(digest))?;
         Ok(der.and_then(|der| Certificate::parse(&der).ok()))
     }
+}
+
+/// What this peer got at a height; `None` above its newest.
+fn own_at(view: &View, height: u64) -> Result<Option<Own>, StoreError> {
+    let header = view.header(height)?;
+    Ok(header.map(|header| Own {
+        proposal: header.proposal,
+        header: header.digest(),
+    }))
 }
 
 /// Transactions up to a height, and the blocks whose headers cannot be read: they are counted when they are

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// How long a damaged database may take to close.
 const CLOSING: Duration = Duration::from_secs(10);
 
+/// End of the names of ledgers that were set aside.
+const LEDGER_ASIDE: &str = "-ledger";
+
 /// What the ledger is opened with.
 pub struct Opening<'a> {
     /// The peer's settings.
@@ -90,8 +93,22 @@ impl Opening<'_> {
         if !dir.exists() {
             return Ok(why);
         }
-        let kept = set_aside(dir, &aside(self.options), &format!("{:020}-ledger", now_nano()))?;
+        let kept = set_aside(dir, &aside(self.options), &format!("{:020}{LEDGER_ASIDE}", now_nano()))?;
         Ok(format!("{why} (set aside in {})", kept.display()))
+    }
+
+    /// A ledger that was begun anew takes over what this peer has signed and found before.
+    fn carry_over(&self, store: &LedgerStore) -> Result<(), StoreError> {
+        // There is none, unless a ledger was set aside.
+        let Ok(entries) = std::fs::read_dir(aside(self.options)) else {
+            return Ok(());
+        };
+        let old = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        for dir in old.filter(|path| path.to_string_lossy().ends_with(LEDGER_ASIDE)) {
+            let records = store.carry_over(&dir)?;
+            tracing::info!(from = %dir.display(), records, "what was signed and found before is taken over");
+        }
+        Ok(())
     }
 
     fn try_open(&self) -> Result<OpenLedger, ExecutionError> {
@@ -99,6 +116,9 @@ impl Opening<'_> {
         let store = LedgerStore::open(&dir, &StoreOptions::default())?;
         store.initialize(self.genesis)?;
         let restoring = store.restoring()?;
+        if restoring.is_some() || store.tip()?.height == 0 {
+            self.carry_over(&store)?;
+        }
         let pool = Pool::new(self.options.pool.clone());
         let node = Node::new(self.genesis, self.signer.clone(), store, pool)?;
         let mut executor = Executor::new(

@@ -39,6 +39,15 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often a peer looks whether a silent one holds finality up.
 const FINALITY_TICK: Duration = Duration::from_millis(100);
 
+/// What an operator has decided, and no peer decides by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decisions {
+    /// Give up the Raft log, and vote when this peer has caught up with the others.
+    pub rejoin: bool,
+    /// Go on on this peer's own chain, whatever the others said about this height.
+    pub accept_dispute: Option<u64>,
+}
+
 /// A peer that is ready to serve.
 pub struct Peer {
     node: Arc<Node>,
@@ -50,13 +59,12 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Opens the ledger, starts ordering and listens. A damaged ledger is restored from the other peers first. With
-    /// `rejoin` this peer gives up its Raft log, and votes when it has caught up with the others.
+    /// Opens the ledger, starts ordering and listens. A damaged ledger is restored from the other peers first.
     ///
     /// # Errors
     /// Anything that would make serving wrong: a genesis that not every actor approved, a certificate that is
     /// not this network's, a damaged Raft log, a missing component, another engine profile, a port in use.
-    pub async fn start(options: &PeerOptions, rejoin: bool) -> Result<Self> {
+    pub async fn start(options: &PeerOptions, decisions: Decisions) -> Result<Self> {
         let genesis = read_genesis(options)?;
         let identity = FileIdentity::load(&options.certificate, &options.key)
             .with_context(|| format!("this peer's identity {}", options.certificate.display()))?;
@@ -75,7 +83,14 @@ impl Peer {
             components: components.clone(),
         };
         let mut ledger = opening.open()?;
-        let log = ledger.compare_log(options, rejoin)?;
+        let log = ledger.compare_log(options, decisions.rejoin)?;
+        if let Some(height) = decisions.accept_dispute {
+            ledger.node.accept_dispute(height)?;
+            tracing::warn!(
+                height,
+                "the operator has decided that this peer goes on on its own chain"
+            );
+        }
         let OpenLedger {
             node,
             executor,
@@ -101,6 +116,7 @@ impl Peer {
                 election_timeout_max_ms: options.raft.election_max_ms,
                 purge_after: options.raft.purge_after,
                 keep: options.raft.keep,
+                height: node.newest().header.height,
                 participation: Participation::Waiting,
                 ..RaftOptions::new(my_raft_id, options.data_dir.join("raft"))
             },
@@ -229,8 +245,8 @@ pub fn open_ledger(options: &PeerOptions) -> Result<OpenLedger> {
 fn spawn_work(node: &Arc<Node>, raft: &Arc<RaftNode>, links: &Arc<Links>) {
     for link in links.iter() {
         tokio::spawn(announce(node.clone(), link.clone()));
+        tokio::spawn(inquire(node.clone(), link.clone()));
     }
-    tokio::spawn(inquire(node.clone(), links.clone()));
     tokio::spawn(report_divergence(node.clone(), links.clone()));
     tokio::spawn(propose(node.clone(), raft.clone(), raft.leadership()));
     tokio::spawn(forward(node.clone(), links.clone(), raft.leadership()));

@@ -3,7 +3,7 @@
 
 use crate::catch_up::{keep_endorsements, proven_block};
 use crate::incident_log::IncidentLog;
-use crate::links::{Link, Links};
+use crate::links::{Link, Links, next_within};
 use crate::node::Node;
 use crate::soundness::{check_block, sound_block, vote_holds};
 use crate::votes_in::now_nano;
@@ -19,7 +19,9 @@ use tokio::sync::mpsc;
 
 /// Pause before all peers are asked again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// References of a log asked for at once.
+/// Longest wait for a block.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// References of a log asked for at once. An honest peer sends so many, unless its log ends.
 const REFERENCES: u32 = 16 * 1024;
 /// Stands in an incident for whoever repaired what nobody can.
 const NOBODY: &str = "nobody";
@@ -153,9 +155,9 @@ impl Repairer {
 
     /// The block as another peer has it, with proof.
     async fn fetch_block(&self, link: &Link, height: u64) -> Result<(Block, FinalHeaderProof), String> {
-        let say = |status: tonic::Status| status.message().to_owned();
-        let mut blocks = link.fetch_blocks(height, 1).await.map_err(say)?;
-        let reply = blocks.message().await.map_err(say)?;
+        let blocks = link.fetch_blocks(height, 1).await;
+        let mut blocks = blocks.map_err(|status| status.message().to_owned())?;
+        let reply = next_within(&mut blocks, BLOCK_TIMEOUT).await?;
         let reply = reply.ok_or_else(|| "it has no such block".to_owned())?;
         let (block, proof) = proven_block(&self.node, &reply)?;
         if block.header.height != height {
@@ -242,11 +244,11 @@ impl Repairer {
             let limit = u32::try_from(length - from).unwrap_or(u32::MAX).min(REFERENCES);
             let reply = link.fetch_log(key, from, limit).await;
             let page = reply.map_err(|status| status.message().to_owned())?.references;
-            if page.is_empty() {
-                return Err(format!("its log ends at {from} of {length} entries"));
+            if page.len() != limit as usize {
+                let ends = from + page.len() as u64;
+                return Err(format!("its log ends at {ends} of {length} entries"));
             }
-            let wanted = usize::try_from(length - from).unwrap_or(usize::MAX);
-            references.extend(page.into_iter().take(wanted).map(|reference| reference.to_vec()));
+            references.extend(page.iter().map(|reference| reference.to_vec()));
         }
         Ok(references)
     }

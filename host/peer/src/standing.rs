@@ -4,10 +4,19 @@
 use crate::links::{Link, Links};
 use crate::node::Node;
 use e2l_client::wire::StandingReply;
-use e2l_consensus::{BadMarker, Participation, RaftNode, marker_index};
+use e2l_consensus::{Participation, RaftNode};
 use e2l_ledger::{Canonical, Certificate, SignedVote, Vote};
 use e2l_store::StoreError;
 use futures::future::join_all;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Pause before the others are asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Rounds after which the log says that this peer waits.
+const ROUNDS_BETWEEN_NOTES: u64 = 100;
+/// Most of this peer's own votes in an answer that are looked at: there is one newest of each kind.
+const MAX_VOTES: usize = 8;
 
 /// What another peer answered, checked as far as it can be.
 #[derive(Debug)]
@@ -16,10 +25,6 @@ pub struct Standing {
     pub actor: String,
     /// Its final height: its word.
     pub final_height: u64,
-    /// Where Raft stands at that height: its word.
-    pub marker: Vec<u8>,
-    /// Index of the marker.
-    pub marker_index: u64,
     /// Votes that this peer has signed, as it heard them: proven by this peer's own signature.
     pub own_votes: Vec<Vote>,
     /// Its term.
@@ -34,6 +39,8 @@ pub struct Standing {
     pub rejoining: bool,
     /// Whether it votes.
     pub voting: bool,
+    /// Highest term in which it has seen this peer stand, lead or vote: its word.
+    pub seen_term: u64,
 }
 
 /// Answers another actor's peer.
@@ -58,9 +65,6 @@ pub fn reply(
     let reach = raft.reach();
     Ok(StandingReply {
         final_height: finalized.as_ref().map_or(0, |known| known.at.header.height),
-        marker: finalized
-            .map_or_else(Vec::new, |known| known.at.marker.clone())
-            .into(),
         votes,
         certificates,
         term: reach.term,
@@ -69,6 +73,7 @@ pub fn reply(
         matched: reach.matched.get(&raft_id).copied(),
         rejoining: raft.participation() == Participation::Following,
         voting: raft.participation() == Participation::Voting,
+        seen_term: raft.seen_term(raft_id),
     })
 }
 
@@ -86,22 +91,10 @@ async fn ask(node: &Node, link: &Link) -> Option<Standing> {
             return None;
         }
     };
-    match understand(node, link, reply) {
-        Ok(standing) => Some(standing),
-        Err(error) => {
-            tracing::warn!(peer = %link.actor, %error, "where it says that it stands makes no sense");
-            None
-        }
-    }
-}
-
-fn understand(node: &Node, link: &Link, reply: StandingReply) -> Result<Standing, BadMarker> {
-    let votes = reply.votes.iter().zip(&reply.certificates);
-    Ok(Standing {
+    let votes = reply.votes.iter().zip(&reply.certificates).take(MAX_VOTES);
+    Some(Standing {
         actor: link.actor.clone(),
         final_height: reply.final_height,
-        marker_index: marker_index(&reply.marker)?,
-        marker: reply.marker.to_vec(),
         own_votes: votes
             .filter_map(|(vote, der)| own_vote(node, vote, der))
             .collect(),
@@ -111,7 +104,40 @@ fn understand(node: &Node, link: &Link, reply: StandingReply) -> Result<Standing
         matched: reply.matched,
         rejoining: reply.rejoining,
         voting: reply.voting,
+        seen_term: reply.seen_term,
     })
+}
+
+/// Asks all other peers again and again, until each has answered once, or `patience` is over and a majority has: a single
+/// liar must not be the only one who is heard. Returns the newest answer of each.
+pub async fn ask_until(node: &Node, links: &Links, patience: Duration) -> Vec<Standing> {
+    let began = Instant::now();
+    let mut heard: BTreeMap<String, Standing> = BTreeMap::new();
+    for round in 1_u64.. {
+        for answer in ask_all(node, links).await {
+            heard.insert(answer.actor.clone(), answer);
+        }
+        let all = heard.len() == links.iter().count();
+        if all || (began.elapsed() >= patience && heard.len() >= majority_of_others(node)) {
+            break;
+        }
+        if round.is_multiple_of(ROUNDS_BETWEEN_NOTES) {
+            tracing::warn!(
+                answered = heard.len(),
+                "waiting for the other peers to say where they stand"
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    heard.into_values().collect()
+}
+
+/// How far the logs of others reach, that of the Raft id `except` left out: the highest index that one names.
+pub async fn log_end(node: &Node, links: &Links, except: u64) -> Option<u64> {
+    let except = links.get(except).map(|link| link.actor.as_str());
+    let asked = links.iter().filter(|link| Some(link.actor.as_str()) != except);
+    let answers = join_all(asked.map(|link| ask(node, link))).await;
+    answers.into_iter().flatten().map(|answer| answer.last).max()
 }
 
 /// A vote that bears this peer's own signature; anything else says nothing about this peer.

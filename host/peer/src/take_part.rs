@@ -5,21 +5,28 @@
 use crate::incident::Incident;
 use crate::links::Links;
 use crate::node::Node;
-use crate::standing::{Standing, ask_all, majority_of_others};
+use crate::standing::{Standing, ask_all, ask_until, majority_of_others};
 use crate::votes_in::now_nano;
 use e2l_consensus::{ConsensusError, Participation, RaftNode};
 use e2l_ledger::Vote;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Pause before the others are asked again.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long all the others are waited for at a start; then a majority is enough. Longer than an answer may take, and short
+/// enough for a network in which one peer is down.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Pause before those that were not heard are asked again.
+const LATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Pause before a founder looks again whether others vote, and how often it does.
 const FOUNDING_PAUSE: Duration = Duration::from_millis(20);
 const FOUNDING_TRIES: usize = 100;
 
-/// Finds out whether this peer's log is the one it had, and lets it take part; returns when it votes.
+/// Finds out whether this peer's log is the one it had, and lets it take part; returns when it votes and all the others
+/// have been heard. Who does not answer for a while is not waited for, and compared with when it does.
 ///
 /// # Errors
 /// The log or the ledger cannot be written.
@@ -29,26 +36,50 @@ pub async fn take_part(
     links: Arc<Links>,
     rejoining: bool,
 ) -> Result<(), ConsensusError> {
-    let answers = loop {
-        let answers = ask_all(&node, &links).await;
-        if answers.len() >= majority_of_others(&node) {
-            break answers;
-        }
-        tokio::time::sleep(PAUSE).await;
-    };
-    let lost = what_is_lost(&node, &raft, &answers);
-    for vote in answers.iter().flat_map(|answer| &answer.own_votes) {
-        node.store.remember_signed(vote)?;
-    }
-    if let Some(why) = &lost {
-        note(&node, why)?;
-    }
-    if rejoining || lost.is_some() {
+    let answers = ask_until(&node, &links, PATIENCE).await;
+    let lost = compare(&node, &raft, &answers)?;
+    if rejoining || lost {
         follow_until_whole(&node, &raft, &links).await?;
     }
     raft.participate(Participation::Voting)?;
     wait_for_voters(&node, &raft, &links).await;
-    raft.initialize().await
+    raft.initialize().await?;
+    hear_the_late(&node, &raft, &links, &answers).await
+}
+
+/// Remembers what others show that this peer has signed; says whether it has lost anything.
+fn compare(node: &Node, raft: &RaftNode, answers: &[Standing]) -> Result<bool, ConsensusError> {
+    let lost = what_is_lost(node, raft, answers);
+    for vote in answers.iter().flat_map(|answer| &answer.own_votes) {
+        node.store.remember_signed(vote)?;
+    }
+    if let Some(why) = &lost {
+        note(node, why)?;
+    }
+    Ok(lost.is_some())
+}
+
+/// The others that had not answered when this peer began to vote: the one that did may be the liar.
+async fn hear_the_late(
+    node: &Node,
+    raft: &RaftNode,
+    links: &Links,
+    answers: &[Standing],
+) -> Result<(), ConsensusError> {
+    let mut heard: BTreeSet<String> = answers.iter().map(|answer| answer.actor.clone()).collect();
+    while heard.len() < links.iter().count() {
+        tokio::time::sleep(LATE_PAUSE).await;
+        let late = ask_all(node, links).await;
+        let late: Vec<Standing> = late
+            .into_iter()
+            .filter(|answer| heard.insert(answer.actor.clone()))
+            .collect();
+        if compare(node, raft, &late)? {
+            follow_until_whole(node, raft, links).await?;
+            raft.participate(Participation::Voting)?;
+        }
+    }
+    Ok(())
 }
 
 /// Waits a little for others that vote: a group that is founded before has its first election in vain, and waits for
@@ -69,7 +100,8 @@ async fn wait_for_voters(node: &Node, raft: &RaftNode, links: &Links) {
 /// What others show that this peer has said and does not know of.
 fn what_is_lost(node: &Node, raft: &RaftNode, answers: &[Standing]) -> Option<String> {
     // Read after the answers came: what this peer knows only grows.
-    let (signed, last) = (node.store.signed(), raft.reach().last);
+    let (signed, reach) = (node.store.signed(), raft.reach());
+    let (last, term) = (reach.last, reach.term);
     for answer in answers {
         for vote in &answer.own_votes {
             let known = match vote {
@@ -88,6 +120,12 @@ fn what_is_lost(node: &Node, raft: &RaftNode, answers: &[Standing]) -> Option<St
             return Some(format!(
                 "the peer of {} knows this peer's Raft log to reach entry {matched}, it ends at {last}",
                 answer.actor
+            ));
+        }
+        if answer.seen_term > term {
+            return Some(format!(
+                "the peer of {} has seen this peer stand for election, lead or vote in term {}, its vote is of term {term}",
+                answer.actor, answer.seen_term
             ));
         }
     }

@@ -44,6 +44,11 @@ pub enum VotesError {
     /// Too many at once.
     #[error("{0} votes in one message, at most {MAX_VOTES} are accepted")]
     TooMany(usize),
+    /// Its actor has used too many certificates.
+    #[error(
+        "{0}'s peer has used too many certificates since this peer was started: restart this peer to accept more"
+    )]
+    TooManyCertificates(String),
     /// They cannot be kept.
     #[error(transparent)]
     Store(#[from] e2l_store::StoreError),
@@ -75,7 +80,6 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         });
     }
     certificate.check(&node.config, now_nano())?;
-    node.remember_endorser(&certificate)?;
     let mut kept: Vec<(String, SignedVote)> = Vec::with_capacity(votes.len());
     let horizon = node.newest().header.height.saturating_add(AHEAD);
     for bytes in votes {
@@ -89,8 +93,14 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
                 height: vote.vote.height(),
                 source,
             })?;
-        if vote.vote.height() <= horizon && node.on_vote(actor, &vote) {
-            evidence::check_vote(node, (actor, &vote), &certificate, &kept)?;
+        if vote.vote.height() > horizon {
+            continue;
+        }
+        if !node.remember_endorser(&certificate)? {
+            return Err(VotesError::TooManyCertificates(actor.to_owned()));
+        }
+        node.on_vote(actor, &vote);
+        if evidence::check_vote(node, (actor, &vote), &certificate, &kept)? {
             kept.push((actor.to_owned(), vote));
         }
     }

@@ -8,9 +8,9 @@ use crate::seal::{seal, unseal};
 use rocksdb::WriteBatch;
 
 /// Names of incidents.
-const INCIDENT: &str = "incident/";
+pub(crate) const INCIDENT: &str = "incident/";
 /// Names of evidence.
-const EVIDENCE: &str = "evidence/";
+pub(crate) const EVIDENCE: &str = "evidence/";
 /// Names of quarantined records.
 pub(crate) const QUARANTINE: &str = "quarantine/";
 /// Names of certificates.
@@ -151,7 +151,7 @@ impl LedgerStore {
     }
 
     /// The newest first.
-    fn newest_kept(&self, kind: &str, before: Option<&str>, limit: usize) -> Result<Kept, StoreError> {
+    pub(crate) fn newest_kept(&self, kind: &str, before: Option<&str>, limit: usize) -> Result<Kept, StoreError> {
         let database = self.database();
         let mut iterator = database.db().raw_iterator_cf(database.column(META)?);
         // Names are ASCII: nothing of this kind sorts at or above.

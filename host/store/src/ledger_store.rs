@@ -7,7 +7,7 @@ use crate::kept::CERTIFICATE;
 use crate::options::StoreOptions;
 use crate::records::Skeleton;
 use crate::seal::seal;
-use crate::sign_once::{SignOnce, SignRecord, Statement};
+use crate::sign_once::{SignOnce, SignRecord, Signed, Statement};
 use crate::view::{SkeletonCache, View};
 use crate::votes::{ActorVote, NewestVotes, votes_at};
 use crate::write::BlockWrite;
@@ -322,13 +322,22 @@ impl LedgerStore {
     /// # Errors
     /// A write that failed, now or before.
     pub fn remember_signed(&self, vote: &Vote) -> Result<(), StoreError> {
-        let (record, signed) = match vote {
-            Vote::Acknowledgement(vote) => (&self.0.acknowledged, (vote.height, vote.proposal)),
-            Vote::Endorsement(vote) => (&self.0.endorsed, (vote.height, vote.header)),
+        let (statement, signed) = match vote {
+            Vote::Acknowledgement(vote) => (Statement::Acknowledgement, (vote.height, vote.proposal)),
+            Vote::Endorsement(vote) => (Statement::Endorsement, (vote.height, vote.header)),
+        };
+        self.remember(statement, signed).map(|_| ())
+    }
+
+    /// The same of a record; says whether it is the highest now.
+    pub(crate) fn remember(&self, statement: Statement, signed: Signed) -> Result<bool, StoreError> {
+        let record = match statement {
+            Statement::Acknowledgement => &self.0.acknowledged,
+            Statement::Endorsement => &self.0.endorsed,
         };
         match record.reserve_now(&self.0.database, signed) {
-            Err(StoreError::SignOnce(_)) => Ok(()),
-            other => other,
+            Err(StoreError::SignOnce(_)) => Ok(false),
+            other => other.map(|()| true),
         }
     }
 

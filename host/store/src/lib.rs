@@ -7,10 +7,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod carry_over;
 mod check;
 mod columns;
 mod condemned;
 mod database;
+mod disputes;
 mod error;
 mod intruder;
 mod kept;

@@ -19,6 +19,8 @@ const PURGED: &str = "purged";
 const START: &str = "start";
 /// Index that a pointer brings the log to, written before the ledger follows it.
 const POINTED: &str = "pointed";
+/// A height that the ledger had reached when what is purged was purged, or later.
+const HEIGHT: &str = "height";
 /// Whether this node is on its way back into the group.
 const REJOINING: &str = "rejoining";
 
@@ -42,8 +44,8 @@ impl Bounds {
     /// The index that an append must start with; `None` while any will do.
     fn next(&self) -> Option<u64> {
         match (self.entries, self.purged) {
-            (Some((_, last)), _) => Some(last + 1),
-            (None, purged) => purged.map(|index| index + 1),
+            (Some((_, last)), _) => Some(last.saturating_add(1)),
+            (None, purged) => purged.map(|index| index.saturating_add(1)),
         }
     }
 }
@@ -93,10 +95,11 @@ impl RaftLog {
         self.vote()?;
         self.committed()?;
         self.pointed()?;
+        self.height()?;
         self.is_rejoining()?;
         let purged = self.purged()?.map(|(index, _)| index);
         let expected = match purged {
-            Some(index) => Some(index + 1),
+            Some(index) => Some(index.saturating_add(1)),
             None => self.start()?,
         };
         // Below the marker there may be leftovers of a purge that was not compacted yet.
@@ -104,7 +107,7 @@ impl RaftLog {
         iterator.seek(expected.unwrap_or(0).to_be_bytes());
         let mut entries: Option<(u64, u64)> = None;
         while iterator.valid() {
-            let next = entries.map_or(expected, |(_, last)| Some(last + 1));
+            let next = entries.map_or(expected, |(_, last)| Some(last.saturating_add(1)));
             let index = self.read(&iterator, next)?.0;
             entries = Some((entries.map_or(index, |(first, _)| first), index));
             iterator.next();
@@ -184,7 +187,7 @@ impl RaftLog {
     }
 
     fn pointed(&self) -> Result<Option<u64>, StoreError> {
-        self.index_named(POINTED)
+        self.number_named(POINTED)
     }
 
     /// Highest index that this log is known to have held, or was about to be brought to.
@@ -193,6 +196,27 @@ impl RaftLog {
     /// A record is corrupt or cannot be read.
     pub fn reach(&self) -> Result<Option<u64>, StoreError> {
         Ok(self.last_index().max(self.purged_index()).max(self.pointed()?))
+    }
+
+    /// A height that the ledger had reached when what is purged was purged, or later; `None` for a log that no node
+    /// was started on.
+    ///
+    /// # Errors
+    /// The record is corrupt or cannot be read.
+    pub fn height(&self) -> Result<Option<u64>, StoreError> {
+        self.number_named(HEIGHT)
+    }
+
+    /// Notes a height that the ledger has reached, before what it covers is purged: a ledger that does not reach it
+    /// would lack what is here no more. Lower ones change nothing. Durable on return.
+    ///
+    /// # Errors
+    /// The write or sync failed, now or before.
+    pub fn note_height(&self, height: u64) -> Result<(), StoreError> {
+        if self.height()?.is_some_and(|noted| noted >= height) {
+            return Ok(());
+        }
+        self.save(HEIGHT, &height.to_be_bytes(), true)
     }
 
     /// Whether this node may not vote, because it lost what it had promised and is on its way back.
@@ -284,7 +308,7 @@ impl RaftLog {
             let Some((first, last)) = bounds.entries else {
                 return Ok(Vec::new());
             };
-            let wanted = range.start.max(first)..range.end.min(last + 1);
+            let wanted = range.start.max(first)..range.end.min(last.saturating_add(1));
             let iterator = self.iterator(wanted.end)?;
             (wanted, iterator)
         };
@@ -332,7 +356,11 @@ impl RaftLog {
         };
         let mut batch = WriteBatch::default();
         let column = self.0.database.column(ENTRIES)?;
-        batch.delete_range_cf(column, index.max(first).to_be_bytes(), (last + 1).to_be_bytes());
+        batch.delete_range_cf(
+            column,
+            index.max(first).to_be_bytes(),
+            last.saturating_add(1).to_be_bytes(),
+        );
         self.0.database.write(batch, true)?;
         bounds.entries = (index > first).then(|| (first, index - 1));
         Ok(())
@@ -353,7 +381,7 @@ impl RaftLog {
         let column = database.column(ENTRIES)?;
         let mut batch = WriteBatch::default();
         if let Some((first, _)) = bounds.entries.filter(|(first, _)| *first <= index) {
-            batch.delete_range_cf(column, first.to_be_bytes(), (index + 1).to_be_bytes());
+            batch.delete_range_cf(column, first.to_be_bytes(), index.saturating_add(1).to_be_bytes());
         }
         let mut content = index.to_be_bytes().to_vec();
         content.extend_from_slice(marker);
@@ -364,7 +392,7 @@ impl RaftLog {
         bounds.entries = bounds
             .entries
             .filter(|(_, last)| *last > index)
-            .map(|(first, last)| (first.max(index + 1), last));
+            .map(|(first, last)| (first.max(index.saturating_add(1)), last));
         drop(bounds);
         // Whole files go without being compacted. It only saves work: failing is no loss. Here, unlike
         // above, RocksDB takes the end as part of the range.
@@ -392,15 +420,15 @@ impl RaftLog {
     }
 
     fn start(&self) -> Result<Option<u64>, StoreError> {
-        self.index_named(START)
+        self.number_named(START)
     }
 
-    fn index_named(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
+    fn number_named(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
         let content = self.0.database.get_named(META, name)?;
         content.map_or(Ok(None), |content| {
             <[u8; 8]>::try_from(content.as_slice())
                 .map(|index| Some(u64::from_be_bytes(index)))
-                .map_err(|_| self.0.database.corrupt(META, name, "it is not an index"))
+                .map_err(|_| self.0.database.corrupt(META, name, "it is not a number"))
         })
     }
 }

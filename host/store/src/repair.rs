@@ -67,7 +67,7 @@ impl LedgerStore {
             .proposal
             .envelopes
             .iter()
-            .filter_map(|envelope| match envelope {
+            .filter_map(|envelope| match &**envelope {
                 Envelope::Batch(batch) => {
                     let header = &batch.header;
                     let key = batch_key(&header.sender, header.incarnation, header.sequence);

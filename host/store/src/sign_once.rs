@@ -19,7 +19,7 @@ pub enum Statement {
 }
 
 impl Statement {
-    fn record(self) -> &'static str {
+    pub(crate) fn record(self) -> &'static str {
         match self {
             Self::Acknowledgement => "signed/acknowledgement",
             Self::Endorsement => "signed/endorsement",

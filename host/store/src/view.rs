@@ -189,6 +189,29 @@ impl View {
         self.finish(STATE, &iterator)
     }
 
+    /// Counts state keys after `after`, at most `limit`; returns the last one counted, `None` at the end, and how many.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn count_state(
+        &self,
+        after: Option<&StateKey>,
+        limit: usize,
+    ) -> Result<(Option<StateKey>, usize), StoreError> {
+        let first = after.map_or_else(Vec::new, |after| [after.as_bytes(), &[0]].concat());
+        let mut iterator = self.iterate(STATE, &first, &[0xff])?;
+        let (mut last, mut count) = (None, 0);
+        while count < limit
+            && let Some((key, _)) = iterator.item()
+        {
+            last = Some(StateKey::from_bytes(key.to_vec()));
+            count += 1;
+            iterator.next();
+        }
+        self.finish(STATE, &iterator)?;
+        Ok((last, count))
+    }
+
     /// Head of a log; the empty head where there is none.
     ///
     /// # Errors

@@ -318,3 +318,28 @@ fn a_corrupt_vote_is_an_error_and_never_no_vote() {
         );
     }
 }
+
+#[test]
+fn a_height_is_noted_upwards_and_survives() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    assert_eq!(log.height().unwrap(), None);
+    for (note, known) in [(0, 0), (7, 7), (3, 7)] {
+        log.note_height(note).unwrap();
+        assert_eq!(log.height().unwrap(), Some(known));
+    }
+    drop(log);
+    assert_eq!(open(dir.path()).height().unwrap(), Some(7));
+}
+
+#[test]
+fn the_last_index_of_all_is_an_index_as_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    log.append(&[(1, b"one".to_vec())]).unwrap();
+    log.purge_to(u64::MAX, b"marker").unwrap();
+    assert_eq!(log.purged_index(), Some(u64::MAX));
+    assert_eq!(log.entries(0..u64::MAX).unwrap(), []);
+    drop(log);
+    assert_eq!(open(dir.path()).purged_index(), Some(u64::MAX));
+}

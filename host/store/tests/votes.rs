@@ -179,3 +179,58 @@ fn votes_are_kept_by_height_and_contradictions_beside_each_other() {
     );
     assert_eq!(store.final_height(), 4);
 }
+
+#[test]
+fn a_new_ledger_takes_over_what_was_signed_and_found_before() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let old = open(dir.path());
+    old.reserve_acknowledgement(5, &digest("a")).unwrap();
+    old.reserve_endorsement(4, &digest("h")).unwrap();
+    old.save_evidence("liar", b"two statements").unwrap();
+    old.save_incident("damage", b"what happened").unwrap();
+    old.save_dispute("gone with its chain", b"a dispute").unwrap();
+    drop(old);
+
+    let new = open(other.path());
+    new.reserve_endorsement(9, &digest("later")).unwrap();
+    new.save_incident("another", b"since").unwrap();
+    for carried in [3, 1] {
+        assert_eq!(new.carry_over(dir.path()).unwrap(), carried);
+        let expected = SignRecord {
+            ack: Some((5, digest("a"))),
+            endorsement: Some((9, digest("later"))),
+        };
+        assert_eq!(new.signed(), expected, "the highest counts");
+        assert!(new.reserve_acknowledgement(5, &digest("b")).is_err());
+        assert_eq!(
+            new.evidence().unwrap(),
+            [("liar".to_owned(), b"two statements".to_vec())]
+        );
+        assert_eq!(new.incidents().unwrap().len(), 2);
+        assert_eq!(new.disputes().unwrap(), []);
+    }
+}
+
+#[test]
+fn what_is_damaged_in_a_ledger_that_was_set_aside_is_not_taken_over() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let old = open(dir.path());
+    old.save_evidence("altered", b"two statements").unwrap();
+    old.save_evidence("whole", b"two statements").unwrap();
+    drop(old);
+    let intruder = e2l_store::Intruder::open(dir.path()).unwrap();
+    let records = intruder.records("meta").unwrap();
+    let mut altered = records
+        .into_iter()
+        .find(|record| record.key == b"evidence/altered")
+        .unwrap();
+    *altered.value.last_mut().unwrap() ^= 1;
+    intruder.put(&altered).unwrap();
+    drop(intruder);
+    let new = open(other.path());
+    assert_eq!(new.carry_over(dir.path()).unwrap(), 1);
+    assert_eq!(new.evidence().unwrap()[0].0, "whole");
+    // Of what is no database nothing can be read.
+    let nothing = tempfile::tempdir().unwrap();
+    assert_eq!(new.carry_over(nothing.path()).unwrap(), 0);
+}

@@ -61,6 +61,8 @@ struct Lies {
     heard: Mutex<BTreeMap<String, AnnounceRequest>>,
     /// Whether it signs nobody's votes.
     mute: AtomicBool,
+    /// Whether it lets those who ask for blocks wait without end.
+    stalls: AtomicBool,
     /// Blocks that it shows to whoever asks for any.
     blocks: Mutex<Vec<GetBlockReply>>,
 }
@@ -257,6 +259,11 @@ impl MaliciousPeer {
         self.lies.mute.store(true, Ordering::SeqCst);
     }
 
+    /// From now on it takes every question for blocks, and never answers one.
+    pub fn stall(&self) {
+        self.lies.stalls.store(true, Ordering::SeqCst);
+    }
+
     /// Shows these blocks to whoever asks for any.
     pub fn show_blocks(&self, blocks: Vec<GetBlockReply>) {
         *self.lies.blocks.lock().unwrap() = blocks;
@@ -273,6 +280,7 @@ impl MaliciousPeer {
             final_height: 0,
             votes: vec![vote.encode().into()],
             certificate: signer.certificate().der().to_vec().into(),
+            ..AnnounceRequest::default()
         };
         let mut stub = PeeringClient::new(connect_lazy(&target).unwrap());
         stub.announce(request).await.unwrap();
@@ -424,6 +432,10 @@ impl Application for Nothing {
         futures::future::ready(Ok(())).boxed()
     }
 
+    fn log_end(&self, _except: u64) -> BoxFuture<'_, Option<u64>> {
+        futures::future::ready(None).boxed()
+    }
+
     fn voters(&self) -> BTreeMap<u64, NodeInfo> {
         self.voters.clone()
     }
@@ -471,6 +483,7 @@ impl Peering for Service {
             final_height: announced.final_height,
             votes: votes.collect(),
             certificate: self.identity.certificate().der().to_vec().into(),
+            standpoint: None,
         };
         if !announced.votes.is_empty() {
             self.lies.heard.lock().unwrap().insert(actor, announced);
@@ -482,6 +495,9 @@ impl Peering for Service {
         &self,
         _request: Request<FetchBlocksRequest>,
     ) -> Result<Response<Self::FetchBlocksStream>, Status> {
+        if self.lies.stalls.load(Ordering::SeqCst) {
+            return Ok(Response::new(stream::pending().boxed()));
+        }
         let blocks = self.lies.blocks.lock().unwrap().clone();
         Ok(Response::new(stream::iter(blocks.into_iter().map(Ok)).boxed()))
     }

@@ -21,15 +21,17 @@ async fn forged_and_replayed_messages_change_nothing() {
     let stands = |all: &[StatusReply; 2]| all.iter().all(|one| one.sealed_height == 3);
     stage.until("all have endorsed", PATIENCE, stands).await;
     let before = stage.outcome().await;
+    let newest = stage.header(0, 3).await.0;
 
     let (me, term) = (stage.liar.raft_id, stage.liar.term());
     for (actor, other_actor) in [(HONEST[0], HONEST[1]), (HONEST[1], HONEST[0])] {
         let (target, other) = (stage.liar.raft_id_of(actor), stage.liar.raft_id_of(other_actor));
         let vote = |term, candidate| forge::vote_request(term, candidate).unwrap();
-        let pointer = |height, header| {
+        let placed = |index, height, header| {
             let voters = stage.liar.voters.clone();
-            forge::pointer((term, me), 1000, voters, (height, header)).unwrap()
+            forge::pointer((term, me), index, voters, (height, header)).unwrap()
         };
+        let pointer = |height, header| placed(1000, height, header);
         use MessageKind::{AppendEntries, Snapshot, Vote};
         let cases = [
             // Another's id, and another's candidacy.
@@ -74,6 +76,19 @@ async fn forged_and_replayed_messages_change_nothing() {
                 "no peer proves that it is final",
             ),
             (me, Snapshot, pointer(2, [9; 32]), "the pointer names"),
+            // Pointers to what is final, at places in the log that nobody has reached.
+            (
+                me,
+                Snapshot,
+                placed(1000, 3, newest),
+                "the others' logs end at entry",
+            ),
+            (
+                me,
+                Snapshot,
+                placed(u64::MAX, 3, newest),
+                "the others' logs end at entry",
+            ),
         ];
         for (sender, kind, body, says) in cases {
             let answer = stage.liar.send(actor, sender, kind, body);

@@ -115,6 +115,13 @@ impl Stage {
         genesis.genesis.header()
     }
 
+    /// Digest of the header that an honest peer has made final at a height.
+    pub async fn header(&self, honest: usize, height: u64) -> e2l_ledger::Digest {
+        let genesis = self.genesis_header().digest();
+        let ledger = LedgerCopy::read(&self.readers[honest], genesis, height).await;
+        ledger.unwrap().blocks.pop().unwrap().header.digest()
+    }
+
     /// Compares what the honest peers have made final.
     pub async fn outcome(&self) -> Outcome {
         let statuses = [self.status(0).await, self.status(1).await];

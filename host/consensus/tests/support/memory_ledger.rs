@@ -18,6 +18,8 @@ pub struct MemoryLedger {
     pub installed: AtomicUsize,
     /// Payloads that were given for one place.
     pub contradictions: Mutex<Vec<[Bytes; 2]>>,
+    /// What the others' logs are said to reach.
+    pub log_end: Mutex<Option<u64>>,
     /// Largest term in which a proposal was judged.
     pub judged_term: AtomicU64,
 }
@@ -115,6 +117,10 @@ impl Application for MemoryLedger {
             Err("nobody proves it".to_owned())
         };
         futures::future::ready(proven).boxed()
+    }
+
+    fn log_end(&self, _except: u64) -> BoxFuture<'_, Option<u64>> {
+        futures::future::ready(*self.log_end.lock()).boxed()
     }
 
     fn voters(&self) -> BTreeMap<u64, NodeInfo> {

@@ -343,6 +343,9 @@ impl Ledger for LedgerApi {
     }
 }
 
+/// Most votes that go with a block: what proves it goes with it anyway.
+const MAX_VOTES: usize = 64;
+
 /// A block that was checked against its endorsements, and what is known of these.
 ///
 /// # Errors
@@ -354,6 +357,7 @@ pub(crate) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockRep
     let votes = node.store.votes(height)?.into_iter();
     // What does not hold is the background check's business.
     let votes = votes.filter(|(actor, vote)| vote_holds(node, height, actor, vote));
+    let votes = votes.take(MAX_VOTES);
     let endorsements = votes.map(|(_, vote)| vote.encode().into()).collect();
     Ok(Some(GetBlockReply {
         block: block.encode().into(),

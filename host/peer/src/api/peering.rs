@@ -3,10 +3,12 @@
 use super::access::{Action, authorize};
 use super::ledger::{block_reply, unsound};
 use crate::admission;
-use crate::evidence::told;
+use crate::evidence::{check_placed_batch, hear_all, receive, told};
+use crate::inquiry;
 use crate::node::Node;
-use crate::pool::Taken;
+use crate::pool::{Pooled, Taken};
 use crate::standing;
+use crate::standpoint::{compare_standpoint, standpoint};
 use crate::votes_in::take_votes;
 use e2l_client::wire::peering_server::Peering;
 use e2l_client::wire::refusal::Reason;
@@ -18,7 +20,8 @@ use e2l_client::wire::{
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::{MessageKind, RaftNode};
 use e2l_identity::LogLimit;
-use e2l_ledger::{Canonical, Certificate, StateKey};
+use e2l_ledger::{Canonical, Certificate, Envelope, StateKey};
+use e2l_store::StoreError;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -73,11 +76,40 @@ impl PeeringApi {
             Ok(certificate) => certificate,
             Err(error) => return refusal(Reason::Unauthentic, error.to_string()),
         };
-        let taken = admission::check(&self.node, forwarded.envelope, certificate)
-            .and_then(|pooled| admission::take(&self.node, pooled));
+        let pooled = match admission::check(&self.node, forwarded.envelope, certificate) {
+            Ok(pooled) => pooled,
+            Err(refused) => return refused,
+        };
+        let taken = admission::take(&self.node, pooled.clone());
         match taken {
-            Ok(Taken::Waiting | Taken::OnLedger) => Refusal::default(),
+            Ok(Taken::Waiting) => Refusal::default(),
+            Ok(Taken::OnLedger) => self.compare_with_ledger(&pooled),
             Err(refused) => refused,
+        }
+    }
+
+    /// A batch whose number is on the ledger is the same one, or its collector has numbered two alike.
+    fn compare_with_ledger(&self, pooled: &Pooled) -> Refusal {
+        let Envelope::Batch(batch) = &*pooled.envelope else {
+            return Refusal::default();
+        };
+        match check_placed_batch(&self.node, batch, &pooled.certificate) {
+            Ok(None) => Refusal::default(),
+            Ok(Some(height)) => refusal(
+                Reason::Conflict,
+                format!(
+                    "batch {} of incarnation {} is on the ledger at height {height} with another content: two batches \
+                     may never have one number",
+                    batch.header.sequence, batch.header.incarnation
+                ),
+            ),
+            Err(error) => {
+                tracing::error!(%error, "a forwarded batch cannot be compared with the ledger");
+                refusal(
+                    Reason::Unavailable,
+                    "this peer cannot read its ledger: try another peer",
+                )
+            }
         }
     }
 }
@@ -148,7 +180,13 @@ impl Peering for PeeringApi {
             }
             Status::invalid_argument(error.to_string())
         })?;
+        let unreadable = |error: StoreError| Status::unavailable(error.to_string());
+        if let Some(theirs) = &announced.standpoint {
+            compare_standpoint(&self.node, &actor, theirs).map_err(unreadable)?;
+        }
+        receive(&self.node, &announced.evidence).map_err(unreadable)?;
         Ok(Response::new(AnnounceReply {
+            standpoint: standpoint(&self.node, announced.compare_height).map_err(unreadable)?,
             applied_height: self.node.newest().header.height,
             final_height: self.node.with_finality(|finality| finality.final_height()),
             votes: self.node.votes.newest(),
@@ -214,25 +252,32 @@ impl Peering for PeeringApi {
         request: Request<FetchProposalRequest>,
     ) -> Result<Response<FetchProposalReply>, Status> {
         self.caller(&request)?;
-        let height = request.into_inner().height;
+        let FetchProposalRequest { height, votes } = request.into_inner();
+        let passed_on =
+            inquiry::decode(&votes).map_err(|error| Status::invalid_argument(error.to_string()))?;
         if height > self.node.newest().header.height {
             return Err(Status::unavailable(format!(
                 "this peer has not executed height {height} yet: ask again"
             )));
         }
         let node = self.node.clone();
-        let found = tokio::task::spawn_blocking(move || told(&node, height)).await;
-        let found = found.map_err(|error| Status::internal(error.to_string()))?;
-        let found = found.map_err(|error| Status::unavailable(error.to_string()))?;
-        let told = found.ok_or_else(|| {
+        let found = tokio::task::spawn_blocking(move || {
+            // What this peer was told is shown as it was before: what the caller passes on, it has.
+            let found = (told(&node, height)?, standpoint(&node, height)?);
+            hear_all(&node, height, &passed_on)?;
+            Ok::<_, StoreError>(found)
+        });
+        let found = found.await.map_err(|error| Status::internal(error.to_string()))?;
+        let (told, standpoint) = found.map_err(|error| Status::unavailable(error.to_string()))?;
+        let told = told.ok_or_else(|| {
             Status::not_found(format!(
                 "this peer has no block of height {height} with a proposal"
             ))
         })?;
-        let votes = told.votes.iter().map(|vote| vote.encode().into()).collect();
         Ok(Response::new(FetchProposalReply {
             proposal: told.proposal.encode().into(),
-            votes,
+            votes: inquiry::encode(&told.votes),
+            standpoint,
         }))
     }
 }

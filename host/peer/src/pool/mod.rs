@@ -385,8 +385,14 @@ impl Pool {
             .collect()
     }
 
-    /// A block was executed: what it holds leaves the pool, and senders' heads advance.
-    pub fn executed(&self, block: &Block, heads: impl IntoIterator<Item = (Member, SenderHead)>) {
+    /// A block was executed: what it holds leaves the pool, and senders' heads advance. Returns what waited under a
+    /// number that the block gives to another batch: its sender has numbered two alike.
+    pub fn executed(
+        &self,
+        block: &Block,
+        heads: impl IntoIterator<Item = (Member, SenderHead)>,
+    ) -> Vec<Pooled> {
+        let mut gone_from_queues = Vec::new();
         let mut inner = self.inner.lock();
         for outcome in block.outcomes().filter(|outcome| !outcome.refused) {
             if let Envelope::Request(request) = outcome.envelope {
@@ -396,7 +402,10 @@ impl Pool {
         for (member, head) in heads {
             let gone = inner.queues.entry(member).or_default().advance(head);
             inner.account(&gone);
+            gone_from_queues.extend(gone.entries);
         }
+        drop(inner);
+        rivals_in(block, gone_from_queues)
     }
 
     /// The batch that waits under the same number as another one.
@@ -413,6 +422,22 @@ impl Pool {
         let batches: usize = inner.queues.values().map(Queue::len).sum();
         ((batches + inner.requests.len()) as u64, inner.held as u64)
     }
+}
+
+/// Those entries whose place a block gives to another statement.
+fn rivals_in(block: &Block, entries: Vec<Entry>) -> Vec<Pooled> {
+    if entries.is_empty() {
+        return Vec::new();
+    }
+    let executed = block.outcomes().filter(|outcome| !outcome.refused);
+    let executed: HashMap<EnvelopeSource, Digest> = executed
+        .map(|outcome| (outcome.envelope.source(), outcome.envelope.signed_digest()))
+        .collect();
+    let rivals = entries.into_iter().filter(|entry| {
+        let placed = executed.get(&entry.pooled.envelope.source());
+        placed.is_some_and(|placed| *placed != entry.digest)
+    });
+    rivals.map(|entry| entry.pooled).collect()
 }
 
 fn busy() -> Refusal {

@@ -5,8 +5,8 @@ use super::{Load, Pool, PoolOptions, Pooled, Taken};
 use e2l_client::wire::{Refusal, refusal::Reason};
 use e2l_identity::{Authority, FileIdentity, Validity};
 use e2l_ledger::{
-    BatchHeader, Call, Canonical, Digest, Envelope, EnvelopeSource, Inspection, Member, Role, SenderHead,
-    SignedBatch, Signer,
+    BatchHeader, Block, Call, Canonical, Digest, Envelope, EnvelopeSource, Header, Inspection, Member,
+    ProposalHeader, Role, SenderHead, SignedBatch, SignedProposal, Signer, TransactionResult, ValidationCode,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -185,4 +185,73 @@ fn one_sender_leaves_room_for_the_next() {
     assert_eq!(take(&pool, quiet.batch(10)).unwrap_err().reason(), Reason::Busy);
     let mut third = Collector::new("third");
     take(&pool, third.batch(9)).unwrap();
+}
+
+/// A block of these batches, as far as a pool looks at it.
+fn block(batches: &[&Pooled]) -> Block {
+    let envelopes: Vec<Envelope> = batches.iter().map(|batch| (*batch.envelope).clone()).collect();
+    let results = envelopes.iter().map(|_| TransactionResult {
+        id: Digest::ZERO,
+        code: ValidationCode::Valid,
+        fuel: 0,
+        output: Vec::new(),
+    });
+    Block {
+        header: Header {
+            network: Digest::ZERO,
+            height: 1,
+            previous: Digest::ZERO,
+            proposal: Digest::ZERO,
+            data_root: Digest::ZERO,
+            envelopes: envelopes.len() as u32,
+            results_root: Digest::ZERO,
+            transactions: envelopes.len() as u32,
+            state_root: Digest::ZERO,
+            config_root: Digest::ZERO,
+            time_nano: 1,
+        },
+        results: results.collect(),
+        proposal: SignedProposal {
+            header: ProposalHeader {
+                network: Digest::ZERO,
+                leader: batches[0].certificate.member().clone(),
+                term: 1,
+                height: 1,
+                previous: Digest::ZERO,
+                time_nano: 1,
+                certificates_root: Digest::ZERO,
+                envelopes_root: Digest::ZERO,
+                envelopes: envelopes.len() as u32,
+            },
+            certificates: Vec::new(),
+            signature: envelopes[0].signature().clone(),
+            envelopes,
+        },
+    }
+}
+
+#[test]
+fn what_waits_under_a_number_that_a_block_gives_to_another_batch_is_shown() {
+    let pool = Pool::new(PoolOptions::default());
+    let (mut honest, mut liar) = (Collector::new("honest"), Collector::new("liar"));
+    let same = honest.batch(1);
+    let told_here = [liar.batch(1), liar.batch(1)];
+    // Under the same numbers, at another peer.
+    liar.head = SenderHead::default();
+    let mut told_there = liar.batch(1);
+    if let Envelope::Batch(batch) = &*told_there.envelope {
+        let mut header = batch.header.clone();
+        header.created_nano = 2;
+        liar.head = SenderHead::after(&header);
+        let signed = SignedBatch::sign(header, batch.calls.clone(), &liar.identity);
+        told_there.envelope = Arc::new(Envelope::Batch(signed));
+    }
+    for batch in told_here.iter().chain([&same]) {
+        take(&pool, batch.clone()).unwrap();
+    }
+    let block = block(&[&told_there, &same]);
+    let rivals = pool.executed(&block, super::heads_after(&block));
+    assert_eq!(rivals.len(), 1, "what the block holds itself is none");
+    assert_eq!(rivals[0].envelope, told_here[0].envelope);
+    assert_eq!(pool.load().0, 1, "its next one waits on");
 }
