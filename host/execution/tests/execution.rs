@@ -367,7 +367,7 @@ fn a_state_that_lacks_a_key_has_too_few() {
         let view = Arc::new(peer.store.view());
         let mut done = peer
             .executor
-            .execute(proposal, &tip.header, config, view)
+            .execute(InspectedProposal::of(proposal), &tip.header, config, view)
             .unwrap();
         // A disk, or its owner, loses one value.
         let value = StateKey::value("hostile", b"count");

@@ -225,7 +225,7 @@ fn block(batches: &[&Pooled]) -> Block {
             },
             certificates: Vec::new(),
             signature: envelopes[0].signature().clone(),
-            envelopes,
+            envelopes: envelopes.into_iter().map(Arc::new).collect(),
         },
     }
 }
