@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Alters the canonical bytes of a proof, a receipt or a block with its proof.
+/// Alters the canonical bytes of a proof, a receipt, a block and then its proof, or the answer to a query.
 pub type Lie = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
 
 /// Stands in an actor's place, at its peer's address and with its peer's key. Dropping it ends it.
@@ -117,13 +117,13 @@ impl wire::ledger_server::Ledger for Lying {
         &self,
         request: Request<wire::QueryRequest>,
     ) -> Result<Response<wire::QueryReply>, Status> {
-        let wire::QueryRequest {
-            chaincode,
-            function,
-            argument,
-        } = request.into_inner();
-        let reply = self.truth.query(&chaincode, &function, argument).await;
-        reply.map(Response::new).map_err(failed)
+        let reply = self
+            .truth
+            .query_with(request.into_inner())
+            .await
+            .map_err(failed)?;
+        let output = self.alter(&reply.output);
+        Ok(Response::new(wire::QueryReply { output, ..reply }))
     }
 
     async fn get_block(
@@ -135,8 +135,11 @@ impl wire::ledger_server::Ledger for Lying {
             .block(request.into_inner().height)
             .await
             .map_err(failed)?;
-        let block = self.alter(&reply.block);
-        Ok(Response::new(wire::GetBlockReply { block, ..reply }))
+        Ok(Response::new(wire::GetBlockReply {
+            block: self.alter(&reply.block),
+            finality: self.alter(&reply.finality),
+            ..reply
+        }))
     }
 
     async fn get_receipt(

@@ -43,7 +43,11 @@ pub async fn run(session: &Session, args: &ReceiptArgs) -> CliResult<()> {
         };
         writeln!(out, "transaction   {}", proven.result.id)?;
         writeln!(out, "what          {what}: {}", proven.result.code)?;
-        writeln!(out, "signed by     {}", proven.sender)?;
+        match &proven.call {
+            Some(_) => writeln!(out, "signed by     {}", proven.sender)?,
+            // A bad signature may be why it was refused: nobody is to be accused of it.
+            None => writeln!(out, "claims to be  from {}; not checked", proven.sender)?,
+        }
         writeln!(
             out,
             "where         height {}, index {}, {} UTC",

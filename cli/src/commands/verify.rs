@@ -97,6 +97,15 @@ fn sentence(file: &ProofFile) -> String {
         )
     };
     match file.kind {
+        ProofKind::Receipt if claim["call"].is_null() => format!(
+            "statement {}, which claims to be from {} (not checked), was refused as a whole at height {} index {}, {}; {}",
+            text("tx_id"),
+            text("claimed_sender"),
+            claim["height"],
+            claim["index"],
+            text("validation_code"),
+            endorsers()
+        ),
         ProofKind::Receipt => format!(
             "transaction {} of {} is on the ledger at height {} index {}, {}; {}",
             text("tx_id"),
