@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 const HEIGHTS: usize = 256;
 /// Changes that are remembered, at most, 72 bytes each; of these last heights all are, however many they have.
 const CHANGES: usize = 1 << 18;
-const AT_LEAST: usize = 8;
+const AT_LEAST: usize = 80;
 
 /// What a block changed: applied to the map of its height it gives that of the height below.
 struct Undo {

@@ -72,18 +72,25 @@ pub(super) fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, Unsound
 fn block_of(node: &Node, header: &BatchHeader) -> Result<Option<Block>, Unsound> {
     let view = node.newest().view;
     let noted = readable(view.batch(&header.sender, header.incarnation, header.sequence))?;
-    if let Some(place) = noted
-        && let Some(block) = block_with(node, place.height, header)?
-    {
-        return Ok(Some(block));
-    }
-    let Some((height, _)) = readable(view.transaction(&header.transaction_id(0)))? else {
-        return Ok(None);
+    let indexed = match noted {
+        Some(place) => block_with(node, place.height, header)?.map(|block| (block, place.digest)),
+        None => None,
     };
-    let block = block_with(node, height, header)?;
-    if block.is_some() {
+    if let Some((block, digest)) = &indexed
+        && executed(block, header).is_some_and(|batch| batch.header.digest() == *digest)
+    {
+        return Ok(indexed.map(|(block, _)| block));
+    }
+    let block = match indexed {
+        Some((block, _)) => Some(block),
+        None => match readable(view.transaction(&header.transaction_id(0)))? {
+            Some((height, _)) => block_with(node, height, header)?,
+            None => None,
+        },
+    };
+    if let Some(block) = &block {
         node.report(Damage {
-            what: Damaged::Index(height),
+            what: Damaged::Index(block.header.height),
             found_by: "read",
             why: format!(
                 "batch {} of {} is not found by its number",
