@@ -225,7 +225,10 @@ mod tests {
             assert!(matches!(differ, Round::Settled(Err(AgreementError::Differ(_)))));
         }
         let apart = compare(vec![said("a", 7, "yes"), said("b", 5, "no")], None);
-        assert!(matches!(apart, Round::Apart(5, _)), "asked again as of the lower height");
+        assert!(
+            matches!(apart, Round::Apart(5, _)),
+            "asked again as of the lower height"
+        );
     }
 
     #[test]

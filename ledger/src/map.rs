@@ -132,7 +132,10 @@ impl StateMap {
             Node::Leaf { key, value } => {
                 self.release(node);
                 self.leaves -= 1;
-                if changes.binary_search_by_key(&key, |(changed, _)| *changed).is_ok() {
+                if changes
+                    .binary_search_by_key(&key, |(changed, _)| *changed)
+                    .is_ok()
+                {
                     replaced.push((key, value));
                     return self.build(depth, changes);
                 }

@@ -108,7 +108,9 @@ fn no_byte_of_a_receipt_can_change() {
         let block = &ledger.blocks[height - 1];
         let finality = ledger.finality(height as u64, &endorsers);
         let receipt = Receipt::new(block, index, certificate, finality).unwrap();
-        no_byte_can_change(what, &receipt, |receipt: &Receipt| receipt.verify(&anchor).is_ok());
+        no_byte_can_change(what, &receipt, |receipt: &Receipt| {
+            receipt.verify(&anchor).is_ok()
+        });
     }
     // Nobody may be shown beside what he did not sign.
     let finality = ledger.finality(5, &endorsers);
@@ -395,7 +397,9 @@ fn nothing_is_hidden_added_or_moved_in_a_page() {
         page.finality = ledger.finality(2, &endorsers);
     });
     let part = ledger.page("web", 1, 2, &endorsers);
-    no_byte_can_change("a page", &part, |page: &LogPageProof| page.verify(&anchor).is_ok());
+    no_byte_can_change("a page", &part, |page: &LogPageProof| {
+        page.verify(&anchor).is_ok()
+    });
     // The same gap in the state may prove that other lists are empty, too: they are.
     let absent = ledger.page("unheard-of", 0, 5, &endorsers);
     no_byte_can_change("an absent list", &absent, |page: &LogPageProof| {

@@ -153,10 +153,16 @@ fn what_a_colluding_majority_made_up_is_found_by_executing_it_and_by_comparing()
     assert_eq!(code, Some(0), "every hash and signature holds: {said}");
     let (code, said) = audit(&network, &["--of", "user", "--replay"]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("block 3, transaction") && said.contains("executing it gives"), "{said}");
+    assert!(
+        said.contains("block 3, transaction") && said.contains("executing it gives"),
+        "{said}"
+    );
     let (code, said) = audit(&network, &[]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("at height 3 ") && said.contains("and user has block"), "{said}");
+    assert!(
+        said.contains("at height 3 ") && said.contains("and user has block"),
+        "{said}"
+    );
     drop(liar);
 }
 

@@ -25,7 +25,10 @@ async fn fill(members: &Members) -> Vec<SignedBatch> {
             false => format!("c{height}"),
         };
         let batch = collector.batch(vec![event(&container, &format!("exec-{height}"))]);
-        let done = collector.client.submit(TestCollector::encode(batch.clone())).await;
+        let done = collector
+            .client
+            .submit(TestCollector::encode(batch.clone()))
+            .await;
         assert_eq!(done.unwrap().height, height);
         batches.push(batch);
     }
@@ -35,8 +38,12 @@ async fn fill(members: &Members) -> Vec<SignedBatch> {
 
 fn record(intruder: &Intruder, column: &str, starts: &[u8]) -> RawRecord {
     let records = intruder.records(column).unwrap();
-    let mut found = records.into_iter().filter(|record| record.key.starts_with(starts));
-    found.next().unwrap_or_else(|| panic!("no such record of {column}"))
+    let mut found = records
+        .into_iter()
+        .filter(|record| record.key.starts_with(starts));
+    found
+        .next()
+        .unwrap_or_else(|| panic!("no such record of {column}"))
 }
 
 /// Records whose checksums the intruder makes anew, or that have none.
@@ -175,7 +182,9 @@ fn what_no_checksum_protects_is_checked_by_the_read_that_needs_it() {
         assert!(truth.contains("exec-2"), "{truth}");
         let (pair, known) = (
             history(&user, "pair").await.unwrap(),
-            history(&members.reader("provider").unwrap(), "pair").await.unwrap(),
+            history(&members.reader("provider").unwrap(), "pair")
+                .await
+                .unwrap(),
         );
         assert_eq!(pair, known);
         ancestry(&user).await.unwrap();

@@ -116,7 +116,10 @@ fn proofs_hold_without_any_peer_and_no_altered_one_does() {
     std::fs::write(&forged, file.to_string()).unwrap();
     let (code, said) = verify(&network, &forged);
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("is not proven: 1 of 3 actors have endorsed"), "{said}");
+    assert!(
+        said.contains("is not proven: 1 of 3 actors have endorsed"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -231,7 +234,10 @@ fn a_history_that_is_old_after_its_first_page_is_refused() {
     let output = network.e2l("user", &["history", "web"]);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("what was appended in between would be missing"), "{said}");
+    assert!(
+        said.contains("what was appended in between would be missing"),
+        "{said}"
+    );
     assert!(output.stdout.is_empty(), "{said}");
     drop(liar);
 }
@@ -264,12 +270,18 @@ fn the_peer_does_not_choose_what_a_name_stands_for() {
     assert!(said.contains("web: all 5 events"), "{said}");
     let output = network.e2l("user", &["history", "front", "--no-verify"]);
     let said = text(&output);
-    assert!(said.contains("`front` is db") && said.contains("as the peer says"), "{said}");
+    assert!(
+        said.contains("`front` is db") && said.contains("as the peer says"),
+        "{said}"
+    );
 
     let output = network.e2l("user", &["history", "nobody"]);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("proven: every block up to there was verified"), "{said}");
+    assert!(
+        said.contains("proven: every block up to there was verified"),
+        "{said}"
+    );
     let said = text(&network.e2l("user", &["history", "nobody", "--no-verify"]));
     assert!(said.contains("complete: unproven"), "{said}");
     drop(liar);
@@ -290,18 +302,27 @@ fn queries_are_answered_by_as_many_actors_as_make_a_block_final() {
     let output = network.e2l("user", &query);
     let said = text(&output);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("agreed by user, ") && said.contains("2 of 3 actors"), "{said}");
+    assert!(
+        said.contains("agreed by user, ") && said.contains("2 of 3 actors"),
+        "{said}"
+    );
     drop(liar);
 
     let liar = LyingPeer::start(&members, "user", "provider", alter).unwrap();
     let output = network.e2l("user", &query);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("do not agree") && said.contains("user says"), "{said}");
+    assert!(
+        said.contains("do not agree") && said.contains("user says"),
+        "{said}"
+    );
     assert!(output.stdout.is_empty(), "{said}");
     let word = network.e2l("user", &[&query[..], &["--no-verify"]].concat());
     let said = text(&word);
-    assert!(word.status.success() && said.contains("one peer's word"), "{said}");
+    assert!(
+        word.status.success() && said.contains("one peer's word"),
+        "{said}"
+    );
     drop(liar);
 
     network.stop_peer("developer");

@@ -191,10 +191,20 @@ fn same_chaincodes(mut shown: Vec<Identity<'_>>, mut known: Vec<Identity<'_>>) -
     let missing = known.iter().find(|one| !shown.contains(one));
     let what = match (other, missing) {
         (Some(other), Some(missing)) => {
-            format!("the peer names chaincode {}, the genesis has {}", text(other), text(missing))
+            format!(
+                "the peer names chaincode {}, the genesis has {}",
+                text(other),
+                text(missing)
+            )
         }
-        (Some(other), None) => format!("the peer names chaincode {}, which the genesis does not have", text(other)),
-        (None, Some(missing)) => format!("the peer leaves out chaincode {}, which the genesis has", text(missing)),
+        (Some(other), None) => format!(
+            "the peer names chaincode {}, which the genesis does not have",
+            text(other)
+        ),
+        (None, Some(missing)) => format!(
+            "the peer leaves out chaincode {}, which the genesis has",
+            text(missing)
+        ),
         (None, None) => "the peer names a chaincode twice".to_owned(),
     };
     Err(CliError::refused(
@@ -304,7 +314,10 @@ fn disagreement(error: AgreementError) -> CliError {
     match error {
         AgreementError::Refused(error) => error.into(),
         AgreementError::Differ(said) => {
-            let lines: String = said.iter().map(|said| format!("\n       {}", statement(said))).collect();
+            let lines: String = said
+                .iter()
+                .map(|said| format!("\n       {}", statement(said)))
+                .collect();
             CliError::refused(
                 format!("{what}:{lines}"),
                 "rely on neither before `e2l audit` has compared their ledgers; `e2l incidents` lists what a peer has \

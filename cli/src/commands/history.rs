@@ -205,7 +205,11 @@ impl Search {
         } else {
             "as the peer says"
         };
-        format!("as of height {}, {} UTC, {by}", self.height, stamp(self.time_nano))
+        format!(
+            "as of height {}, {} UTC, {by}",
+            self.height,
+            stamp(self.time_nano)
+        )
     }
 }
 

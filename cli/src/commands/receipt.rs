@@ -77,7 +77,9 @@ pub async fn run(session: &Session, args: &ReceiptArgs) -> CliResult<()> {
 fn not_received(id: &Digest, error: VerifyError) -> CliError {
     match error {
         VerifyError::Client(ClientError::NotFound { address, .. }) => CliError::not_proven(
-            format!("the peer at {address} says that no final transaction has the id {id}; that is not proven"),
+            format!(
+                "the peer at {address} says that no final transaction has the id {id}; that is not proven"
+            ),
             "ask another actor's peer with --actor NAME; `e2l events` reads every block, and verifies it",
         ),
         error => error.into(),
@@ -96,6 +98,9 @@ mod tests {
         };
         let error = not_received(&Digest::ZERO, answer.into());
         assert_eq!(error.exit(), crate::Exit::NotProven);
-        assert!(error.to_string().contains("says that no final transaction"), "{error}");
+        assert!(
+            error.to_string().contains("says that no final transaction"),
+            "{error}"
+        );
     }
 }

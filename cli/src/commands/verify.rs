@@ -147,11 +147,17 @@ mod tests {
             "validation_code": "BAD_CREATOR_SIGNATURE",
         }));
         let words = sentence(&refused);
-        assert!(words.contains("claims to be from user/admin/admin (not checked)"), "{words}");
+        assert!(
+            words.contains("claims to be from user/admin/admin (not checked)"),
+            "{words}"
+        );
         let executed = receipt(serde_json::json!({
             "tx_id": "ab", "sender": "user/admin/admin", "call": {}, "height": 4, "index": 0,
         }));
         let words = sentence(&executed);
-        assert!(words.contains("transaction ab of user/admin/admin is on the ledger"), "{words}");
+        assert!(
+            words.contains("transaction ab of user/admin/admin is on the ledger"),
+            "{words}"
+        );
     }
 }

@@ -97,7 +97,10 @@ mod tests {
     #[test]
     fn each_height_that_is_remembered_has_its_values() {
         let mut history = StateHistory::new(StateMap::default(), 10);
-        history.update(11, vec![(digest(1), Some(digest(1))), (digest(2), Some(digest(2)))]);
+        history.update(
+            11,
+            vec![(digest(1), Some(digest(1))), (digest(2), Some(digest(2)))],
+        );
         history.update(12, vec![(digest(1), Some(digest(9)))]);
         history.update(13, vec![(digest(2), None), (digest(3), Some(digest(3)))]);
         let at = |height, key| history.get(height, &digest(key));
@@ -121,9 +124,6 @@ mod tests {
         }
         assert_eq!(history.get(1000 - HEIGHTS as u64 - 1, &digest(1)), None);
         let oldest = 1000 - HEIGHTS as u64;
-        assert_eq!(
-            history.get(oldest, &digest(1)),
-            Some(Some(digest(oldest as u8)))
-        );
+        assert_eq!(history.get(oldest, &digest(1)), Some(Some(digest(oldest as u8))));
     }
 }

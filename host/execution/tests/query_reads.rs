@@ -44,7 +44,10 @@ fn a_value_that_was_not_executed_is_noticed() {
         check(&reads(&honest, call)).unwrap();
 
         // The same height with more, and with nothing.
-        for blocks in [vec![vec![count(), count()]], vec![vec![create_event(&event("c1", 1))]]] {
+        for blocks in [
+            vec![vec![count(), count()]],
+            vec![vec![create_event(&event("c1", 1))]],
+        ] {
             let altered = reads(&peer(&members, blocks), call);
             assert!(is_altered(check(&altered)), "{altered:?}");
         }
@@ -71,12 +74,18 @@ fn a_height_below_the_newest_has_its_own_values() {
                 assert_eq!(checked.is_ok(), other == height, "{height} as of {other}");
             }
             let unknown = peer.executor.check_values(4, &reads.values);
-            assert!(matches!(unknown, Err(ExecutionError::StateForgotten { height: 4 })));
+            assert!(matches!(
+                unknown,
+                Err(ExecutionError::StateForgotten { height: 4 })
+            ));
         }
         peer.restart();
         let (_, reads) = peer.query_of(&views[1], ("hostile", "count", ""));
         let forgotten = peer.executor.check_values(2, &reads.values);
-        assert!(matches!(forgotten, Err(ExecutionError::StateForgotten { height: 2 })));
+        assert!(matches!(
+            forgotten,
+            Err(ExecutionError::StateForgotten { height: 2 })
+        ));
     });
 }
 

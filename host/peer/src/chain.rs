@@ -273,8 +273,7 @@ impl Chain {
         let at = self.node.newest();
         let value = at.view.get(key)?;
         let seen = value.as_deref().map(|value| Domain::Value.hash(value));
-        self.executor
-            .check_values(at.header.height, [(key, &seen)])?;
+        self.executor.check_values(at.header.height, [(key, &seen)])?;
         Ok((at, value))
     }
 

@@ -67,7 +67,10 @@ async fn on_chain<T: Send + 'static>(
 /// all are looked at.
 async fn check_keys(chain: &ChainThread, at: &Arc<Executed>) -> Result<(), Unsound> {
     let height = at.header.height;
-    let (mut next, end) = (StateKey::from_bytes(Vec::new()), StateKey::from_bytes(vec![u8::MAX]));
+    let (mut next, end) = (
+        StateKey::from_bytes(Vec::new()),
+        StateKey::from_bytes(vec![u8::MAX]),
+    );
     let mut found = 0;
     loop {
         let (view, from, end) = (at.view.clone(), next, end.clone());

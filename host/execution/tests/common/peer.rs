@@ -198,7 +198,8 @@ impl Peer {
     }
 
     pub fn try_query(&self, chaincode: &str, function: &str, argument: &str) -> Result<Vec<u8>, QueryError> {
-        self.query_of(&self.store.view(), (chaincode, function, argument)).0
+        self.query_of(&self.store.view(), (chaincode, function, argument))
+            .0
     }
 
     /// The same on another view, with what it has read.

@@ -138,7 +138,9 @@ fn executed<'a>(block: &'a Block, header: &BatchHeader) -> Option<&'a SignedBatc
 
 /// Batches are executed without a gap, so one at or below the head of its incarnation is there.
 fn not_found(node: &Node, header: &BatchHeader) -> Result<Settled, Unsound> {
-    let head = node.ledger_head(&header.sender).map_err(crate::proofs::NoProof::from)?;
+    let head = node
+        .ledger_head(&header.sender)
+        .map_err(crate::proofs::NoProof::from)?;
     let there = head.incarnation == header.incarnation && header.sequence <= head.sequence;
     if there {
         node.report(Damage {

@@ -310,8 +310,8 @@ impl Ledger for LedgerApi {
         let found = tokio::task::spawn_blocking(move || proofs::receipt(&node, &id)).await;
         let found = found.map_err(|error| internal(&error))?;
         let found = found.map_err(|error| unsound(&self.node, error))?;
-        let receipt =
-            found.ok_or_else(|| Status::not_found(format!("it knows no final transaction of the id {id}")))?;
+        let receipt = found
+            .ok_or_else(|| Status::not_found(format!("it knows no final transaction of the id {id}")))?;
         Ok(Response::new(GetReceiptReply {
             receipt: receipt.encode().into(),
         }))
@@ -548,7 +548,10 @@ fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settle
             let status = unsound(node, error);
             refuse(refusal(
                 Reason::Unavailable,
-                format!("this peer cannot read its ledger: {}: try another peer", status.message()),
+                format!(
+                    "this peer cannot read its ledger: {}: try another peer",
+                    status.message()
+                ),
             ))
         }),
         Err(refused) => refuse(refused),
