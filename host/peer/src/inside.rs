@@ -7,7 +7,7 @@ pub use crate::soundness::{Unsound, sound_block};
 
 use crate::announcer::announce;
 use crate::api::kept::readable_incidents;
-use crate::api::{block_reply, events_stream, unsound};
+use crate::api::{block_reply, checked_query, events_stream, unsound};
 use crate::chain::Chain;
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
@@ -23,7 +23,7 @@ use crate::scrubber::{ScrubOptions, Scrubber};
 use crate::standing::ask_all;
 use anyhow::{Context, Result};
 use e2l_client::wire::{EventsReply, EventsRequest, GetBlockReply};
-use e2l_execution::QueryRunner;
+use e2l_execution::{QueryCall, QueryRunner};
 use e2l_identity::{ExpectedPeer, FileIdentity, Trust, client_config};
 use e2l_ledger::proof::{AncestryProof, LogPageProof, Receipt, SenderHeadProof};
 use e2l_ledger::{Digest, Member, Vote};
@@ -156,10 +156,15 @@ impl Mender {
     /// What a caller is told.
     pub fn query(&self, chaincode: &str, function: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
         let at = self.finalized()?;
-        let (caller, argument) = (self.node.me().clone(), argument.to_vec());
-        let (chaincode, function) = (chaincode.to_owned(), function.to_owned());
+        let caller = self.node.me().clone();
+        let call = QueryCall {
+            chaincode: chaincode.to_owned(),
+            function: function.to_owned(),
+            argument: argument.to_vec(),
+        };
+        let (node, chain, queries) = (&self.node, &self.chain, &self.queries);
         self.runtime
-            .block_on(self.queries.run(at.at, caller, chaincode, function, argument))
+            .block_on(checked_query(node, chain, queries, &at.at, caller, call))
     }
 
     fn finalized(&self) -> Result<Finalized, Status> {

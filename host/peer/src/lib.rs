@@ -11,7 +11,7 @@
 //! | `inquiry`, `evidence`, `evidence_book`, `dispute`, `dispute_book` | who told two stories, and what comes of it |
 //! | `api`, `waiters`, `chain_query` | what callers see |
 //! | `links` | connections to other peers |
-//! | `soundness`, `proofs`, `scrubber`, `repair`, `incident_log` | nothing is served that is not proven, and what is damaged is mended |
+//! | `soundness`, `proofs`, `read_check`, `scrubber`, `repair`, `incident_log` | nothing is served that is not proven, and what is damaged is mended |
 //! | `open_ledger`, `restore`, `standing`, `take_part` | a start after damage or a rollback |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -50,6 +50,7 @@ mod pool;
 mod proofs;
 mod proposal_cache;
 mod proposer;
+mod read_check;
 mod repair;
 mod restore;
 mod scrubber;

@@ -22,13 +22,15 @@ use e2l_ledger::{
 };
 use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
 /// Certificates of one actor's peers that are kept in one run: an actor can issue as many as it likes.
 const MAX_CERTIFICATES: usize = 4096;
+/// Final heights below the newest that are kept.
+const KEPT_FINAL: usize = 64;
 
 /// A height that this peer has executed.
 #[derive(Clone)]
@@ -79,6 +81,8 @@ pub struct Node {
     /// What has stopped finality.
     disputes: DisputeBook,
     executed: Mutex<BTreeMap<u64, Executed>>,
+    /// Final heights below the newest, the newest last.
+    past: Mutex<VecDeque<Arc<Executed>>>,
     newest: RwLock<Executed>,
     finalized: watch::Sender<Option<Finalized>>,
     alarms: Mutex<Alarms>,
@@ -174,6 +178,7 @@ impl Node {
             finality: Mutex::new(finality),
             disputes,
             executed: Mutex::new(BTreeMap::from([(tip.height, newest.clone())])),
+            past: Mutex::default(),
             newest: RwLock::new(newest),
             finalized: watch::Sender::new(None),
             alarms: Mutex::default(),
@@ -265,7 +270,7 @@ impl Node {
     }
 
     /// A block was written anew: views that were taken before do not see it. Those of older heights are not
-    /// replaced; they go with the next block.
+    /// replaced; they go now, or with the next block.
     pub fn repaired(&self, block: &e2l_ledger::Block) {
         self.renew(Some(block));
     }
@@ -276,6 +281,7 @@ impl Node {
     }
 
     fn renew(&self, block: Option<&e2l_ledger::Block>) {
+        self.past.lock().clear();
         let uncounted = block.filter(|block| self.uncounted.lock().remove(&block.header.height));
         let missed = uncounted.map_or(0, |block| u64::from(block.header.transactions));
         let view = Arc::new(self.store.view());
@@ -363,8 +369,10 @@ impl Node {
         let Some(at) = executed.get(&height).cloned() else {
             return;
         };
-        *executed = executed.split_off(&height);
+        let open = executed.split_off(&height);
+        let below = std::mem::replace(&mut *executed, open);
         drop(executed);
+        self.keep_past(below.into_values());
         if let Err(error) = self.store.save_final_height(height) {
             self.alarm(format!("the final height cannot be written: {error}"));
         }
@@ -390,6 +398,24 @@ impl Node {
         }
         self.advance();
         Ok(())
+    }
+
+    /// Keeps the last final heights, for those who want the same height of several peers.
+    fn keep_past(&self, below: impl Iterator<Item = Executed>) {
+        let mut past = self.past.lock();
+        past.extend(below.map(Arc::new));
+        let surplus = past.len().saturating_sub(KEPT_FINAL);
+        past.drain(..surplus);
+    }
+
+    /// A final height, if it is the newest or one of the last before.
+    pub fn final_at(&self, height: u64) -> Option<Arc<Executed>> {
+        let newest = self.finalized().map(|known| known.at);
+        if let Some(newest) = newest.filter(|newest| newest.header.height == height) {
+            return Some(newest);
+        }
+        let past = self.past.lock();
+        past.iter().find(|at| at.header.height == height).cloned()
     }
 
     /// Answers everyone whose block is final.

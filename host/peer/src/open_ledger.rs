@@ -93,7 +93,11 @@ impl Opening<'_> {
         if !dir.exists() {
             return Ok(why);
         }
-        let kept = set_aside(dir, &aside(self.options), &format!("{:020}{LEDGER_ASIDE}", now_nano()))?;
+        let kept = set_aside(
+            dir,
+            &aside(self.options),
+            &format!("{:020}{LEDGER_ASIDE}", now_nano()),
+        )?;
         Ok(format!("{why} (set aside in {})", kept.display()))
     }
 

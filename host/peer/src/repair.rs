@@ -37,6 +37,8 @@ pub enum Damaged {
     Log(StateKey),
     /// A record about what happened, by its full name.
     Record(String),
+    /// Where a transaction is said to stand, while no index says in which block it is.
+    Lookup(Digest),
 }
 
 impl Damaged {
@@ -44,7 +46,7 @@ impl Damaged {
     pub fn height(&self) -> u64 {
         match self {
             Self::Block(height) | Self::Index(height) => *height,
-            Self::Log(_) | Self::Record(_) => 0,
+            Self::Log(_) | Self::Record(_) | Self::Lookup(_) => 0,
         }
     }
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Damaged {
             Self::Index(height) => write!(f, "index of block {height}"),
             Self::Log(key) => write!(f, "log {}", String::from_utf8_lossy(key.local())),
             Self::Record(name) => write!(f, "record {name}"),
+            Self::Lookup(id) => write!(f, "index entry of transaction {id}"),
         }
     }
 }
@@ -123,12 +126,13 @@ impl Repairer {
         }
     }
 
-    async fn repair(&self, damage: &Damage) -> Result<(), StoreError> {
+    async fn repair(self: &Arc<Self>, damage: &Damage) -> Result<(), StoreError> {
         match &damage.what {
             Damaged::Index(height) => self.repair_index(*height, damage),
             Damaged::Block(height) => self.repair_block(*height, damage).await,
             Damaged::Log(key) => self.repair_log(key, damage).await,
             Damaged::Record(name) => self.repair_record(name, damage),
+            Damaged::Lookup(id) => self.repair_lookup(*id, damage).await,
         }
     }
 
@@ -202,6 +206,34 @@ impl Repairer {
         self.node.store.rewrite_indexes(&block)?;
         let me = &self.node.me().actor;
         self.incidents.closed(&self.node, &damage.what, me, 0)
+    }
+
+    /// Only the blocks say where a transaction stands, if it does: they are read one after the other.
+    async fn repair_lookup(self: &Arc<Self>, id: Digest, damage: &Damage) -> Result<(), StoreError> {
+        self.incidents.opened(&self.node, damage, 0)?;
+        let this = self.clone();
+        let searched = tokio::task::spawn_blocking(move || this.rewrite_lookup(&id));
+        // A search that was cut off, as at the process's end, has mended nothing.
+        let Ok(searched) = searched.await else {
+            return Ok(());
+        };
+        searched?;
+        let me = &self.node.me().actor;
+        self.incidents.closed(&self.node, &damage.what, me, 0)
+    }
+
+    fn rewrite_lookup(&self, id: &Digest) -> Result<(), StoreError> {
+        for height in 1..=self.node.with_finality(|finality| finality.final_height()) {
+            let Ok(Some((block, _))) = sound_block(&self.node, height) else {
+                continue;
+            };
+            if block.results.iter().any(|result| result.id == *id) {
+                self.node.store.forget_transaction(id)?;
+                return self.node.store.rewrite_indexes(&block);
+            }
+        }
+        // What led elsewhere led to nothing.
+        self.node.store.forget_transaction(id)
     }
 
     async fn repair_log(&self, key: &StateKey, damage: &Damage) -> Result<(), StoreError> {

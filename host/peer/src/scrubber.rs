@@ -290,7 +290,9 @@ fn check_block(node: &Node, height: u64) -> (Option<(Damaged, String)>, u64) {
     let mut transactions = 0;
     let damage = match checked {
         Ok(block) => {
-            transactions = block.as_ref().map_or(0, |block| u64::from(block.header.transactions));
+            transactions = block
+                .as_ref()
+                .map_or(0, |block| u64::from(block.header.transactions));
             block.and_then(fault).map(|why| (Damaged::Index(height), why))
         }
         Err(Unsound::Damaged { height, why }) => Some((Damaged::Block(height), why)),

@@ -4,14 +4,14 @@
 use crate::columns::{LOGS, TX_INDEX, half, log_key, log_node_key, log_prefix, parse_transaction_key};
 use crate::error::StoreError;
 use crate::ledger_store::LedgerStore;
-use crate::log_node::{LogNode, digest};
+use crate::log_node::LogNode;
 use crate::log_read::LogReference;
 use crate::log_run::{self, LogItem};
 use crate::records::Skeleton;
 use crate::view::View;
 use crate::write::BlockWrite;
 use borsh::BorshDeserialize;
-use e2l_ledger::{Block, Envelope, KeyPrefix, LogHead, StateKey};
+use e2l_ledger::{Block, Digest, Envelope, KeyPrefix, LogHead, StateKey};
 use rocksdb::WriteBatch;
 
 /// Log entries read at a time.
@@ -104,7 +104,7 @@ impl View {
         };
         let mut nodes = Vec::new();
         for entry in self.log_read(log, found.length, STRIDE)? {
-            found.append_with(digest(&entry), |level, root| {
+            found.append_with(entry.own_digest(), |level, root| {
                 nodes.extend(LogNode::kept(level, entry.position, root));
             });
         }
@@ -178,6 +178,17 @@ impl LedgerStore {
         Ok(())
     }
 
+    /// Removes what the index says about a transaction, because it is not true. Not synced.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn forget_transaction(&self, id: &Digest) -> Result<(), StoreError> {
+        let _one_at_a_time = self.lock_writing();
+        self.database().delete_now(TX_INDEX, &half(id))?;
+        self.publish(self.tip()?);
+        Ok(())
+    }
+
     /// Writes what the first entries of a log refer to anew, if they are what `view` commits to; says whether
     /// they are. Durable on return. What the log got since `view` is not touched.
     ///
@@ -198,7 +209,7 @@ impl LedgerStore {
                 return Ok(false);
             };
             match view.resolve_reference(position, reference.clone()) {
-                Ok(entry) => found.append_with(digest(&entry), |level, root| {
+                Ok(entry) => found.append_with(entry.own_digest(), |level, root| {
                     nodes.extend(LogNode::kept(level, position, root));
                 }),
                 Err(error) if error.is_damage() => return Ok(false),

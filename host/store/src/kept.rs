@@ -151,7 +151,12 @@ impl LedgerStore {
     }
 
     /// The newest first.
-    pub(crate) fn newest_kept(&self, kind: &str, before: Option<&str>, limit: usize) -> Result<Kept, StoreError> {
+    pub(crate) fn newest_kept(
+        &self,
+        kind: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Kept, StoreError> {
         let database = self.database();
         let mut iterator = database.db().raw_iterator_cf(database.column(META)?);
         // Names are ASCII: nothing of this kind sorts at or above.

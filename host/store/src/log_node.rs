@@ -44,7 +44,7 @@ impl View {
         if level == 0 {
             let entries =
                 self.log_read(log, positions.start, usize::try_from(count).unwrap_or(usize::MAX))?;
-            let digests: Vec<Digest> = entries.iter().map(digest).collect();
+            let digests: Vec<Digest> = entries.iter().map(LogEntry::own_digest).collect();
             return Ok(perfect_root(&digests));
         }
         let mut roots = Vec::new();
@@ -74,9 +74,4 @@ impl View {
         let left = self.log_root(log, middle - half..middle)?;
         Ok(Domain::MerkleNode.hash_pair(&left, &self.log_root(log, middle..middle + half)?))
     }
-}
-
-/// Digest of an entry, as its log commits to it.
-pub(crate) fn digest(entry: &LogEntry) -> Digest {
-    LogEntry::digest(&entry.provenance, &Domain::Value.hash(&entry.value))
 }

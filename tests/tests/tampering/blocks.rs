@@ -137,7 +137,7 @@ fn find_and_mend(stage: &Stage, expected: &Expected) {
     assert_eq!(open.restoring, None, "damage to single records needs no restore");
     let mender = stage.mender(open);
     let known = mender.incidents().unwrap().len();
-    let read = stage.truth.compare(&mender, stage.height, false);
+    let read = stage.truth.compare(&mender, stage.height);
     assert!(
         expected.blocks.is_subset(&read.damaged),
         "served: {:?} of {:?}",
@@ -149,7 +149,7 @@ fn find_and_mend(stage: &Stage, expected: &Expected) {
         "not mended: {:?}",
         mender.fatal()
     );
-    let read = stage.truth.compare(&mender, stage.height, true);
+    let read = stage.truth.compare(&mender, stage.height);
     assert!(
         read.refused.is_empty(),
         "mended, and not served: {:?}",

@@ -12,11 +12,11 @@ pub fn run(stage: &Stage, in_place: u64, at_start: u64) {
     let mut known = None;
     for _ in 0..in_place {
         let mender = stage.mender(stage.open());
-        let read = stage.truth.compare(&mender, stage.height, false);
+        let read = stage.truth.compare(&mender, stage.height);
         let unchecked = |why: &String| !why.contains("has not checked yet");
         assert!(!read.refused.iter().any(unchecked), "{:?}", read.refused);
         assert!(mender.scrub_until_clean(PATIENCE), "a false alarm");
-        let read = stage.truth.compare(&mender, stage.height, true);
+        let read = stage.truth.compare(&mender, stage.height);
         assert!(read.refused.is_empty(), "{:?}", read.refused);
         let incidents = mender.incidents().unwrap();
         assert_eq!(

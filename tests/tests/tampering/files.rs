@@ -51,7 +51,7 @@ fn ledger(stage: &Stage, what: &str) -> usize {
     }
     let height = open.node.newest().header.height;
     let mender = stage.mender(open);
-    let read = stage.truth.compare(&mender, height, false);
+    let read = stage.truth.compare(&mender, height);
     if height < stage.height {
         let known = mender.own_votes().iter().map(e2l_ledger::Vote::height).max();
         assert_eq!(known, Some(stage.height), "{what}: the others know what is lost");
@@ -59,7 +59,7 @@ fn ledger(stage: &Stage, what: &str) -> usize {
         return 1;
     }
     if mender.scrub_until_clean(PATIENCE) {
-        let again = stage.truth.compare(&mender, height, true);
+        let again = stage.truth.compare(&mender, height);
         assert!(
             again.refused.is_empty(),
             "{what}: mended, and not served: {:?}",
