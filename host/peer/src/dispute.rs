@@ -1,5 +1,5 @@
 //! What has stopped finality. It stays until the actors have decided: it is kept across restarts, and ends when this
-//! peer's operator accepts it, or when one of the two peers has the other's chain (docs/decisions/0015-disputes.md).
+//! peer's operator accepts it, or when one of the two peers has the other's chain (docs/decisions/0016-disputes.md).
 
 use crate::finality::{Disputed, Divergence, Own};
 use e2l_store::{LedgerStore, StoreError};
