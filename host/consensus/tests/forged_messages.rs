@@ -373,7 +373,12 @@ fn next(state: &mut u64, end: usize) -> usize {
 #[tokio::test]
 async fn mutated_messages_neither_stop_a_node_nor_change_what_is_applied() {
     let follower = Follower::new().await;
-    let more = append(1, Some(log_id(1, 1, 3)), vec![proposal(1, 4, "third")], Some(log_id(1, 1, 3)));
+    let more = append(
+        1,
+        Some(log_id(1, 1, 3)),
+        vec![proposal(1, 4, "third")],
+        Some(log_id(1, 1, 3)),
+    );
     let marker = Marker {
         last: Some(log_id(1, 1, 3)),
         membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
@@ -392,7 +397,10 @@ async fn mutated_messages_neither_stop_a_node_nor_change_what_is_applied() {
         },
     };
     let bodies = [
-        (MessageKind::AppendEntries, encode(&Follower::heartbeat(1)).unwrap()),
+        (
+            MessageKind::AppendEntries,
+            encode(&Follower::heartbeat(1)).unwrap(),
+        ),
         (MessageKind::AppendEntries, encode(&more).unwrap()),
         (
             MessageKind::Vote,
@@ -423,7 +431,14 @@ async fn mutated_messages_neither_stop_a_node_nor_change_what_is_applied() {
         refused += usize::from(answer.is_err());
     }
     assert!(refused > 1000, "{refused} of 4000 were refused");
-    assert!(follower.node.fatal().borrow().is_none(), "a message has stopped the node");
+    assert!(
+        follower.node.fatal().borrow().is_none(),
+        "a message has stopped the node"
+    );
     let applied = follower.ledger.proposals();
-    assert_eq!(applied.first().map(|first| &first[..]), Some(&b"first"[..]), "{applied:?}");
+    assert_eq!(
+        applied.first().map(|first| &first[..]),
+        Some(&b"first"[..]),
+        "{applied:?}"
+    );
 }
