@@ -114,8 +114,11 @@ impl Repairer {
             tokio::spawn(async move {
                 let repaired = this.repair(&damage).await;
                 match repaired {
-                    // Files that cannot be read or written anew are replaced as a whole.
-                    Err(error) if error.is_damage() => this.node.must_restore(&error.to_string()),
+                    // Files that cannot be read or written anew are replaced as a whole. Records that do not hold are
+                    // damage of their own, as those of a neighbour.
+                    Err(error @ StoreError::Read { .. }) if error.is_damage() => {
+                        this.node.must_restore(&error.to_string());
+                    }
                     Err(error) => this
                         .node
                         .alarm(format!("{} cannot be repaired: {error}", damage.what)),
@@ -189,8 +192,10 @@ impl Repairer {
         node.store.rewrite_block(block)?;
         node.repaired(block);
         // A file that is damaged may shine through what was written over it.
-        node.store.view().block(height)?;
-        Ok(kept)
+        match node.store.view().block(height) {
+            Err(error @ StoreError::Read { .. }) => Err(error),
+            _ => Ok(kept),
+        }
     }
 
     /// A block that holds says itself where its transactions stand.
