@@ -13,6 +13,7 @@ use crate::bench::stage::Stage;
 use crate::bench::swarm::{SwarmReport, swarm};
 use crate::bench::{on_stage, run_load, write_file};
 use crate::demo::StopSignal;
+use crate::deploy::find_chaincode;
 use crate::error::{CliError, CliResult};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -88,6 +89,8 @@ impl SuiteArgs {
 /// # Errors
 /// The directory cannot be used; something failed; the suite was stopped.
 pub async fn run(args: &SuiteArgs, stop: &StopSignal) -> CliResult<()> {
+    // What every row needs is missed once, before the first.
+    find_chaincode(None)?;
     new_directory(&args.out)?;
     let mut suite = Suite {
         args,

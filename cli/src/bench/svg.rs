@@ -241,8 +241,8 @@ impl Panel {
     fn legend(&self, out: &mut String, y: f64) {
         let mut x = WIDTH - RIGHT;
         for series in self.series.iter().rev() {
-            // Letters are at most this wide at 12 pixels.
-            let left = x - series.name.chars().count() as f64 * 6.4;
+            // Letters are about this wide at 12 pixels.
+            let left = x - series.name.chars().count() as f64 * 6.0 - 6.0;
             *out += &format!(
                 "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#374151\">{}</text>\n\
                  <line x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{y:.1}\" stroke=\"{}\" stroke-width=\"3\"/>\n",

@@ -87,13 +87,21 @@ mod tests {
 
     #[test]
     fn a_named_thread_of_this_process_is_found() {
-        let (_running, stop) = std::sync::mpsc::channel::<()>();
+        let (began, begun) = std::sync::mpsc::channel();
+        let (running, stop) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::Builder::new().name("a-stage-7".to_owned());
-        let handle = thread.spawn(move || stop.recv()).unwrap();
+        let handle = thread
+            .spawn(move || {
+                // It has its name from here on.
+                began.send(()).unwrap();
+                stop.recv()
+            })
+            .unwrap();
+        begun.recv().unwrap();
         let mut threads = Threads::default();
         threads.look(std::process::id());
         assert!(threads.by_stage(Duration::ZERO).contains_key("a-stage"));
-        drop(_running);
+        drop(running);
         assert!(handle.join().unwrap().is_err());
     }
 }

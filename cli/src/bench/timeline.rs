@@ -149,11 +149,8 @@ mod tests {
             "{rates:?}"
         );
         assert!((rates[0] + rates[1] + rates[2] * 0.3 - 600.0).abs() < 1e-6);
-        assert_eq!(
-            seconds[0].latency_p50_ms,
-            Some(1.0),
-            "both are of the first second"
-        );
+        let p50 = seconds[0].latency_p50_ms.unwrap();
+        assert!((1.0..1.04).contains(&p50), "both are of the first second: {p50}");
         assert!(seconds[0].latency_p99_ms > Some(4.9));
         assert_eq!(seconds[1].latency_p99_ms, None);
         assert_eq!((timeline.peak_memory(), timeline.memory_at(start + 5)), (9, 7));
