@@ -617,6 +617,8 @@ def verify_receipt(proof, anchor):
             signer.check_signature(proof["signature"][0], signed)
     else:
         check(identity == envelope and code != 0, "Inconsistent")
+        der = proof["certificate"]
+        check(not der or digest("certificate", der) == proof["signature"][0][0], "Inconsistent")
     actor, role, name = sender[0]
     call = [call[0], call[1], call[2].hex()] if proof["subject"] else None
     return dict(transaction=identity.hex(), index=proof["result_path"]["index"], code=code,

@@ -72,6 +72,11 @@ pub struct LogEntry {
 }
 
 impl LogEntry {
+    /// Its digest.
+    pub fn own_digest(&self) -> Digest {
+        Self::digest(&self.provenance, &Domain::Value.hash(&self.value))
+    }
+
     /// Digest of an entry, from the digest of its value ([`Domain::Value`]), so that a value that stands in
     /// two logs is hashed once.
     pub fn digest(provenance: &Provenance, value: &Digest) -> Digest {

@@ -61,13 +61,25 @@ impl StateMap {
     }
 
     /// Applies changes and returns the new root. Of several changes to one key the last counts.
-    pub fn update(&mut self, mut changes: Vec<Change>) -> Digest {
+    pub fn update(&mut self, changes: Vec<Change>) -> Digest {
+        self.replace(changes);
+        self.root()
+    }
+
+    /// The same; returns what the changed keys held before, in ascending order of key: applied, it undoes them.
+    pub fn replace(&mut self, mut changes: Vec<Change>) -> Vec<Change> {
         changes.sort_by_key(|(key, _)| *key);
         changes.reverse();
         changes.dedup_by_key(|(key, _)| *key);
         changes.reverse();
-        self.root = self.apply(self.root, 0, &changes);
-        self.root()
+        let mut replaced = Vec::new();
+        self.root = self.apply(self.root, 0, &changes, &mut replaced);
+        let mut replaced = replaced.into_iter().peekable();
+        let before = changes.into_iter().map(|(key, _)| {
+            let held = replaced.next_if(|(held, _)| *held == key);
+            (key, held.map(|(_, value)| value))
+        });
+        before.collect()
     }
 
     /// Digest of the value under a hashed key.
@@ -104,39 +116,38 @@ impl StateMap {
         node
     }
 
-    fn apply(&mut self, node: NodeId, depth: usize, changes: &[Change]) -> NodeId {
+    /// Notes the leaves that were changed, in ascending order of key.
+    fn apply(
+        &mut self,
+        node: NodeId,
+        depth: usize,
+        changes: &[Change],
+        replaced: &mut Vec<(Digest, Digest)>,
+    ) -> NodeId {
         if changes.is_empty() {
             return node;
         }
         match self.nodes[node as usize] {
             Node::Empty => self.build(depth, changes),
-            Node::Leaf { key, value } => self.apply_to_leaf(node, key, value, depth, changes),
+            Node::Leaf { key, value } => {
+                self.release(node);
+                self.leaves -= 1;
+                if changes
+                    .binary_search_by_key(&key, |(changed, _)| *changed)
+                    .is_ok()
+                {
+                    replaced.push((key, value));
+                    return self.build(depth, changes);
+                }
+                self.build_beside(Some((key, value)), depth, changes)
+            }
             Node::Inner { left, right, .. } => {
                 let (zeros, ones) = split_at_bit(changes, depth);
-                let left = self.apply(left, depth + 1, zeros);
-                let right = self.apply(right, depth + 1, ones);
+                let left = self.apply(left, depth + 1, zeros, replaced);
+                let right = self.apply(right, depth + 1, ones, replaced);
                 self.join(Some(node), left, right)
             }
         }
-    }
-
-    fn apply_to_leaf(
-        &mut self,
-        node: NodeId,
-        key: Digest,
-        value: Digest,
-        depth: usize,
-        changes: &[Change],
-    ) -> NodeId {
-        let touched = changes
-            .binary_search_by_key(&key, |(changed, _)| *changed)
-            .is_ok();
-        self.release(node);
-        self.leaves -= 1;
-        if touched {
-            return self.build(depth, changes);
-        }
-        self.build_beside(Some((key, value)), depth, changes)
     }
 
     /// A subtree with the changes' new values.

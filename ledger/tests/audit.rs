@@ -114,6 +114,33 @@ fn what_a_colluding_majority_endorsed_is_found_where_it_breaks_a_rule() {
 }
 
 #[test]
+fn a_request_is_executed_while_it_lives_and_not_before_or_after() {
+    let life = Limits::default().request_lifetime_blocks;
+    for (expires_at, holds) in [(1, true), (1 + life, true), (0, false), (2 + life, false)] {
+        let mut ledger = Ledger::new();
+        let admin = ledger.members.one("user", Role::Admin, "admin");
+        let call = Call {
+            chaincode: "eventdb".to_owned(),
+            function: "createEvent".to_owned(),
+            argument: b"web".to_vec(),
+        };
+        let request = SignedRequest::sign(ledger.members.network(), [7; 16], expires_at, call, &admin);
+        ledger.add_request(request);
+        let certificate = admin.certificate().der().to_vec();
+        let mut block = ledger.blocks.remove(0);
+        // In the place of the collector's, which sends nothing here.
+        block.proposal.certificates[1] = certificate;
+        ledger.sign_again(&mut block);
+        ledger.blocks.push(block);
+        let anchor = Anchor::new(&ledger.members.genesis).unwrap();
+        match audit(&ledger, &anchor) {
+            Ok(found) => assert!(holds && found == (1, 1), "last height {expires_at}"),
+            Err(error) => assert!(!holds && error.to_string().contains("last height"), "{error}"),
+        }
+    }
+}
+
+#[test]
 fn blocks_must_follow_each_other() {
     let (mut ledger, anchor) = small_ledger();
     let endorsers: Vec<Identity> = ["developer", "user"]

@@ -105,22 +105,44 @@ fn nobody_else_is_convicted() {
     assert!(Evidence::Votes(e(5, 1, &peer), borrowed).verify(&anchor).is_err());
 }
 
+fn proposal(ledger: &Ledger, term: u64, time: i64) -> Signed<ProposalHeader> {
+    let mut header = ledger.blocks[0].proposal.header.clone();
+    header.term = term;
+    header.time_nano += time;
+    let digest = header.digest();
+    signed(header, digest, &ledger.members.peer("user"))
+}
+
+fn batch(ledger: &Ledger, container: &str) -> Signed<BatchHeader> {
+    let collector = ledger.members.one("provider", Role::Collector, "collector");
+    let header = ledger.batch(&[container]).header;
+    let digest = header.digest();
+    signed(header, digest, &collector)
+}
+
 #[test]
 fn no_byte_of_evidence_can_change_into_another_conviction() {
     let (ledger, anchor) = setup();
     let peer = ledger.members.peer("user");
-    let evidence = Evidence::Votes(
-        endorsement(&ledger, 5, 1, &peer),
-        endorsement(&ledger, 5, 2, &peer),
-    );
-    evidence.verify(&anchor).unwrap();
-    let encoded = evidence.encode();
-    for at in 0..encoded.len() {
-        for flip in [1, 0x80, 0xff] {
-            let mut mutated = encoded.clone();
-            mutated[at] ^= flip;
-            let accepted = Evidence::decode(&mutated).is_ok_and(|evidence| evidence.verify(&anchor).is_ok());
-            assert!(!accepted, "byte {at}");
+    let pieces = [
+        Evidence::Votes(
+            endorsement(&ledger, 5, 1, &peer),
+            endorsement(&ledger, 5, 2, &peer),
+        ),
+        Evidence::Proposals(proposal(&ledger, 3, 1), proposal(&ledger, 3, 2)),
+        Evidence::Batches(batch(&ledger, "web"), batch(&ledger, "db")),
+    ];
+    for evidence in pieces {
+        let what = evidence.verify(&anchor).unwrap().what;
+        let encoded = evidence.encode();
+        for at in 0..encoded.len() {
+            for flip in [1, 0x80, 0xff] {
+                let mut mutated = encoded.clone();
+                mutated[at] ^= flip;
+                let accepted =
+                    Evidence::decode(&mutated).is_ok_and(|evidence| evidence.verify(&anchor).is_ok());
+                assert!(!accepted, "{what}: byte {at}");
+            }
         }
     }
 }
@@ -129,31 +151,21 @@ fn no_byte_of_evidence_can_change_into_another_conviction() {
 fn a_collector_that_numbers_two_batches_alike_is_convicted() {
     let (ledger, anchor) = setup();
     let collector = ledger.members.one("provider", Role::Collector, "collector");
-    let sign = |batch: SignedBatch| {
-        let digest = batch.header.digest();
-        signed(batch.header, digest, &collector)
-    };
-    let (one, other) = (sign(ledger.batch(&["web"])), sign(ledger.batch(&["db"])));
+    let (one, other) = (batch(&ledger, "web"), batch(&ledger, "db"));
     let guilt = Evidence::Batches(one.clone(), other).verify(&anchor).unwrap();
     assert_eq!(guilt.member.to_string(), "provider/collector/collector");
 
     let mut next = ledger.batch(&["db"]);
     next.header.sequence += 1;
-    let innocent = Evidence::Batches(one, sign(next)).verify(&anchor);
+    let digest = next.header.digest();
+    let innocent = Evidence::Batches(one, signed(next.header, digest, &collector)).verify(&anchor);
     assert!(matches!(innocent, Err(ProofError::NoContradiction(_))));
 }
 
 #[test]
 fn a_leader_that_proposes_twice_in_a_term_is_convicted() {
     let (ledger, anchor) = setup();
-    let leader = ledger.members.peer("user");
-    let proposal = |term: u64, time: i64| {
-        let mut header = ledger.blocks[0].proposal.header.clone();
-        header.term = term;
-        header.time_nano += time;
-        let digest = header.digest();
-        signed(header, digest, &leader)
-    };
+    let proposal = |term, time| proposal(&ledger, term, time);
     let guilt = Evidence::Proposals(proposal(3, 1), proposal(3, 2))
         .verify(&anchor)
         .unwrap();

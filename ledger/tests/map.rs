@@ -45,7 +45,15 @@ proptest! {
                     None => contents.remove(key),
                 };
             }
-            let changes = block.iter().map(|(key, value)| (*key, value.map(Digest))).collect();
+            let changes: Vec<_> = block.iter().map(|(key, value)| (*key, value.map(Digest))).collect();
+            let (before, mut undone) = (map.clone(), map.clone());
+            let undo = undone.replace(changes.clone());
+            prop_assert_eq!(undone.root(), root(&contents, 0));
+            prop_assert!(undo.is_sorted_by_key(|(key, _)| *key));
+            for (key, held) in &undo {
+                prop_assert_eq!(before.get(key), *held);
+            }
+            prop_assert_eq!(undone.update(undo), before.root(), "what was replaced undoes it");
             prop_assert_eq!(map.update(changes), root(&contents, 0));
             prop_assert_eq!(map.len(), contents.len());
             for byte in 0..=255 {

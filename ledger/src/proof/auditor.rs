@@ -212,7 +212,15 @@ impl<'a> Auditor<'a> {
                 head.check_next(&batch.header).map_err(|refused| refused.reason)?;
                 *head = SenderHead::after(&batch.header);
             }
-            Envelope::Request(_) => {
+            Envelope::Request(request) => {
+                let (height, expires_at) = (block.header.height, request.header.expires_at);
+                let latest = height.saturating_add(config.limits.request_lifetime_blocks);
+                if !(height..=latest).contains(&expires_at) {
+                    return Err(format!(
+                        "a request was executed at height {height} whose last height is {expires_at}: it must be from \
+                         {height} to {latest}"
+                    ));
+                }
                 if !self.requests.insert(envelope.source()) {
                     return Err("the same request was executed before".to_owned());
                 }

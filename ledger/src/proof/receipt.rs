@@ -81,7 +81,7 @@ pub struct Receipt {
     pub statement: Statement,
     /// By the sender.
     pub signature: Signature,
-    /// DER bytes of the sender's certificate.
+    /// DER bytes of the sender's certificate; may be empty when the statement was refused.
     pub certificate: Vec<u8>,
     /// Place of statement and signature in the block.
     pub envelope_path: InclusionProof,
@@ -104,9 +104,10 @@ impl Canonical for Receipt {
 pub struct VerifiedTransaction {
     /// Index in its block.
     pub index: u32,
-    /// Who signed it.
+    /// Who signed it; of a refused statement only whom it names, as anyone can: a bad signature may be why it was
+    /// refused.
     pub sender: Member,
-    /// The call; none when all of the sender's statement was refused.
+    /// The call; none when all of the statement was refused.
     pub call: Option<Call>,
     /// What became of it; holds its id.
     pub result: TransactionResult,
@@ -179,13 +180,9 @@ impl Receipt {
                 self.check_sender(anchor, block.header.time_nano)?;
                 Some(call.clone())
             }
-            Subject::Refused if self.result.id == envelope && self.result.code != ValidationCode::Valid => {
-                None
-            }
             Subject::Refused => {
-                return Err(ProofError::Inconsistent(
-                    "the result is not that of a statement refused as a whole".to_owned(),
-                ));
+                self.check_refused(&envelope)?;
+                None
             }
         };
         Ok(VerifiedTransaction {
@@ -220,6 +217,22 @@ impl Receipt {
             )));
         }
         Ok(())
+    }
+
+    fn check_refused(&self, envelope: &Digest) -> Result<(), ProofError> {
+        if self.result.id != *envelope || self.result.code == ValidationCode::Valid {
+            return Err(ProofError::Inconsistent(
+                "the result is not that of a statement refused as a whole".to_owned(),
+            ));
+        }
+        // The signature names its certificate, and is in the block: no other may stand beside it.
+        let named = Domain::Certificate.hash(&self.certificate) == self.signature.certificate;
+        if self.certificate.is_empty() || named {
+            return Ok(());
+        }
+        Err(ProofError::Inconsistent(
+            "the certificate is not the one that the signature names".to_owned(),
+        ))
     }
 
     fn check_sender(&self, anchor: &Anchor, time_nano: i64) -> Result<(), ProofError> {

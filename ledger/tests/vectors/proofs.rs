@@ -324,6 +324,14 @@ impl Vectors {
         let mut unknown = executed.clone();
         unknown.certificate = self.majority[0].certificate().der().to_vec();
         self.fails(KIND, "with another's certificate", &unknown, "Inconsistent");
+        let mut framed = refused.clone();
+        framed.certificate = self.majority[0].certificate().der().to_vec();
+        self.fails(
+            KIND,
+            "a refused statement with another's certificate",
+            &framed,
+            "Inconsistent",
+        );
         let mut shown = refused;
         shown.subject = executed.subject.clone();
         self.fails(
