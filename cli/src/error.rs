@@ -119,6 +119,14 @@ impl From<VerifyError> for CliError {
                 format!("the answer is out of date: {error}"),
                 "ask again a little later, or another actor's peer with --actor NAME",
             ),
+            error @ VerifyError::Older { .. } => Self::not_proven(
+                format!("the answer is not proven: {error}"),
+                "ask again a little later, or another actor's peer with --actor NAME",
+            ),
+            error @ VerifyError::Unlinked(_) => Self::refused(
+                error,
+                "keep what you were shown, and compare the actors' ledgers: `e2l audit` names the height",
+            ),
             error @ VerifyError::Fork { .. } => Self::refused(
                 error,
                 "keep the checkpoint, and compare it with the other actors': `e2l audit` names the height",

@@ -8,7 +8,7 @@ use e2l_ledger::proof::{
     Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPageProof, ProofError, Receipt,
     VerifiedTransaction,
 };
-use e2l_ledger::{Canonical, DecodeError, Digest};
+use e2l_ledger::{Canonical, DecodeError, Digest, LogHead};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -242,7 +242,7 @@ fn compare(claim: &Value, proven: &Value) -> Result<(), FileError> {
     })
 }
 
-/// What a receipt proves, in words.
+/// What a receipt proves, in words. Whom a refused statement names as its sender is not proven.
 pub fn receipt_claim(proven: &VerifiedTransaction) -> Value {
     let block = &proven.block;
     let call = proven.call.as_ref().map(|call| {
@@ -263,6 +263,10 @@ pub fn receipt_claim(proven: &VerifiedTransaction) -> Value {
             "event": event,
         })
     });
+    let sender = match proven.call {
+        Some(_) => "sender",
+        None => "claimed_sender",
+    };
     json!({
         "tx_id": proven.result.id,
         "height": block.header.height,
@@ -270,7 +274,7 @@ pub fn receipt_claim(proven: &VerifiedTransaction) -> Value {
         "block": block.header.digest(),
         "block_time_nano": block.header.time_nano,
         "validation_code": proven.result.code,
-        "sender": proven.sender.to_string(),
+        sender: proven.sender.to_string(),
         "call": call,
         "endorsed_by": block.endorsed_by,
         "voters": block.voters,
@@ -279,21 +283,30 @@ pub fn receipt_claim(proven: &VerifiedTransaction) -> Value {
 
 fn history_claim(pages: &[LogPageProof], anchor: &Anchor) -> Result<Value, FileError> {
     let unfit = |why: &str| FileError::Pages(why.to_owned());
-    let (Some(first), Some(last)) = (pages.first(), pages.last()) else {
+    let Some(first) = pages.first() else {
         return Err(FileError::Count(0));
     };
-    let mut events = Vec::new();
+    let (mut events, mut found) = (Vec::new(), LogHead::default());
+    let mut last = None;
     for page in pages {
-        if (&page.chaincode, &page.log, page.from) != (&first.chaincode, &first.log, events.len() as u64) {
+        if (&page.chaincode, &page.log, page.from) != (&first.chaincode, &first.log, found.length) {
             return Err(unfit("one does not go on where the one before ended"));
         }
-        for entry in page.verify(anchor)?.entries {
-            events.push(entry_value(&entry).map_err(FileError::Pages)?);
+        let proven = page.verify(anchor)?;
+        for entry in &proven.entries {
+            found.append(entry.own_digest());
+            events.push(entry_value(entry).map_err(FileError::Pages)?);
         }
+        last = Some((&page.head, proven.block));
     }
-    let newest = last.verify(anchor)?;
-    if newest.length != events.len() as u64 {
+    let Some((head, block)) = last else {
+        return Err(FileError::Count(0));
+    };
+    if found.length < head.length {
         return Err(unfit("entries are missing at its end"));
+    }
+    if found != *head {
+        return Err(unfit("they are not the entries of the last one's list"));
     }
     let id = first.log.strip_prefix(log_of("").as_slice());
     let id = id.and_then(|id| std::str::from_utf8(id).ok());
@@ -301,11 +314,11 @@ fn history_claim(pages: &[LogPageProof], anchor: &Anchor) -> Result<Value, FileE
         "chaincode": first.chaincode,
         "id": id.ok_or_else(|| unfit("it is not the list of a container or service"))?,
         "events": events,
-        "as_of_height": newest.block.header.height,
-        "as_of_time_nano": newest.block.header.time_nano,
-        "block": newest.block.header.digest(),
-        "endorsed_by": newest.block.endorsed_by,
-        "voters": newest.block.voters,
+        "as_of_height": block.header.height,
+        "as_of_time_nano": block.header.time_nano,
+        "block": block.header.digest(),
+        "endorsed_by": block.endorsed_by,
+        "voters": block.voters,
     }))
 }
 

@@ -141,7 +141,8 @@ impl LedgerClient {
         .await
     }
 
-    /// Calls a query function of a chaincode at the answering peer's last final height.
+    /// Calls a query function of a chaincode at the answering peer's last final height. The answer is that peer's word:
+    /// see [`LedgerClient::query_agreed`].
     ///
     /// # Errors
     /// [`ClientError::NotFound`] for an unknown chaincode, [`ClientError::Invalid`] when the contract rejects
@@ -156,7 +157,17 @@ impl LedgerClient {
             chaincode: chaincode.to_owned(),
             function: function.to_owned(),
             argument,
+            at_height: 0,
         };
+        self.query_with(request).await
+    }
+
+    /// The same, as of a height of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`LedgerClient::query`]; [`ClientError::Refused`] for `UNAVAILABLE` when the answering peer keeps that height
+    /// no more, or has not come to it.
+    pub async fn query_with(&self, request: wire::QueryRequest) -> Result<wire::QueryReply, ClientError> {
         self.read("query", request, |mut stub, request| async move {
             stub.query(request).await
         })

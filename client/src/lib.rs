@@ -9,9 +9,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod admission;
+mod agreement;
 mod backoff;
 mod block_events;
 mod caller;
+mod chained;
 mod channel;
 mod checkpoint;
 mod client;
@@ -43,6 +45,7 @@ mod verifier;
 )]
 pub mod wire;
 
+pub use agreement::{Agreed, AgreementError, Said};
 pub use block_events::{Endorsers, block_events};
 pub use caller::{Caller, caller};
 pub use channel::{Target, connect, connect_lazy};

@@ -2,12 +2,15 @@
 //! it can be hidden, added or altered. A peer can only be behind, and the replies say as of which height.
 
 use crate::block_events::{Endorsers, block_events};
+use crate::chained::Chained;
 use crate::verifier::{Verifier, VerifyError};
 use crate::wire;
+use e2l_ledger::Header;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Blocks fetched at once.
@@ -34,6 +37,7 @@ impl Verifier {
         self.may_be_newest(tip)?;
         let reader = Reader {
             verifier: self.clone(),
+            chained: Arc::default(),
             filter: request.filter.clone().unwrap_or_default(),
             left: if request.limit == 0 {
                 u64::MAX
@@ -62,6 +66,7 @@ impl Verifier {
 #[derive(Clone)]
 struct Reader {
     verifier: Verifier,
+    chained: Arc<Chained>,
     filter: wire::EventFilter,
     left: u64,
 }
@@ -73,7 +78,11 @@ impl Reader {
     async fn nothing(&self, tip: u64) -> Result<wire::EventsReply, VerifyError> {
         let as_of_time_nano = match tip {
             0 => self.verifier.anchor().created_nano(),
-            height => self.verifier.block(height).await?.0.header.time_nano,
+            height => {
+                let header = self.verifier.block(height).await?.0.header;
+                self.chained.check(&header)?;
+                header.time_nano
+            }
         };
         Ok(wire::EventsReply {
             events: Vec::new(),
@@ -83,33 +92,38 @@ impl Reader {
         })
     }
 
-    async fn block(&self, height: u64, last: u64) -> Result<wire::EventsReply, VerifyError> {
+    /// A block's events, with its header: whoever asks for several at once checks in order that they are linked.
+    async fn block(&self, height: u64, last: u64) -> Result<(Header, wire::EventsReply), VerifyError> {
         let (block, proven) = self.verifier.block(height).await?;
         let endorsers = Endorsers {
             sealed: proven.is_sealed(),
             actors: proven.endorsed_by,
         };
         let limits = &self.verifier.anchor().config().limits;
-        Ok(wire::EventsReply {
+        let reply = wire::EventsReply {
             events: block_events(&block, &self.filter, limits, &endorsers),
             as_of_height: height,
             as_of_time_nano: block.header.time_nano,
             caught_up: height == last,
-        })
+        };
+        Ok((block.header, reply))
     }
 
     /// Blocks from `first` to `last`, until enough events have come.
     fn range(self, first: u64, last: u64) -> Replies {
         let mut left = self.left;
+        let chained = Arc::clone(&self.chained);
         let blocks = futures::stream::iter(first..=last).map(move |height| {
             let reader = self.clone();
             async move { reader.block(height, last).await }
         });
         let mut ended = false;
-        let replies = blocks.buffered(AT_ONCE).map_ok(move |mut reply| {
+        let replies = blocks.buffered(AT_ONCE).map(move |read| {
+            let (header, mut reply) = read?;
+            chained.check(&header)?;
             reply.events.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             left -= reply.events.len() as u64;
-            (reply, left)
+            Ok::<_, VerifyError>((reply, left))
         });
         replies
             .try_take_while(move |(_, left)| {
@@ -128,8 +142,9 @@ impl Reader {
         let down = self.clone();
         let heights = futures::stream::iter((1..=tip).rev()).map(|height| down.block(height, tip));
         let mut blocks = std::pin::pin!(heights.buffered(AT_ONCE));
-        while let Some(reply) = blocks.next().await {
-            let reply = reply?;
+        while let Some(read) = blocks.next().await {
+            let (header, reply) = read?;
+            self.chained.check(&header)?;
             for event in reply.events.into_iter().rev() {
                 if (found.len() as u64) < self.left {
                     found.push_front(event);

@@ -5,14 +5,18 @@ use crate::client::LedgerClient;
 use crate::error::ClientError;
 use crate::wire;
 use e2l_ledger::proof::{
-    Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPageProof, ProofError, Receipt,
+    Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPage, LogPageProof, ProofError, Receipt,
     SenderHeadProof, VerifiedTransaction,
 };
-use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry, Member, SenderHead};
+use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry, LogHead, Member, SenderHead};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most entries asked for at a time.
 const PAGE: u32 = 500;
+/// How often, and how far apart, a log is read anew when a peer goes on with an older one.
+const LOG_TRIES: u32 = 5;
+const LOG_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a read is not proven.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,23 @@ pub enum VerifyError {
         /// Height of the checkpoint.
         checkpoint: u64,
     },
+    /// A part of a log as of an older block than another part.
+    #[error(
+        "a part of the list comes as of height {shown}, and another came as of height {newest}: what was appended in \
+         between would be missing"
+    )]
+    Older {
+        /// Height of the part.
+        shown: u64,
+        /// Highest that was shown before.
+        newest: u64,
+    },
+    /// Two blocks that do not follow each other, though both are final.
+    #[error(
+        "block {0} does not follow the block that was shown beside it: the peers show two ledgers, and a majority's keys \
+         have signed both"
+    )]
+    Unlinked(u64),
     /// An older ledger than is known.
     #[error("the peer shows the ledger as of height {shown}, and your checkpoint is at height {checkpoint}")]
     Behind {
@@ -55,7 +76,7 @@ pub enum VerifyError {
 pub struct LogRead {
     /// The entries, in order, from the first to the last.
     pub entries: Vec<LogEntry>,
-    /// The block as of which these are all.
+    /// The block as of which these are all: that of the last page.
     pub block: FinalHeader,
     /// The proofs, one per page.
     pub proofs: Vec<LogPageProof>,
@@ -186,50 +207,91 @@ impl Verifier {
     /// # Errors
     /// No peer answers, or what it sends is not proven to be all.
     pub async fn log(&self, chaincode: &str, log: &[u8]) -> Result<LogRead, VerifyError> {
-        let mut read: Option<LogRead> = None;
+        let (mut newest, mut tries) = (0, 1);
         loop {
-            let from = read.as_ref().map_or(0, |read| read.entries.len() as u64);
-            let request = wire::GetLogPageRequest {
-                chaincode: chaincode.to_owned(),
-                log: log.to_vec().into(),
-                from,
-                limit: PAGE,
-            };
-            let reply = self.client.log_page(request).await?;
-            let proof = LogPageProof::decode(&reply.proof)?;
-            let page = proof.verify(&self.anchor)?;
-            if proof.chaincode != chaincode || proof.log != log || proof.from != from {
-                return Err(VerifyError::OtherSubject(format!(
-                    "entries from {} of another list",
-                    proof.from
-                )));
+            match self.log_from_start(chaincode, log, &mut newest).await {
+                // The peer that goes on may be another one, and behind.
+                Err(VerifyError::Older { .. }) if tries < LOG_TRIES => tries += 1,
+                read => return read,
             }
-            let came = page.entries.len();
-            let read = read.get_or_insert_with(|| LogRead {
-                entries: Vec::new(),
-                block: page.block.clone(),
-                proofs: Vec::new(),
-            });
-            read.proofs.push(proof);
-            // A log only grows, so entries proven earlier are still the first of it.
-            read.entries.extend(page.entries);
-            if page.block.header.height > read.block.header.height {
-                read.block = page.block;
+            tokio::time::sleep(LOG_PAUSE).await;
+        }
+    }
+
+    /// Reads page after page, none as of an older height than any shown before.
+    async fn log_from_start(
+        &self,
+        chaincode: &str,
+        log: &[u8],
+        newest: &mut u64,
+    ) -> Result<LogRead, VerifyError> {
+        let (mut entries, mut proofs) = (Vec::new(), Vec::new());
+        let mut found = LogHead::default();
+        loop {
+            let (proof, page) = self.log_page(chaincode, log, found.length).await?;
+            let shown = page.block.header.height;
+            if shown < *newest {
+                return Err(VerifyError::Older {
+                    shown,
+                    newest: *newest,
+                });
             }
-            if read.entries.len() as u64 >= page.length {
-                let read = read.clone();
-                self.may_be_newest(read.block.header.height)?;
-                self.is_of_chain(&read.block).await?;
-                return Ok(read);
-            }
-            if came == 0 {
+            *newest = shown;
+            if page.entries.is_empty() && found.length < page.length {
                 return Err(VerifyError::OtherSubject(format!(
                     "nothing, with {} of {} entries still to come",
-                    page.length - read.entries.len() as u64,
+                    page.length - found.length,
                     page.length
                 )));
             }
+            for entry in &page.entries {
+                found.append(entry.own_digest());
+            }
+            entries.extend(page.entries);
+            let head = proof.head.clone();
+            proofs.push(proof);
+            if found.length < head.length {
+                continue;
+            }
+            // Earlier pages were proven as of their own blocks: this one's commits to all entries together.
+            if found != head {
+                return Err(VerifyError::OtherSubject(
+                    "parts of lists that are not one list".to_owned(),
+                ));
+            }
+            self.may_be_newest(shown)?;
+            self.is_of_chain(&page.block).await?;
+            return Ok(LogRead {
+                entries,
+                block: page.block,
+                proofs,
+            });
         }
+    }
+
+    /// Entries of a log from a position on, with their proof.
+    async fn log_page(
+        &self,
+        chaincode: &str,
+        log: &[u8],
+        from: u64,
+    ) -> Result<(LogPageProof, LogPage), VerifyError> {
+        let request = wire::GetLogPageRequest {
+            chaincode: chaincode.to_owned(),
+            log: log.to_vec().into(),
+            from,
+            limit: PAGE,
+        };
+        let reply = self.client.log_page(request).await?;
+        let proof = LogPageProof::decode(&reply.proof)?;
+        let page = proof.verify(&self.anchor)?;
+        if proof.chaincode != chaincode || proof.log != log || proof.from != from {
+            return Err(VerifyError::OtherSubject(format!(
+                "entries from {} of another list",
+                proof.from
+            )));
+        }
+        Ok((proof, page))
     }
 
     /// A final block.

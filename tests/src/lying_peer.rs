@@ -14,7 +14,8 @@ use tokio::runtime::{Builder, Runtime};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Alters the canonical bytes of a proof, a receipt or a block with its proof.
+/// Alters the canonical bytes of a proof, a receipt, a block and then its proof, an event of a stream, or the answer to a
+/// query.
 pub type Lie = Arc<dyn Fn(&mut Vec<u8>) + Send + Sync>;
 
 /// Stands in an actor's place, at its peer's address and with its peer's key. Dropping it ends it.
@@ -110,20 +111,30 @@ impl wire::ledger_server::Ledger for Lying {
         request: Request<wire::EventsRequest>,
     ) -> Result<Response<Self::EventsStream>, Status> {
         let events = self.truth.events(request.into_inner()).await.map_err(failed)?;
-        Ok(Response::new(events.map(|reply| reply.map_err(failed)).boxed()))
+        let lie = Arc::clone(&self.lie);
+        let altered = events.map(move |reply| {
+            let mut reply = reply.map_err(failed)?;
+            for event in &mut reply.events {
+                let mut bytes = event.event.to_vec();
+                lie(&mut bytes);
+                event.event = bytes.into();
+            }
+            Ok(reply)
+        });
+        Ok(Response::new(altered.boxed()))
     }
 
     async fn query(
         &self,
         request: Request<wire::QueryRequest>,
     ) -> Result<Response<wire::QueryReply>, Status> {
-        let wire::QueryRequest {
-            chaincode,
-            function,
-            argument,
-        } = request.into_inner();
-        let reply = self.truth.query(&chaincode, &function, argument).await;
-        reply.map(Response::new).map_err(failed)
+        let reply = self
+            .truth
+            .query_with(request.into_inner())
+            .await
+            .map_err(failed)?;
+        let output = self.alter(&reply.output);
+        Ok(Response::new(wire::QueryReply { output, ..reply }))
     }
 
     async fn get_block(
@@ -135,8 +146,11 @@ impl wire::ledger_server::Ledger for Lying {
             .block(request.into_inner().height)
             .await
             .map_err(failed)?;
-        let block = self.alter(&reply.block);
-        Ok(Response::new(wire::GetBlockReply { block, ..reply }))
+        Ok(Response::new(wire::GetBlockReply {
+            block: self.alter(&reply.block),
+            finality: self.alter(&reply.finality),
+            ..reply
+        }))
     }
 
     async fn get_receipt(

@@ -147,11 +147,13 @@ impl Ledger for EchoLedger {
                 output: request.argument,
                 height: 1,
                 time_nano: 1,
+                ..wire::QueryReply::default()
             })),
             "who" => Ok(Response::new(wire::QueryReply {
                 output: member.into_bytes().into(),
                 height: 1,
                 time_nano: 1,
+                ..wire::QueryReply::default()
             })),
             "unavailable" if self.actor == "provider" => Err(refusal_status(&refusal(
                 Reason::Unavailable,

@@ -67,6 +67,25 @@ pub enum ExecutionError {
         /// The key.
         key: String,
     },
+    /// A height's state is neither the newest nor one shortly before.
+    #[error("the state as of height {height} is not remembered any more: ask as of a newer height")]
+    StateForgotten {
+        /// The height.
+        height: u64,
+    },
+    /// Keys that were executed are not on the disk, or others are.
+    #[error(
+        "the state on disk has {found} keys as of height {height}, {expected} were executed: the database was altered \
+         or damaged; restart this peer, and it restores its ledger from the others"
+    )]
+    StateKeys {
+        /// The height.
+        height: u64,
+        /// How many were executed.
+        expected: usize,
+        /// How many are there.
+        found: usize,
+    },
     /// The state on disk does not hash to the endorsed root.
     #[error(
         "the state on disk hashes to {found}, the header of height {height} says {expected}: the database \
@@ -87,7 +106,10 @@ impl ExecutionError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Store(error) => error.is_damage(),
-            Self::StateRoot { .. } | Self::StateValue { .. } | Self::SystemRecord(_) => true,
+            Self::StateRoot { .. }
+            | Self::StateValue { .. }
+            | Self::StateKeys { .. }
+            | Self::SystemRecord(_) => true,
             _ => false,
         }
     }

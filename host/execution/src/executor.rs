@@ -4,6 +4,7 @@ use crate::error::ExecutionError;
 use crate::host::CallHost;
 use crate::overlay::{Overlay, Writes, map_changes};
 use crate::signatures::SignatureCache;
+use crate::state_history::StateHistory;
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
     Block, Call, Canonical, Certificate, Digest, Domain, Envelope, Header, LogHead, NetworkConfig,
@@ -96,7 +97,7 @@ impl Chaincodes {
 pub struct Executor {
     chaincodes: Chaincodes,
     signatures: Arc<SignatureCache>,
-    map: StateMap,
+    state: StateHistory,
 }
 
 impl Executor {
@@ -125,13 +126,56 @@ impl Executor {
         Ok(Self {
             chaincodes: Chaincodes::new(runtime, components),
             signatures,
-            map,
+            state: StateHistory::new(map, tip.height),
         })
     }
 
     /// Proof of what the state holds under a key as of the newest block.
     pub fn prove(&self, key: &StateKey) -> MapProof {
-        self.map.prove(&key.hash())
+        self.state.prove(&key.hash())
+    }
+
+    /// Compares what was read as of a height with what was executed: state keys with the digests of their values,
+    /// `None` where nothing was found.
+    ///
+    /// # Errors
+    /// A value is not the one that was executed; the height is not remembered.
+    pub fn check_values<'a>(
+        &self,
+        height: u64,
+        values: impl IntoIterator<Item = (&'a StateKey, &'a Option<Digest>)>,
+    ) -> Result<(), ExecutionError> {
+        for (key, seen) in values {
+            let held = self.state.get(height, &key.hash());
+            if held.ok_or(ExecutionError::StateForgotten { height })? != *seen {
+                return Err(altered(key));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that keys were there as of a height.
+    ///
+    /// # Errors
+    /// One was not; the height is not remembered.
+    pub fn check_keys(&self, height: u64, keys: &[StateKey]) -> Result<(), ExecutionError> {
+        for key in keys {
+            let held = self.state.get(height, &key.hash());
+            if held.ok_or(ExecutionError::StateForgotten { height })?.is_none() {
+                return Err(altered(key));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many keys there were as of a height.
+    ///
+    /// # Errors
+    /// The height is not remembered.
+    pub fn keys_at(&self, height: u64) -> Result<usize, ExecutionError> {
+        self.state
+            .keys(height)
+            .ok_or(ExecutionError::StateForgotten { height })
     }
 
     /// Compares the state after `after`, at most `limit` keys of it, with the map; returns the last key looked at,
@@ -150,12 +194,9 @@ impl Executor {
             |after| StateKey::from_bytes([after.as_bytes(), &[0]].concat()),
         );
         let pairs = view.scan(&first, &StateKey::from_bytes(vec![u8::MAX]), limit)?;
+        let height = view.height();
         for (key, value) in &pairs {
-            if self.map.get(&key.hash()) != Some(Domain::Value.hash(value)) {
-                return Err(ExecutionError::StateValue {
-                    key: String::from_utf8_lossy(key.as_bytes()).into_owned(),
-                });
-            }
+            self.check_values(height, [(key, &Some(Domain::Value.hash(value)))])?;
         }
         Ok(pairs.into_iter().last().map(|(key, _)| key))
     }
@@ -200,7 +241,8 @@ impl Executor {
             run.envelope(envelope)?;
         }
         let (writes, results) = run.finish();
-        let state_root = self.map.update(map_changes(&writes.state));
+        let changes = map_changes(&writes.state);
+        let state_root = self.state.update(proposal.header.height, changes);
         let header = Header {
             network: previous.network,
             height: proposal.header.height,
@@ -222,6 +264,12 @@ impl Executor {
             },
             writes,
         })
+    }
+}
+
+fn altered(key: &StateKey) -> ExecutionError {
+    ExecutionError::StateValue {
+        key: String::from_utf8_lossy(key.as_bytes()).into_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A call's view of the state: the chaincode's own key space, over the block's overlay.
 
 use crate::overlay::{Overlay, SharedBytes};
+use crate::query_host::record;
 use e2l_ledger::{Digest, Domain, Limits, Provenance, StateKey};
 use e2l_runtime::{CallLimits, HostError, HostState, LogRecord, StaticLimits};
 use e2l_store::{LogValue, StoreError};
@@ -152,18 +153,7 @@ impl HostState for CallHost {
             .overlay
             .read(&self.log(log), start, limit, &self.provenance)
             .map_err(failed)?;
-        let records = found.into_iter().map(|entry| LogRecord {
-            position: entry.position,
-            transaction_id: entry.provenance.transaction.0.to_vec(),
-            sender: entry.provenance.sender.name,
-            actor: entry.provenance.sender.actor,
-            role: entry.provenance.sender.role.as_str().to_owned(),
-            height: entry.provenance.height,
-            index: entry.provenance.index,
-            block_time_nano: entry.provenance.block_time_nano,
-            value: entry.value,
-        });
-        Ok(records.collect())
+        Ok(found.into_iter().map(record).collect())
     }
 
     fn reset(&mut self) {

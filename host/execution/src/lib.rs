@@ -8,11 +8,14 @@ mod host;
 mod overlay;
 mod proposal_check;
 mod query;
+mod query_host;
 mod signatures;
+mod state_history;
 
 pub use error::ExecutionError;
 pub use executor::{Components, Execution, Executor};
 pub use overlay::Writes;
 pub use proposal_check::{ChainTip, VoidProposal, check_chain, check_proposal};
-pub use query::{QueryError, QueryRunner};
+pub use query::{QueryCall, QueryError, QueryRunner};
+pub use query_host::{ReadRun, Reads};
 pub use signatures::SignatureCache;

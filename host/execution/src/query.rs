@@ -2,11 +2,11 @@
 
 use crate::error::ExecutionError;
 use crate::executor::{Chaincodes, Components};
-use crate::host::{CallHost, query_limits};
-use crate::overlay::Overlay;
-use e2l_ledger::{Digest, Header, Member, NetworkConfig, Provenance};
-use e2l_runtime::{Admitted, CallContext, Outcome, Runtime};
-use e2l_store::View;
+use crate::host::query_limits;
+use crate::query_host::{QueryHost, Reads};
+use e2l_ledger::{Digest, Header, Member, NetworkConfig};
+use e2l_runtime::{Admitted, CallContext, HostError, Outcome, Runtime, RuntimeError};
+use e2l_store::{StoreError, View};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -25,6 +25,17 @@ pub enum QueryError {
     /// The peer failed.
     #[error(transparent)]
     Execution(#[from] ExecutionError),
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct QueryCall {
+    /// Name of the chaincode.
+    pub chaincode: String,
+    /// Its query function.
+    pub function: String,
+    /// What the function is given.
+    pub argument: Vec<u8>,
 }
 
 /// Runs queries; shared by threads. Needs the stack of [`e2l_runtime::REQUIRED_STACK_BYTES`].
@@ -51,28 +62,34 @@ impl QueryRunner {
         admitted.ok_or_else(|| QueryError::UnknownChaincode(name.to_owned()))
     }
 
-    /// Calls a query function on the state `view`, whose height has `header`.
-    ///
-    /// # Errors
-    /// See [`QueryError`].
+    /// Calls a query function on the state `view`, whose height has `header`. Nothing that it answers is to be believed,
+    /// a refusal neither, before what it has read is checked.
     pub fn query(
         &self,
         view: Arc<View>,
         header: &Header,
         config: &NetworkConfig,
         caller: &Member,
-        (chaincode, function, argument): (&str, &str, &[u8]),
+        call: &QueryCall,
+    ) -> (Result<Vec<u8>, QueryError>, Reads) {
+        let reads = Arc::default();
+        let host = QueryHost::new(view, &call.chaincode, Arc::clone(&reads));
+        let answer = self.run(host, header, config, caller, call);
+        let reads = std::mem::take(&mut *reads.lock());
+        (answer, reads)
+    }
+
+    fn run(
+        &self,
+        host: QueryHost,
+        header: &Header,
+        config: &NetworkConfig,
+        caller: &Member,
+        call: &QueryCall,
     ) -> Result<Vec<u8>, QueryError> {
-        let admitted = self.admitted(chaincode, config)?;
+        let admitted = self.admitted(&call.chaincode, config)?;
         let session = self.runtime.session(&admitted, query_limits(&config.limits));
         let mut session = session.map_err(ExecutionError::from)?;
-        let provenance = Provenance {
-            transaction: Digest::ZERO,
-            sender: caller.clone(),
-            height: header.height,
-            index: 0,
-            block_time_nano: header.time_nano,
-        };
         let context = CallContext {
             transaction_id: Digest::ZERO.0.to_vec(),
             sender: caller.name.clone(),
@@ -81,14 +98,24 @@ impl QueryRunner {
             height: header.height,
             block_time_nano: header.time_nano,
         };
-        let host = CallHost::new(Overlay::new(view), chaincode, provenance, argument);
         let (outcome, _) = session
-            .query(host, &context, function, argument)
-            .map_err(ExecutionError::from)?;
+            .query(host, &context, &call.function, &call.argument)
+            .map_err(of_host)?;
         match outcome {
             Outcome::Accepted { output, .. } => Ok(output),
             Outcome::Rejected { message, .. } => Err(QueryError::Rejected(message)),
             Outcome::Failed { kind, detail, .. } => Err(QueryError::Failed(format!("{kind:?}: {detail}"))),
         }
+    }
+}
+
+/// The store's own error, where that is why the engine stopped.
+fn of_host(error: RuntimeError) -> ExecutionError {
+    match error {
+        RuntimeError::Host(HostError(source)) => match source.downcast::<StoreError>() {
+            Ok(store) => ExecutionError::Store(*store),
+            Err(source) => RuntimeError::Host(HostError(source)).into(),
+        },
+        error => error.into(),
     }
 }

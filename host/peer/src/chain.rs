@@ -6,8 +6,8 @@ use e2l_consensus::Committed;
 use e2l_execution::{ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal};
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Endorsement, Header, SignedProposal,
-    SignedVote, StateKey, Vote,
+    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Domain, Endorsement, Header,
+    SignedProposal, SignedVote, StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, StoreError};
 use std::sync::Arc;
@@ -257,8 +257,49 @@ impl Chain {
     }
 
     /// Proof of what the state holds under a key, and the height as of which.
-    pub fn prove(&self, key: &StateKey) -> (Executed, MapProof) {
-        (self.node.newest(), self.executor.prove(key))
+    ///
+    /// # Errors
+    /// What is on the disk is not what was executed; the store failed.
+    pub fn prove(&self, key: &StateKey) -> Result<(Executed, MapProof), ChainError> {
+        let (at, _) = self.value(key)?;
+        Ok((at, self.executor.prove(key)))
+    }
+
+    /// What the state holds under a key, and the height as of which.
+    ///
+    /// # Errors
+    /// As [`Chain::prove`].
+    pub fn value(&self, key: &StateKey) -> Result<(Executed, Option<Vec<u8>>), ChainError> {
+        let at = self.node.newest();
+        let value = at.view.get(key)?;
+        let seen = value.as_deref().map(|value| Domain::Value.hash(value));
+        self.executor.check_values(at.header.height, [(key, &seen)])?;
+        Ok((at, value))
+    }
+
+    /// Compares what was read as of a height with what was executed: see [`Executor::check_values`].
+    ///
+    /// # Errors
+    /// A value is another one; the height is not remembered.
+    pub fn check_values(&self, height: u64, values: &[(StateKey, Option<Digest>)]) -> Result<(), ChainError> {
+        let values = values.iter().map(|(key, seen)| (key, seen));
+        Ok(self.executor.check_values(height, values)?)
+    }
+
+    /// Checks that keys were there as of a height: see [`Executor::check_keys`].
+    ///
+    /// # Errors
+    /// One was not; the height is not remembered.
+    pub fn check_keys(&self, height: u64, keys: &[StateKey]) -> Result<(), ChainError> {
+        Ok(self.executor.check_keys(height, keys)?)
+    }
+
+    /// How many keys there were as of a height.
+    ///
+    /// # Errors
+    /// The height is not remembered.
+    pub fn keys_at(&self, height: u64) -> Result<usize, ChainError> {
+        Ok(self.executor.keys_at(height)?)
     }
 
     /// Compares a part of the state with what was executed: see [`Executor::check_state`].

@@ -3,7 +3,7 @@
 use crate::node::Executed;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::{refusal, refusal_status};
-use e2l_execution::{QueryError, QueryRunner};
+use e2l_execution::{QueryCall, QueryError, QueryRunner, Reads};
 use e2l_ledger::{Member, NetworkConfig};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
@@ -30,32 +30,25 @@ impl QueryThreads {
         }
     }
 
-    /// Calls a query function at a height.
+    /// Calls a query function at a height. What it answers is to be checked: see [`crate::read_check`].
     ///
     /// # Errors
-    /// The status says whether the caller, the contract or this peer is at fault.
+    /// The call is over a limit; this peer cannot run it.
     pub async fn run(
         &self,
         at: Arc<Executed>,
         caller: Member,
-        chaincode: String,
-        function: String,
-        argument: Vec<u8>,
-    ) -> Result<Vec<u8>, Status> {
+        call: QueryCall,
+    ) -> Result<(Result<Vec<u8>, QueryError>, Reads), Status> {
         let limit = self.config.limits.argument_max_bytes;
-        if argument.len() as u64 > limit {
-            let message = format!(
-                "the argument has {} bytes, at most {limit} are accepted",
-                argument.len()
-            );
+        let length = call.argument.len();
+        if length as u64 > limit {
+            let message = format!("the argument has {length} bytes, at most {limit} are accepted");
             return Err(refusal_status(&refusal(Reason::Malformed, message)));
         }
         let config = self.config.clone();
-        self.on_thread(move |runner| {
-            let call = (chaincode.as_str(), function.as_str(), argument.as_slice());
-            runner.query(at.view.clone(), &at.header, &config, &caller, call)
-        })
-        .await
+        self.on_thread(move |runner| runner.query(at.view.clone(), &at.header, &config, &caller, &call))
+            .await
     }
 
     /// What a chaincode says of itself.
@@ -64,18 +57,18 @@ impl QueryThreads {
     /// None of that name is active, or it fails.
     pub async fn describe(&self, name: &str) -> Result<e2l_runtime::Description, Status> {
         let (name, config) = (name.to_owned(), self.config.clone());
-        self.on_thread(move |runner| {
+        let described = self.on_thread(move |runner| {
             let admitted = runner.admitted(&name, &config)?;
             admitted
                 .describe()
                 .map_err(|error| QueryError::Failed(error.to_string()))
-        })
-        .await
+        });
+        described.await?.map_err(query_status)
     }
 
     async fn on_thread<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&QueryRunner) -> Result<T, QueryError> + Send + 'static,
+        work: impl FnOnce(&QueryRunner) -> T + Send + 'static,
     ) -> Result<T, Status> {
         let stopping = |_| Status::unavailable("this peer is stopping: ask another");
         let permit = self
@@ -97,14 +90,18 @@ impl QueryThreads {
             .map_err(|error| {
                 Status::unavailable(format!("this peer has no thread for the query: {error}"))
             })?;
-        let answer = receiver.await.map_err(|_| stopping(()))?;
-        answer.map_err(|error| match error {
-            QueryError::UnknownChaincode(_) => Status::not_found(error.to_string()),
-            QueryError::Rejected(_) | QueryError::Failed(_) => Status::invalid_argument(error.to_string()),
-            QueryError::Execution(error) => {
-                tracing::error!(%error, "a query failed");
-                Status::internal(format!("this peer cannot answer: {error}; ask another peer"))
-            }
-        })
+        receiver.await.map_err(|_| stopping(()))
+    }
+}
+
+/// Says whether the caller, the contract or this peer is at fault.
+pub fn query_status(error: QueryError) -> Status {
+    match error {
+        QueryError::UnknownChaincode(_) => Status::not_found(error.to_string()),
+        QueryError::Rejected(_) | QueryError::Failed(_) => Status::invalid_argument(error.to_string()),
+        QueryError::Execution(error) => {
+            tracing::error!(%error, "a query failed");
+            Status::internal(format!("this peer cannot answer: {error}; ask another peer"))
+        }
     }
 }

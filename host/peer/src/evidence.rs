@@ -4,8 +4,8 @@ use crate::chain::leader_certificate;
 use crate::node::Node;
 use e2l_ledger::proof::{Evidence, Signed};
 use e2l_ledger::{
-    BatchHeader, Canonical, Certificate, Domain, Envelope, ProposalHeader, SignedBatch, SignedProposal,
-    SignedVote, Vote,
+    BatchHeader, Canonical, Certificate, Domain, ProposalHeader, SignedBatch, SignedProposal, SignedVote,
+    Vote,
 };
 use e2l_store::{ActorVote, StoreError};
 
@@ -69,34 +69,6 @@ fn signed_batch((batch, certificate): (&SignedBatch, &Certificate)) -> Signed<Ba
         signature: batch.signature.clone(),
         certificate: certificate.der().to_vec(),
     }
-}
-
-/// A batch contradicts one that is on the ledger: keeps both as evidence.
-///
-/// # Errors
-/// The store cannot be read or written.
-pub fn check_ledger_batch(
-    node: &Node,
-    height: u64,
-    batch: &SignedBatch,
-    certificate: &Certificate,
-) -> Result<(), StoreError> {
-    let Some(block) = node.newest().view.block(height)? else {
-        return Ok(());
-    };
-    let source = Envelope::Batch(batch.clone()).source();
-    for envelope in &block.proposal.envelopes {
-        let Envelope::Batch(stored) = envelope else {
-            continue;
-        };
-        if envelope.source() != source {
-            continue;
-        }
-        if let Some(known) = node.certificate(&stored.signature.certificate)? {
-            check_batches(node, (stored, &known), (batch, certificate))?;
-        }
-    }
-    Ok(())
 }
 
 /// A proposal with its leader's certificate, as proof of what that leader said; `None` if the certificate is not

@@ -10,7 +10,7 @@
 //! | `finality`, `vote_log`, `votes_in`, `announcer`, `inquiry` | a block's way to finality |
 //! | `api`, `waiters`, `chain_query` | what callers see |
 //! | `links` | connections to other peers |
-//! | `soundness`, `proofs`, `scrubber`, `repair` | nothing is served that is not proven, and what is damaged is mended |
+//! | `soundness`, `proofs`, `read_check`, `scrubber`, `repair` | nothing is served that is not proven, and what is damaged is mended |
 //! | `open_ledger`, `restore`, `standing`, `take_part` | a start after damage or a rollback |
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -32,6 +32,7 @@ mod header_tree;
 mod incident;
 mod inquiry;
 mod links;
+mod log_tree;
 mod metrics;
 mod node;
 pub mod offline;
@@ -41,6 +42,7 @@ mod peer;
 mod pool;
 mod proofs;
 mod proposer;
+mod read_check;
 mod repair;
 mod restore;
 mod scrubber;

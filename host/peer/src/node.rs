@@ -2,6 +2,7 @@
 
 use crate::finality::Finality;
 use crate::header_tree::HeaderTree;
+use crate::log_tree::LogTree;
 use crate::pool::{Pool, heads_after};
 use crate::repair::Damage;
 use crate::scrubber::ScrubProgress;
@@ -17,10 +18,13 @@ use e2l_ledger::{
 };
 use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
+
+/// Final heights below the newest that are kept.
+const KEPT_FINAL: usize = 64;
 
 /// A height that this peer has executed.
 #[derive(Clone)]
@@ -57,6 +61,8 @@ pub struct Node {
     pub votes: VoteLog,
     /// Roots over runs of headers.
     pub headers: HeaderTree,
+    /// Roots over runs of log entries.
+    pub logs: LogTree,
     /// How far the scrubber is.
     pub scrub: ScrubProgress,
     damage: mpsc::Sender<Damage>,
@@ -65,6 +71,8 @@ pub struct Node {
     uncounted: Mutex<BTreeSet<u64>>,
     finality: Mutex<Finality>,
     executed: Mutex<BTreeMap<u64, Executed>>,
+    /// Final heights below the newest, the newest last.
+    past: Mutex<VecDeque<Arc<Executed>>>,
     newest: RwLock<Executed>,
     finalized: watch::Sender<Option<Finalized>>,
     alarms: Mutex<BTreeSet<String>>,
@@ -139,12 +147,14 @@ impl Node {
             waiters: Waiters::default(),
             votes: VoteLog::default(),
             headers: HeaderTree::default(),
+            logs: LogTree::default(),
             scrub: ScrubProgress::default(),
             damage,
             reports: Mutex::new(Some(reports)),
             uncounted: Mutex::new(uncounted),
             finality: Mutex::new(finality),
             executed: Mutex::new(BTreeMap::from([(tip.height, newest.clone())])),
+            past: Mutex::default(),
             newest: RwLock::new(newest),
             finalized: watch::Sender::new(None),
             alarms: Mutex::default(),
@@ -230,7 +240,7 @@ impl Node {
     }
 
     /// A block was written anew: views that were taken before do not see it. Those of older heights are not
-    /// replaced; they go with the next block.
+    /// replaced; they go now, or with the next block.
     pub fn repaired(&self, block: &e2l_ledger::Block) {
         self.renew(Some(block));
     }
@@ -241,6 +251,7 @@ impl Node {
     }
 
     fn renew(&self, block: Option<&e2l_ledger::Block>) {
+        self.past.lock().clear();
         let uncounted = block.filter(|block| self.uncounted.lock().remove(&block.header.height));
         let missed = uncounted.map_or(0, |block| u64::from(block.header.transactions));
         let view = Arc::new(self.store.view());
@@ -312,8 +323,10 @@ impl Node {
         let Some(at) = executed.get(&height).cloned() else {
             return;
         };
-        *executed = executed.split_off(&height);
+        let open = executed.split_off(&height);
+        let below = std::mem::replace(&mut *executed, open);
         drop(executed);
+        self.keep_past(below.into_values());
         if let Err(error) = self.store.save_final_height(height) {
             self.alarm(format!("the final height cannot be written: {error}"));
         }
@@ -326,6 +339,24 @@ impl Node {
             }
         });
         self.settle();
+    }
+
+    /// Keeps the last final heights, for those who want the same height of several peers.
+    fn keep_past(&self, below: impl Iterator<Item = Executed>) {
+        let mut past = self.past.lock();
+        past.extend(below.map(Arc::new));
+        let surplus = past.len().saturating_sub(KEPT_FINAL);
+        past.drain(..surplus);
+    }
+
+    /// A final height, if it is the newest or one of the last before.
+    pub fn final_at(&self, height: u64) -> Option<Arc<Executed>> {
+        let newest = self.finalized().map(|known| known.at);
+        if let Some(newest) = newest.filter(|newest| newest.header.height == height) {
+            return Some(newest);
+        }
+        let past = self.past.lock();
+        past.iter().find(|at| at.header.height == height).cloned()
     }
 
     /// Answers everyone whose block is final.

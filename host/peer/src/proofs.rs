@@ -5,12 +5,13 @@ use crate::chain_thread::ChainThread;
 use crate::header_tree::digests;
 use crate::node::{Executed, HeadError, Node, missing};
 use crate::soundness::{Unsound, sound_block};
+use e2l_execution::ExecutionError;
 use e2l_ledger::proof::{
-    AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry, Receipt,
+    AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry, ProofError, Receipt,
     SenderHeadProof, prove_range, prove_range_with,
 };
 use e2l_ledger::{
-    Block, Canonical, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, Member, SignedVote,
+    Block, Certificate, Digest, Domain, Envelope, Header, LogEntry, LogHead, Member, SenderHead, SignedVote,
     StateKey, Vote,
 };
 use e2l_store::{StoreError, View};
@@ -35,7 +36,7 @@ pub enum NoProof {
     Store(#[from] StoreError),
     /// The execution thread.
     #[error(transparent)]
-    Chain(#[from] ChainError),
+    Chain(ChainError),
     /// Nothing is found, and nothing says yet that the index is whole.
     #[error(
         "no transaction of that id is found, but since its start this peer has not checked yet that its index lacks \
@@ -58,17 +59,44 @@ pub enum NoProof {
         /// What does not hold.
         why: String,
     },
-    /// A sender's head is not what the state commits to.
-    #[error("where {sender} stands is damaged in this peer's database: {why}")]
-    DamagedHead {
-        /// The sender.
-        sender: Member,
+    /// A value of the state is not what was executed.
+    #[error("this peer's database is damaged, and the peer must restore it: {0}")]
+    DamagedState(String),
+    /// A header is not the one that the header above it names.
+    #[error("the header of block {height} in this peer's database is damaged: {why}")]
+    DamagedHeader {
+        /// Its height.
+        height: u64,
         /// What does not hold.
         why: String,
     },
-    /// Headers are not what the state commits to.
-    #[error("headers in this peer's database are damaged: {0}")]
-    DamagedHeaders(String),
+    /// Where a transaction stands is not where the index says.
+    #[error("this peer's index is damaged where it should say where transaction {id} stands: {why}")]
+    DamagedIndex {
+        /// The transaction.
+        id: Digest,
+        /// What does not hold.
+        why: String,
+    },
+    /// The state as of that height cannot be looked at any more.
+    #[error(transparent)]
+    Forgotten(ExecutionError),
+    /// Nothing stands there.
+    #[error("the list has {length} entries: there is none from {from} on to ask for")]
+    BeyondEnd {
+        /// What was asked for.
+        from: u64,
+        /// Number of entries.
+        length: u64,
+    },
+    /// All records are sound, and the proof does not hold.
+    #[error("this peer cannot prove height {height}: {why}")]
+    NotProven {
+        /// The height.
+        height: u64,
+        /// What does not hold.
+        why: String,
+    },
     /// The record cannot be read.
     #[error(transparent)]
     Head(#[from] HeadError),
@@ -80,6 +108,24 @@ pub enum NoProof {
         /// Index of the transaction.
         index: u32,
     },
+}
+
+impl From<ChainError> for NoProof {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::Execution(error @ ExecutionError::StateForgotten { .. }) => Self::Forgotten(error),
+            ChainError::Execution(error) if error.is_damage() => Self::DamagedState(error.to_string()),
+            error => Self::Chain(error),
+        }
+    }
+}
+
+/// Why a proof does not hold that was made of records that are sound.
+fn not_proven(height: u64, error: &ProofError) -> NoProof {
+    NoProof::NotProven {
+        height,
+        why: error.to_string(),
+    }
 }
 
 /// Proof that a height is final.
@@ -128,7 +174,7 @@ pub(crate) fn final_header_with(
     Ok(None)
 }
 
-fn damaged_log(key: &StateKey, why: &dyn std::fmt::Display) -> NoProof {
+pub(crate) fn damaged_log(key: &StateKey, why: &dyn std::fmt::Display) -> NoProof {
     NoProof::DamagedLog {
         log: String::from_utf8_lossy(key.local()).into_owned(),
         key: key.clone(),
@@ -169,7 +215,16 @@ pub fn receipt(node: &Node, id: &Digest) -> Result<Option<Receipt>, Unsound> {
     let Some(finalized) = node.finalized() else {
         return Ok(None);
     };
-    let Some((height, index)) = node.store.view().transaction(id)? else {
+    let place = node.store.view().transaction(id);
+    let place = place.map_err(|error| match error {
+        // A block's damage is its own.
+        error if error.is_damage() && error.damaged_height().is_none() => NoProof::DamagedIndex {
+            id: *id,
+            why: error.to_string(),
+        },
+        error => error.into(),
+    });
+    let Some((height, index)) = place? else {
         // An index that lacks an entry says the same as one of a ledger that lacks the transaction.
         if node.scrub.last_pass_nano() == 0 && finalized.at.header.height > 0 {
             return Err(NoProof::IndexUnchecked.into());
@@ -261,13 +316,22 @@ pub async fn sender_head(
         };
         match proof.verify(&node.anchor) {
             Ok(_) => Ok(proof),
-            Err(error) => Err(NoProof::DamagedHead {
-                sender: proof.sender,
-                why: error.to_string(),
-            }),
+            Err(error) => Err(not_proven(at.header.height, &error)),
         }
     });
     made.await.map_err(|_| ChainError::Stopped)?
+}
+
+/// Where a sender of batches stands at the newest height, final or not, and that height.
+///
+/// # Errors
+/// See [`NoProof`].
+pub async fn checked_head(chain: &ChainThread, sender: &Member) -> Result<(u64, SenderHead), NoProof> {
+    let key = StateKey::sender(sender);
+    let read = chain.run(move |chain| chain.value(&key)).await;
+    let (at, value) = read.map_err(|_| ChainError::Stopped)??;
+    let head = crate::pool::decode_head(value).map_err(HeadError::from)?;
+    Ok((at.header.height, head))
 }
 
 /// Headers of these heights, as many as lie below the newest, proven to do so once that is final.
@@ -282,8 +346,7 @@ pub async fn ancestry(
     let (at, head_proof) = final_state(node, chain, StateKey::headers()).await?;
     let node = node.clone();
     let made = tokio::task::spawn_blocking(move || {
-        let record = at.view.get(&StateKey::headers())?.unwrap_or_default();
-        let head = LogHead::decode(&record).map_err(|error| NoProof::DamagedHeaders(error.to_string()))?;
+        let head = at.view.log_head(&StateKey::headers())?;
         let ranges = ranges.into_iter().map(|range| {
             let range = range.start.min(head.length)..range.end.min(head.length);
             let root = |heights| node.headers.root(&at.view, heights);
@@ -304,11 +367,25 @@ pub async fn ancestry(
             Ok(_) => Ok(proof),
             Err(error) => {
                 node.headers.forget();
-                Err(NoProof::DamagedHeaders(error.to_string()))
+                Err(broken_header(&at)?.unwrap_or_else(|| not_proven(at.header.height, &error)))
             }
         }
     });
     made.await.map_err(|_| ChainError::Stopped)?
+}
+
+/// The first header below an executed one that is not what the one above it names.
+fn broken_header(at: &Executed) -> Result<Option<NoProof>, StoreError> {
+    let mut named = at.header.previous;
+    for height in (1..at.header.height).rev() {
+        let header = at.view.header(height)?.ok_or_else(|| missing(height))?;
+        if header.digest() != named {
+            let why = "it is not the one that the header above it names".to_owned();
+            return Ok(Some(NoProof::DamagedHeader { height, why }));
+        }
+        named = header.previous;
+    }
+    Ok(None)
 }
 
 /// What the state holds under a key at the newest height, with its proof, once that height is final.
@@ -318,7 +395,7 @@ async fn final_state(
     key: StateKey,
 ) -> Result<(Executed, MapProof), NoProof> {
     let (at, proof) = chain
-        .run(move |chain| Ok(chain.prove(&key)))
+        .run(move |chain| chain.prove(&key))
         .await
         .map_err(|_| ChainError::Stopped)??;
     let height = at.header.height;
@@ -346,6 +423,12 @@ struct Page {
 impl Page {
     fn prove(self, node: &Node, at: &Executed) -> Result<LogPageProof, NoProof> {
         let head = at.view.log_head(&self.key)?;
+        if self.from > head.length {
+            return Err(NoProof::BeyondEnd {
+                from: self.from,
+                length: head.length,
+            });
+        }
         let read = self.read(&at.view, &head);
         let (digests, entries) = read.map_err(|error| match error {
             // A block that is damaged is repaired as such.
@@ -367,7 +450,8 @@ impl Page {
         // References are under no checksum: what is sent is checked as its receiver will.
         match proof.verify(&node.anchor) {
             Ok(_) => Ok(proof),
-            Err(error) => Err(damaged_log(&key, &error)),
+            Err(error @ ProofError::NotIncluded { .. }) => Err(damaged_log(&key, &error)),
+            Err(error) => Err(not_proven(at.header.height, &error)),
         }
     }
 

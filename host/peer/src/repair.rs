@@ -7,7 +7,7 @@ use crate::links::{Link, Links};
 use crate::node::Node;
 use crate::soundness::sound_block;
 use crate::votes_in::now_nano;
-use e2l_ledger::{Block, StateKey};
+use e2l_ledger::{Block, Digest, StateKey};
 use e2l_store::{StoreError, View};
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -30,13 +30,15 @@ pub enum Damaged {
     Index(u64),
     /// What the entries of a log refer to: the state key of its head.
     Log(StateKey),
+    /// Where a transaction is said to stand, while no index says in which block it is.
+    Lookup(Digest),
 }
 
 impl Damaged {
     fn height(&self) -> u64 {
         match self {
             Self::Block(height) | Self::Index(height) => *height,
-            Self::Log(_) => 0,
+            Self::Log(_) | Self::Lookup(_) => 0,
         }
     }
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Damaged {
             Self::Block(height) => write!(f, "block {height}"),
             Self::Index(height) => write!(f, "index of block {height}"),
             Self::Log(key) => write!(f, "log {}", String::from_utf8_lossy(key.local())),
+            Self::Lookup(id) => write!(f, "index entry of transaction {id}"),
         }
     }
 }
@@ -98,7 +101,8 @@ impl Repairer {
             tokio::spawn(async move {
                 let what = damage.what.clone();
                 let repaired = match damage.what {
-                    Damaged::Index(height) => this.repair_index(height, damage.why),
+                    Damaged::Index(height) => this.repair_index(height, damage),
+                    Damaged::Lookup(id) => this.clone().repair_lookup(id, damage).await,
                     Damaged::Block(height) => this.repair_block(height, damage).await,
                     Damaged::Log(ref key) => this.repair_log(&key.clone(), damage).await,
                 };
@@ -152,7 +156,7 @@ impl Repairer {
     }
 
     /// A block that holds says itself where its transactions stand.
-    fn repair_index(&self, height: u64, why: String) -> Result<(), StoreError> {
+    fn repair_index(&self, height: u64, damage: Damage) -> Result<(), StoreError> {
         let Ok(Some((block, _))) = sound_block(&self.node, height) else {
             return Ok(());
         };
@@ -170,11 +174,6 @@ impl Repairer {
                 self.close_incident(&run.name, &mut run.incident, &me)
             }
             _ => {
-                let damage = Damage {
-                    what: Damaged::Index(height),
-                    found_by: "scrub",
-                    why,
-                };
                 let name = self.name(&damage);
                 let mut incident = self.open_incident(&name, damage, 0)?;
                 self.close_incident(&name, &mut incident, &me)?;
@@ -186,6 +185,35 @@ impl Repairer {
                 Ok(())
             }
         }
+    }
+
+    /// Only the blocks say where a transaction stands, if it does: they are read one after the other.
+    async fn repair_lookup(self: Arc<Self>, id: Digest, damage: Damage) -> Result<(), StoreError> {
+        let name = self.name(&damage);
+        let mut incident = self.open_incident(&name, damage, 0)?;
+        let this = self.clone();
+        let searched = tokio::task::spawn_blocking(move || this.rewrite_lookup(&id));
+        // A search that was cut off, as at the process's end, has mended nothing.
+        let Ok(searched) = searched.await else {
+            return Ok(());
+        };
+        searched?;
+        let me = self.node.me().actor.clone();
+        self.close_incident(&name, &mut incident, &me)
+    }
+
+    fn rewrite_lookup(&self, id: &Digest) -> Result<(), StoreError> {
+        for height in 1..=self.node.with_finality(|finality| finality.final_height()) {
+            let Ok(Some((block, _))) = sound_block(&self.node, height) else {
+                continue;
+            };
+            if block.results.iter().any(|result| result.id == *id) {
+                self.node.store.forget_transaction(id)?;
+                return self.node.store.rewrite_indexes(&block);
+            }
+        }
+        // What led elsewhere led to nothing.
+        self.node.store.forget_transaction(id)
     }
 
     async fn repair_log(&self, key: &StateKey, damage: Damage) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Blocks are checked against their endorsements before they are served.
 
-use crate::chain::leader_certificate;
+use crate::chain::{ChainError, leader_certificate};
 use crate::node::Node;
 use crate::proofs::{self, NoProof};
 use e2l_ledger::Block;
@@ -33,6 +33,12 @@ impl From<NoProof> for Unsound {
             },
             other => Self::Unproven(other),
         }
+    }
+}
+
+impl From<ChainError> for Unsound {
+    fn from(error: ChainError) -> Self {
+        NoProof::from(error).into()
     }
 }
 

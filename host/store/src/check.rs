@@ -9,7 +9,7 @@ use crate::records::Skeleton;
 use crate::view::View;
 use crate::write::BlockWrite;
 use borsh::BorshDeserialize;
-use e2l_ledger::{Block, Domain, Envelope, KeyPrefix, LogEntry, LogHead, StateKey};
+use e2l_ledger::{Block, Digest, Envelope, KeyPrefix, LogHead, StateKey};
 use rocksdb::WriteBatch;
 
 /// Log entries read at a time.
@@ -97,7 +97,7 @@ impl View {
     pub fn check_log_further(&self, log: &StateKey, found: &mut LogHead) -> Result<bool, StoreError> {
         let head = self.log_head(log)?;
         for entry in self.log_read(log, found.length, STRIDE)? {
-            found.append(digest(&entry));
+            found.append(entry.own_digest());
         }
         if found.length < head.length {
             return Ok(false);
@@ -171,6 +171,17 @@ impl LedgerStore {
         Ok(())
     }
 
+    /// Removes what the index says about a transaction, because it is not true. Not synced.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn forget_transaction(&self, id: &Digest) -> Result<(), StoreError> {
+        let _one_at_a_time = self.lock_writing();
+        self.database().delete_now(TX_INDEX, &half(id))?;
+        self.publish(self.tip()?);
+        Ok(())
+    }
+
     /// Writes what the first entries of a log refer to anew, if they are what `view` commits to; says whether
     /// they are. Durable on return. What the log got since `view` is not touched.
     ///
@@ -189,7 +200,7 @@ impl LedgerStore {
                 return Ok(false);
             };
             match view.resolve_reference(position, reference) {
-                Ok(entry) => found.append(digest(&entry)),
+                Ok(entry) => found.append(entry.own_digest()),
                 Err(error) if error.is_damage() => return Ok(false),
                 Err(error) => return Err(error),
             };
@@ -208,8 +219,4 @@ impl LedgerStore {
         self.publish(self.tip()?);
         Ok(true)
     }
-}
-
-fn digest(entry: &LogEntry) -> e2l_ledger::Digest {
-    LogEntry::digest(&entry.provenance, &Domain::Value.hash(&entry.value))
 }

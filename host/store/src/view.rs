@@ -338,12 +338,25 @@ impl View {
         let Some(place) = self.read(TX_INDEX, &half(id))? else {
             return Ok(None);
         };
-        let (height, index) = parse_transaction_key(&place).ok_or_else(|| {
-            self.database()
-                .corrupt(TX_INDEX, id, "it is no place in the ledger")
-        })?;
-        let stored = self.stored_transaction(height, index)?;
-        Ok((stored.result.id == *id).then_some((height, index)))
+        let corrupt = |why: &str| self.database().corrupt(TX_INDEX, id, why);
+        let (height, index) =
+            parse_transaction_key(&place).ok_or_else(|| corrupt("it is no place in the ledger"))?;
+        let header = match height {
+            0 => None,
+            height => self.header(height)?,
+        };
+        if header.is_none_or(|header| index >= header.transactions) {
+            return Err(corrupt("it leads to a place that the ledger does not have"));
+        }
+        let stored = self.stored_transaction(height, index)?.result.id;
+        if stored == *id {
+            return Ok(Some((height, index)));
+        }
+        // Anyone can ask for an id that begins like another.
+        if half(&stored) == half(id) {
+            return Ok(None);
+        }
+        Err(corrupt("it leads to a transaction with another id"))
     }
 
     /// Where an executed batch stands.

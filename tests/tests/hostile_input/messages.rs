@@ -94,6 +94,7 @@ fn query(chaincode: &str, function: &str, argument: &[u8]) -> wire::QueryRequest
         chaincode: chaincode.to_owned(),
         function: function.to_owned(),
         argument: argument.to_vec().into(),
+        at_height: 0,
     }
 }
 

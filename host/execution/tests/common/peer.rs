@@ -3,14 +3,15 @@
 use super::contracts;
 use super::members::{Identity, Members};
 use e2l_execution::{
-    ChainTip, Components, Executor, QueryError, QueryRunner, SignatureCache, check_chain, check_proposal,
+    ChainTip, Components, Executor, QueryCall, QueryError, QueryRunner, Reads, SignatureCache, check_chain,
+    check_proposal,
 };
 use e2l_ledger::{
     BatchHeader, Block, Call, Canonical, Digest, Envelope, ProposalHeader, SignedBatch, SignedProposal,
     SignedRequest, Signer, TransactionResult, ValidationCode,
 };
 use e2l_runtime::Runtime;
-use e2l_store::{BlockWrite, LedgerStore, StoreOptions};
+use e2l_store::{BlockWrite, LedgerStore, StoreOptions, View};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -197,14 +198,25 @@ impl Peer {
     }
 
     pub fn try_query(&self, chaincode: &str, function: &str, argument: &str) -> Result<Vec<u8>, QueryError> {
-        let header = self.store.tip().unwrap().header;
-        self.queries.query(
-            Arc::new(self.store.view()),
-            &header,
-            &self.members.config,
-            &self.members.client,
-            (chaincode, function, argument.as_bytes()),
-        )
+        self.query_of(&self.store.view(), (chaincode, function, argument))
+            .0
+    }
+
+    /// The same on another view, with what it has read.
+    pub fn query_of(
+        &self,
+        view: &View,
+        (chaincode, function, argument): (&str, &str, &str),
+    ) -> (Result<Vec<u8>, QueryError>, Reads) {
+        let header = view.header(view.height()).unwrap().unwrap();
+        let call = QueryCall {
+            chaincode: chaincode.to_owned(),
+            function: function.to_owned(),
+            argument: argument.as_bytes().to_vec(),
+        };
+        let (config, client) = (&self.members.config, &self.members.client);
+        self.queries
+            .query(Arc::new(view.clone()), &header, config, client, &call)
     }
 
     /// The same as JSON.

@@ -1,18 +1,19 @@
 //! The `Ledger` service.
 
 use super::access::{Action, authorize};
+use super::duplicate::on_ledger;
 use super::{events, status};
 use crate::admission;
-use crate::chain_query::QueryThreads;
+use crate::chain_query::{QueryThreads, query_status};
 use crate::chain_thread::ChainThread;
-use crate::evidence::check_ledger_batch;
 use crate::incident::Incident;
-use crate::node::{Finalized, Node};
-use crate::pool::{Pooled, Taken};
+use crate::node::{Executed, Finalized, Node};
+use crate::pool::Taken;
 use crate::proofs::{self, NoProof};
+use crate::read_check::{check_reads, damaged_read};
 use crate::repair::{Damage, Damaged};
 use crate::soundness::{Unsound, sound_block};
-use crate::waiters::{Answer, answers, complete};
+use crate::waiters::Answer;
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::submit_reply::Outcome;
@@ -25,9 +26,11 @@ use e2l_client::wire::{
 };
 use e2l_client::{refusal, refusal_status, wire};
 use e2l_consensus::RaftNode;
-use e2l_ledger::{Canonical, Certificate, Digest, Envelope, EnvelopeSource, Member, Role, SenderHead};
+use e2l_execution::{ExecutionError, QueryCall, QueryError};
+use e2l_ledger::{Canonical, Certificate, Digest, EnvelopeSource, Member, Role, SenderHead};
 use futures::stream::{BoxStream, FuturesUnordered, StreamExt};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -39,6 +42,8 @@ const MAX_RANGES: usize = 4;
 const MAX_HEADERS: u32 = 4096;
 /// Most entries in a proven page.
 const MAX_PAGE: u32 = 1000;
+/// How long a query waits for the height that it is to be answered as of.
+const HEIGHT_WAIT: Duration = Duration::from_secs(5);
 
 /// The service.
 pub struct LedgerApi {
@@ -68,6 +73,32 @@ impl LedgerApi {
             ))
         })
     }
+
+    /// The newest final height, or another one that is kept: 0 for whichever is the newest.
+    async fn final_at(&self, height: u64) -> Result<Arc<Executed>, Status> {
+        let newest = self.finalized()?.at;
+        if height == 0 {
+            return Ok(newest);
+        }
+        let mut finalized = self.node.watch_finalized();
+        let reached = finalized.wait_for(|known| {
+            known
+                .as_ref()
+                .is_some_and(|known| known.at.header.height >= height)
+        });
+        // Whether it was reached is seen below.
+        let _ = tokio::time::timeout(HEIGHT_WAIT, reached).await;
+        self.node.final_at(height).ok_or_else(|| {
+            refusal_status(&refusal(
+                Reason::Unavailable,
+                format!(
+                    "this peer cannot answer as of height {height}: its newest final height is {}, and it keeps only \
+                     the last ones: ask as of another height",
+                    newest.header.height
+                ),
+            ))
+        })
+    }
 }
 
 /// What a caller is told of a record that is not served; reports it if it is damaged.
@@ -85,16 +116,27 @@ pub(super) fn unsound(node: &Node, error: Unsound) -> Status {
             Status::data_loss(message)
         }
         Unsound::Unproven(error) => {
-            if let NoProof::DamagedLog { key, why, .. } = &error {
-                node.report(Damage {
-                    what: Damaged::Log(key.clone()),
-                    found_by: "read",
-                    why: why.clone(),
-                });
-            }
+            report(node, &error);
             no_proof(error)
         }
     }
+}
+
+/// Reports what is damaged and no block.
+fn report(node: &Node, error: &NoProof) {
+    let (what, why) = match error {
+        NoProof::DamagedLog { key, why, .. } => (Damaged::Log(key.clone()), why),
+        NoProof::DamagedHeader { height, why } => (Damaged::Block(*height), why),
+        NoProof::DamagedIndex { id, why } => (Damaged::Lookup(*id), why),
+        // Only all blocks together say what the state is.
+        NoProof::DamagedState(why) => return node.must_restore(why),
+        _ => return,
+    };
+    node.report(Damage {
+        what,
+        found_by: "read",
+        why: why.clone(),
+    });
 }
 
 fn incident_reply(incident: Incident) -> wire::Incident {
@@ -122,13 +164,19 @@ fn head_reply(head: &SenderHead, height: u64) -> SenderHeadReply {
 
 fn no_proof(error: NoProof) -> Status {
     match error {
-        NoProof::NotEndorsed(_) | NoProof::NotFinal(_) | NoProof::IndexUnchecked => refusal_status(&refusal(
+        NoProof::NotEndorsed(_)
+        | NoProof::NotFinal(_)
+        | NoProof::NotProven { .. }
+        | NoProof::Forgotten(_)
+        | NoProof::IndexUnchecked => refusal_status(&refusal(
             Reason::Unavailable,
             format!("{error}: try again, or ask another peer"),
         )),
-        NoProof::DamagedLog { .. } | NoProof::DamagedHead { .. } | NoProof::DamagedHeaders(_) => {
-            Status::data_loss(error.to_string())
-        }
+        NoProof::BeyondEnd { .. } => Status::invalid_argument(error.to_string()),
+        NoProof::DamagedLog { .. }
+        | NoProof::DamagedState(_)
+        | NoProof::DamagedHeader { .. }
+        | NoProof::DamagedIndex { .. } => Status::data_loss(error.to_string()),
         other => internal(&other),
     }
 }
@@ -181,8 +229,9 @@ impl Ledger for LedgerApi {
                 ..reply
             }));
         }
-        let head = self.node.ledger_head(&sender).map_err(|error| internal(&error))?;
-        Ok(Response::new(head_reply(&head, self.node.newest().header.height)))
+        let head = proofs::checked_head(&self.chain, &sender).await;
+        let (height, head) = head.map_err(|error| unsound(&self.node, error.into()))?;
+        Ok(Response::new(head_reply(&head, height)))
     }
 
     async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
@@ -195,22 +244,35 @@ impl Ledger for LedgerApi {
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<QueryReply>, Status> {
         let certificate = authorize(&self.node, &request, Action::Read)?;
-        let at = self.finalized()?.at;
         let QueryRequest {
             chaincode,
             function,
             argument,
+            at_height,
         } = request.into_inner();
-        let (height, time_nano) = (at.header.height, at.header.time_nano);
+        let at = self.final_at(at_height).await?;
+        let call = QueryCall {
+            chaincode,
+            function,
+            argument: argument.to_vec(),
+        };
         let member = certificate.member().clone();
-        let output = self
-            .queries
-            .run(at, member, chaincode, function, argument.to_vec())
-            .await?;
+        let (answer, reads) = self.queries.run(at.clone(), member, call).await?;
+        if let Err(QueryError::Execution(ExecutionError::Store(error))) = &answer
+            && error.is_damage()
+        {
+            let damaged = damaged_read(error.clone(), reads.failed_log);
+            return Err(unsound(&self.node, damaged));
+        }
+        // A refusal is an answer, too.
+        check_reads(&self.node, &self.chain, &at, reads)
+            .await
+            .map_err(|error| unsound(&self.node, error))?;
         Ok(Response::new(QueryReply {
-            output: output.into(),
-            height,
-            time_nano,
+            output: answer.map_err(query_status)?.into(),
+            height: at.header.height,
+            time_nano: at.header.time_nano,
+            header: at.header.digest().0.to_vec().into(),
         }))
     }
 
@@ -248,8 +310,8 @@ impl Ledger for LedgerApi {
         let found = tokio::task::spawn_blocking(move || proofs::receipt(&node, &id)).await;
         let found = found.map_err(|error| internal(&error))?;
         let found = found.map_err(|error| unsound(&self.node, error))?;
-        let receipt =
-            found.ok_or_else(|| Status::not_found(format!("no final transaction has the id {id}")))?;
+        let receipt = found
+            .ok_or_else(|| Status::not_found(format!("it knows no final transaction of the id {id}")))?;
         Ok(Response::new(GetReceiptReply {
             receipt: receipt.encode().into(),
         }))
@@ -435,7 +497,7 @@ async fn submit(
 }
 
 /// An answer that is known, or will be.
-enum Settled {
+pub(super) enum Settled {
     Now(Box<Answer>),
     Later(oneshot::Receiver<Answer>),
 }
@@ -454,7 +516,7 @@ impl Settled {
     }
 }
 
-fn refuse(refused: Refusal) -> Settled {
+pub(super) fn refuse(refused: Refusal) -> Settled {
     Settled::Now(Box::new(Err(refused)))
 }
 
@@ -483,70 +545,15 @@ fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settle
     match taken {
         Ok(_) => on_ledger(node, &pooled).unwrap_or_else(|error| {
             tracing::error!(%error, "a batch that is on the ledger cannot be found");
+            let status = unsound(node, error);
             refuse(refusal(
                 Reason::Unavailable,
-                "this peer cannot read its ledger: try another peer",
+                format!(
+                    "this peer cannot read its ledger: {}: try another peer",
+                    status.message()
+                ),
             ))
         }),
         Err(refused) => refuse(refused),
     }
-}
-
-/// The original answer to a batch that is on the ledger already.
-fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, e2l_store::StoreError> {
-    let Envelope::Batch(batch) = &*pooled.envelope else {
-        return Ok(refuse(refusal(
-            Reason::Duplicate,
-            "this request is already on the ledger",
-        )));
-    };
-    let header = &batch.header;
-    let newest = node.newest();
-    let place = newest
-        .view
-        .batch(&header.sender, header.incarnation, header.sequence)?;
-    let Some(place) = place else {
-        let message = format!(
-            "batch {} of incarnation {} lies below the sender's last one and is not on the ledger: continue after \
-             the sender's head",
-            header.sequence, header.incarnation
-        );
-        return Ok(refuse(refusal(Reason::SequenceGap, message)));
-    };
-    if place.digest != header.digest() {
-        check_ledger_batch(node, place.height, batch, &pooled.certificate)?;
-        let message = format!(
-            "batch {} of incarnation {} is on the ledger at height {} with another content: two batches may never \
-             have one number",
-            header.sequence, header.incarnation, place.height
-        );
-        return Ok(refuse(refusal(Reason::Conflict, message)));
-    }
-    let Some(block) = newest.view.block(place.height)? else {
-        return Err(crate::node::missing(place.height));
-    };
-    let source = pooled.envelope.source();
-    let answer = answers(&block)
-        .into_iter()
-        .find(|(envelope, _)| envelope.source() == source);
-    let answer = answer.map_or_else(
-        || {
-            Err(refusal(
-                Reason::Unavailable,
-                "the block does not hold this batch: try another peer",
-            ))
-        },
-        |(_, answer)| answer,
-    );
-    if node.with_finality(|finality| finality.final_height()) < place.height {
-        let receiver = node.waiters.register_executed(place.height, answer);
-        // It may have become final while we looked.
-        node.settle();
-        return Ok(Settled::Later(receiver));
-    }
-    let (endorsed_by, voters) =
-        node.with_finality(|finality| (finality.endorsed_by(place.height), finality.voters()));
-    Ok(Settled::Now(Box::new(
-        answer.map(|settled| complete(settled, &endorsed_by, voters)),
-    )))
 }
