@@ -2,9 +2,9 @@
 
 use crate::commands::argument::{ArgumentArgs, Encoding};
 use crate::error::{CliError, CliResult};
-use crate::output::{Cell, Column, Format, Listing, Style, Table};
+use crate::output::{Cell, Column, Format, Listing, Style, Table, stamp};
 use crate::session::Session;
-use e2l_client::{ClientError, VerifyError, wire};
+use e2l_client::{AgreementError, ClientError, Said, VerifyError, wire};
 use e2l_ledger::proof::VerifiedTransaction;
 use e2l_ledger::{Call, Digest, Envelope, Role, SignedRequest, ValidationCode};
 use serde::Serialize;
@@ -18,14 +18,21 @@ const RECEIPT_PAUSE: Duration = Duration::from_millis(200);
 /// What to do with chaincode.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum ChaincodeCommand {
-    /// Active chaincodes and their functions
+    /// Active chaincodes, as the genesis has them, and their functions
+    ///
+    /// Name, version and digest are checked against the genesis; what a function is for is as the peer reads it from the
+    /// component of that digest.
     List,
     /// Call a function that changes the ledger, signed by the actor's admin; waits until it is proven final
     ///
     /// Exit code 1 if its validation code is not VALID.
     Invoke(CallArgs),
     /// Call a function that reads, at the last final height
-    Query(CallArgs),
+    ///
+    /// As many actors' peers are asked as the finality policy demands, as of one height, and the answer is shown only
+    /// when all of them say the same, byte for byte. That is agreement, not a proof against the genesis as `e2l history`
+    /// gives: these actors together can lie. Exit code 1 if they differ, 3 if too few answer.
+    Query(QueryArgs),
     /// Build a contract's source into a component; the same source gives the same bytes
     Build(BuildArgs),
 }
@@ -40,6 +47,16 @@ pub struct CallArgs {
     /// The chaincode; may be left out where only one is active
     #[arg(long, value_name = "NAME")]
     pub chaincode: Option<String>,
+}
+
+/// A call that reads.
+#[derive(Debug, Clone, clap::Args)]
+pub struct QueryArgs {
+    #[command(flatten)]
+    call: CallArgs,
+    /// Take one peer's word, instead of asking as many actors' peers as make a block final
+    #[arg(long)]
+    no_verify: bool,
 }
 
 /// A build.
@@ -88,7 +105,7 @@ struct FunctionView {
 }
 
 async fn list(session: &Session) -> CliResult<()> {
-    let reply = session.client().chaincodes().await?;
+    let reply = active(session).await?;
     let mut items = Vec::new();
     let mut table = Table::new([
         Column::new("CHAINCODE"),
@@ -137,13 +154,68 @@ async fn list(session: &Session) -> CliResult<()> {
         table,
     };
     listing.print(session.format())?;
-    session.note(&format!("as of height {}", reply.height));
+    session.note(&format!(
+        "as of height {}; names, versions and digests are those of the genesis, functions as the peer reads them from the \
+         components",
+        reply.height
+    ));
     Ok(())
+}
+
+/// The active chaincodes, which must be those of the genesis.
+async fn active(session: &Session) -> CliResult<wire::ChaincodesReply> {
+    let reply = session.client().chaincodes().await?;
+    let shown = reply.chaincodes.iter().map(|shown| {
+        let digest = hex::encode(&shown.digest);
+        (shown.name.as_str(), shown.version.as_str(), digest)
+    });
+    let known = session.config().chaincodes.iter().map(|known| {
+        let digest = known.digest.to_string();
+        (known.name.as_str(), known.version.as_str(), digest)
+    });
+    same_chaincodes(shown.collect(), known.collect())?;
+    Ok(reply)
+}
+
+/// Name, version and digest.
+type Identity<'a> = (&'a str, &'a str, String);
+
+fn same_chaincodes(mut shown: Vec<Identity<'_>>, mut known: Vec<Identity<'_>>) -> CliResult<()> {
+    shown.sort();
+    known.sort();
+    if shown == known {
+        return Ok(());
+    }
+    let text = |(name, version, digest): &Identity<'_>| format!("`{name}` {version} with digest {digest}");
+    let other = shown.iter().find(|one| !known.contains(one));
+    let missing = known.iter().find(|one| !shown.contains(one));
+    let what = match (other, missing) {
+        (Some(other), Some(missing)) => {
+            format!(
+                "the peer names chaincode {}, the genesis has {}",
+                text(other),
+                text(missing)
+            )
+        }
+        (Some(other), None) => format!(
+            "the peer names chaincode {}, which the genesis does not have",
+            text(other)
+        ),
+        (None, Some(missing)) => format!(
+            "the peer leaves out chaincode {}, which the genesis has",
+            text(missing)
+        ),
+        (None, None) => "the peer names a chaincode twice".to_owned(),
+    };
+    Err(CliError::refused(
+        crate::output::sanitise(&what),
+        "do not rely on that peer: ask another actor's with --actor NAME",
+    ))
 }
 
 /// Finds the function, and encodes the argument as it describes.
 async fn prepare(session: &Session, args: &CallArgs, kind: &str) -> CliResult<(String, Vec<u8>)> {
-    let active = session.client().chaincodes().await?.chaincodes;
+    let active = active(session).await?.chaincodes;
     let chaincode = choose(&active, args.chaincode.as_deref())?;
     let named = chaincode
         .functions
@@ -203,19 +275,83 @@ fn choose<'a>(active: &'a [wire::Chaincode], named: Option<&str>) -> CliResult<&
     }
 }
 
-async fn query(session: &Session, args: &CallArgs) -> CliResult<()> {
-    let (chaincode, argument) = prepare(session, args, "query").await?;
-    let reply = session
+async fn query(session: &Session, args: &QueryArgs) -> CliResult<()> {
+    let (chaincode, argument) = prepare(session, &args.call, "query").await?;
+    let function = &args.call.function;
+    if args.no_verify {
+        let reply = session
+            .client()
+            .query(&chaincode, function, argument.into())
+            .await?;
+        print_output(&reply.output, session.format())?;
+        session.note(&format!(
+            "as of height {}, {} UTC; one peer's word, not verified",
+            reply.height,
+            stamp(reply.time_nano)
+        ));
+        return Ok(());
+    }
+    let (voters, policy) = (session.voters(), session.config().finality);
+    let required = policy.required(voters);
+    let agreed = session
         .client()
-        .query(&chaincode, &args.function, argument.into())
-        .await?;
-    print_output(&reply.output, session.format())?;
+        .query_agreed(required, &chaincode, function, argument.into())
+        .await
+        .map_err(disagreement)?;
+    print_output(&agreed.output, session.format())?;
     session.note(&format!(
-        "as of height {}, {} UTC",
-        reply.height,
-        crate::output::stamp(reply.time_nano)
+        "as of height {}, {} UTC, agreed by {} ({} of {voters} actors); not proven against the genesis",
+        agreed.height,
+        stamp(agreed.time_nano),
+        agreed.actors.join(", "),
+        agreed.actors.len()
     ));
     Ok(())
+}
+
+fn disagreement(error: AgreementError) -> CliError {
+    let what = error.to_string();
+    match error {
+        AgreementError::Refused(error) => error.into(),
+        AgreementError::Differ(said) => {
+            let lines: String = said
+                .iter()
+                .map(|said| format!("\n       {}", statement(said)))
+                .collect();
+            CliError::refused(
+                format!("{what}:{lines}"),
+                "rely on neither before `e2l audit` has compared their ledgers; `e2l incidents` lists what a peer has \
+                 found of itself",
+            )
+        }
+        AgreementError::TooFew { .. } | AgreementError::Apart(_) => CliError::not_proven(
+            what,
+            "run it again when more peers answer (`e2l peer status --all`), or take one peer's word with --no-verify",
+        ),
+    }
+}
+
+/// Characters of an answer that are shown where answers differ.
+const EXCERPT: usize = 160;
+
+/// Who says what.
+fn statement(said: &Said) -> String {
+    let words = match &said.answer {
+        Ok(reply) => {
+            let text = shown(&reply.output);
+            let start: String = text.chars().take(EXCERPT).collect();
+            let more = if start.len() < text.len() { " ..." } else { "" };
+            let header = hex::encode(&reply.header);
+            format!(
+                "says, as of height {} (block {}), in {} bytes: {start}{more}",
+                reply.height,
+                header.get(..12).unwrap_or(&header),
+                reply.output.len()
+            )
+        }
+        Err(words) => format!("refuses: {words}"),
+    };
+    crate::output::sanitise(&format!("{} {words}", said.actor)).into_owned()
 }
 
 /// JSON is shown as JSON, other text as it is, other bytes in hexadecimal.
@@ -394,4 +530,32 @@ pub fn build(args: &BuildArgs, format: Format) -> CliResult<()> {
         table,
     };
     listing.print_one(format)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one<'a>(name: &'a str, version: &'a str, digest: &str) -> Identity<'a> {
+        (name, version, digest.to_owned())
+    }
+
+    #[test]
+    fn chaincodes_must_be_those_of_the_genesis() {
+        let known = || vec![one("eventdb", "1", "aa"), one("usage", "2", "bb")];
+        let mut reversed = known();
+        reversed.reverse();
+        assert!(same_chaincodes(reversed, known()).is_ok());
+        let lies = [
+            vec![one("eventdb", "1", "aa"), one("usage", "2", "cc")],
+            vec![one("eventdb", "9", "aa"), one("usage", "2", "bb")],
+            vec![one("eventdb", "1", "aa")],
+            [known(), vec![one("more", "1", "dd")]].concat(),
+            [known(), known()].concat(),
+        ];
+        for lie in lies {
+            let error = same_chaincodes(lie, known()).unwrap_err();
+            assert_eq!(error.exit(), crate::Exit::Refused, "{error}");
+        }
+    }
 }
