@@ -30,7 +30,8 @@ pub struct HistoryArgs {
     /// Write the history's proof to this file, for `e2l verify`
     #[arg(long, value_name = "FILE", conflicts_with = "no_verify")]
     pub out: Option<PathBuf>,
-    /// Take the peer's word, instead of checking against the genesis that nothing is hidden or altered
+    /// Take the peer's word, also for what a name stands for, instead of checking against the genesis that nothing is
+    /// hidden or altered
     #[arg(long)]
     pub no_verify: bool,
 }
@@ -64,11 +65,17 @@ pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
     };
     let (id, history) = match read(&args.id).await? {
         history if !history.events.is_empty() => (args.id.clone(), history),
-        nothing => match resolve(session, &args.id).await? {
-            Some(id) => (id.clone(), read(&id).await?),
-            None if args.out.is_some() => (args.id.clone(), nothing),
-            None => return Err(absent(&args.id, &nothing)),
-        },
+        nothing => {
+            let search = search(session, &args.id, !args.no_verify).await?;
+            match choose(&args.id, &search.found)? {
+                Some(id) => {
+                    session.note(&format!("`{}` is {id}, {}", args.id, search.scope()));
+                    (id.clone(), read(&id).await?)
+                }
+                None if args.out.is_some() => (args.id.clone(), nothing),
+                None => return Err(absent(&args.id, &nothing, &search)),
+            }
+        }
     };
     if let (Some(path), Some(proof)) = (&args.out, &history.proof) {
         ProofFile::of_history(session.network(), &proof.proofs, session.verifier()?.anchor())?.write(path)?;
@@ -80,19 +87,26 @@ pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
     print(session, &id, &history)
 }
 
-/// Nothing of that name: proven for an id, and for a name only as good as the peer's word.
-fn absent(id: &str, nothing: &History) -> CliError {
-    let proven = match nothing.proof {
-        Some(_) => format!(
-            "no container or service has the id `{id}`, as of height {}, {} UTC (proven); none has it as its name or \
-             the start of its id, as the peer says",
-            nothing.height,
-            stamp(nothing.time_nano)
+/// Nothing of that name: proven when every block was verified, else as good as the peer's word.
+fn absent(id: &str, nothing: &History, search: &Search) -> CliError {
+    let what = match nothing.proof {
+        // Two looks, of which one may be as of an older block.
+        Some(_) if search.verified => {
+            let (height, time_nano) =
+                (nothing.height, nothing.time_nano).min((search.height, search.time_nano));
+            format!(
+                "no container or service has `{id}` as its id, the start of its id, or its name, as of height {height}, {} \
+                 UTC (proven: every block up to there was verified)",
+                stamp(time_nano)
+            )
+        }
+        _ => format!(
+            "no container or service has `{id}` as its id, the start of its id, or its name, {} (complete: unproven)",
+            search.scope()
         ),
-        None => format!("nothing on the ledger has the id or name `{id}`, as the peer says"),
     };
     CliError::refused(
-        proven,
+        what,
         "`e2l events` shows ids and names; an event may need a moment until it is final",
     )
 }
@@ -172,36 +186,85 @@ fn check(page: &Page, from: u64, id: &str) -> CliResult<()> {
     ))
 }
 
-/// The object that the given text stands for, as the peer says: what is shown of it is verified all the same.
-async fn resolve(session: &Session, text: &str) -> CliResult<Option<String>> {
-    let mut found: BTreeMap<String, (i64, String)> = BTreeMap::new();
-    for kind in ["container", "service"] {
-        let mut filter = wire::EventFilter::default();
-        match kind {
-            "container" => filter.container = text.to_owned(),
-            _ => filter.service = text.to_owned(),
-        }
-        filter.r#type = kind.to_owned();
+/// Containers and services that a text may stand for: by id, time of the last event and name.
+type Candidates = BTreeMap<String, (i64, String)>;
+
+/// A search through all events.
+struct Search {
+    found: Candidates,
+    /// Whether every block up to this height was verified: then nothing that is there was left out.
+    verified: bool,
+    height: u64,
+    time_nano: i64,
+}
+
+impl Search {
+    fn scope(&self) -> String {
+        let by = if self.verified {
+            "every block verified"
+        } else {
+            "as the peer says"
+        };
+        format!(
+            "as of height {}, {} UTC, {by}",
+            self.height,
+            stamp(self.time_nano)
+        )
+    }
+}
+
+/// Looks for the containers and services that a text stands for: a peer must not choose whose life it proves.
+async fn search(session: &Session, text: &str, verify: bool) -> CliResult<Search> {
+    let mut search = Search {
+        found: Candidates::new(),
+        verified: verify,
+        height: 0,
+        time_nano: 0,
+    };
+    // Verified blocks come whole, so that one pass does for both. A peer's word is filtered where it is.
+    let of = |container: &str, service: &str, kind: &str| wire::EventFilter {
+        container: container.to_owned(),
+        service: service.to_owned(),
+        r#type: kind.to_owned(),
+        ..wire::EventFilter::default()
+    };
+    let filters = match verify {
+        true => vec![wire::EventFilter::default()],
+        false => vec![of(text, "", "container"), of("", text, "service")],
+    };
+    for filter in filters {
         let request = wire::EventsRequest {
             filter: Some(filter),
             ..wire::EventsRequest::default()
         };
-        let mut stream = session.events(request, false).await?;
+        let mut stream = session.events(request, verify).await?;
+        let mut complete = false;
         while let Some(reply) = stream.next().await {
-            for event in reply?.events {
+            let reply = reply?;
+            complete = reply.caught_up;
+            (search.height, search.time_nano) = (reply.as_of_height, reply.as_of_time_nano);
+            for event in reply.events {
                 let event = EventRecord::try_from(event)
                     .map_err(|error| CliError::usage(error, "run the release of e2l that the peer runs"))?;
-                let name = event.attributes.get("name").cloned().unwrap_or_default();
-                found.insert(event.actor_id, (event.time_nano, name));
+                note_candidate(&mut search.found, event, text);
             }
         }
+        search.verified &= complete;
     }
-    choose(text, found)
+    Ok(search)
 }
 
-fn choose(text: &str, found: BTreeMap<String, (i64, String)>) -> CliResult<Option<String>> {
+fn note_candidate(found: &mut Candidates, event: EventRecord, text: &str) {
+    let name = event.attributes.get("name").cloned().unwrap_or_default();
+    let named = event.actor_id.starts_with(text) || name == text;
+    if named && matches!(event.r#type, "container" | "service") {
+        found.insert(event.actor_id, (event.time_nano, name));
+    }
+}
+
+fn choose(text: &str, found: &Candidates) -> CliResult<Option<String>> {
     if found.len() < 2 {
-        return Ok(found.into_keys().next());
+        return Ok(found.keys().next().cloned());
     }
     let mut newest: Vec<_> = found.iter().map(|(id, (time, name))| (*time, id, name)).collect();
     newest.sort_by(|a, b| b.cmp(a));
@@ -340,14 +403,14 @@ mod tests {
 
     #[test]
     fn a_name_of_several_objects_lists_them() {
-        let one: BTreeMap<_, _> = [("a1".to_owned(), (1, "web".to_owned()))].into();
-        assert_eq!(choose("a", one.clone()).unwrap().as_deref(), Some("a1"));
+        let one: Candidates = [("a1".to_owned(), (1, "web".to_owned()))].into();
+        assert_eq!(choose("a", &one).unwrap().as_deref(), Some("a1"));
         let mut two = one;
         two.insert("a2".to_owned(), (2, "web".to_owned()));
-        let error = choose("web", two).unwrap_err();
+        let error = choose("web", &two).unwrap_err();
         let text = error.to_string();
         assert!(text.find("a2") < text.find("a1"), "newest first: {text}");
         assert_eq!(error.exit(), crate::Exit::Refused);
-        assert_eq!(choose("x", BTreeMap::new()).unwrap(), None);
+        assert_eq!(choose("x", &Candidates::new()).unwrap(), None);
     }
 }

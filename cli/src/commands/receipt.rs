@@ -4,6 +4,7 @@ use crate::error::{CliError, CliResult};
 use crate::output::{Format, stamp};
 use crate::proof_file::ProofFile;
 use crate::session::Session;
+use e2l_client::{ClientError, VerifyError};
 use e2l_ledger::Digest;
 use std::io::Write;
 use std::path::PathBuf;
@@ -22,9 +23,10 @@ pub struct ReceiptArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// There is no such final transaction, or what the peer sends does not prove it.
+/// The peer knows no such final transaction, which is no proof that there is none; or what it sends does not prove it.
 pub async fn run(session: &Session, args: &ReceiptArgs) -> CliResult<()> {
-    let (receipt, proven) = session.verifier()?.receipt(&args.id).await?;
+    let received = session.verifier()?.receipt(&args.id).await;
+    let (receipt, proven) = received.map_err(|error| not_received(&args.id, error))?;
     let file = ProofFile::of_receipt(session.network(), &receipt, &proven);
     if let Some(path) = &args.out {
         file.write(path)?;
@@ -43,7 +45,11 @@ pub async fn run(session: &Session, args: &ReceiptArgs) -> CliResult<()> {
         };
         writeln!(out, "transaction   {}", proven.result.id)?;
         writeln!(out, "what          {what}: {}", proven.result.code)?;
-        writeln!(out, "signed by     {}", proven.sender)?;
+        match &proven.call {
+            Some(_) => writeln!(out, "signed by     {}", proven.sender)?,
+            // A bad signature may be why it was refused: nobody is to be accused of it.
+            None => writeln!(out, "claims to be  from {}; not checked", proven.sender)?,
+        }
         writeln!(
             out,
             "where         height {}, index {}, {} UTC",
@@ -65,4 +71,36 @@ pub async fn run(session: &Session, args: &ReceiptArgs) -> CliResult<()> {
         serde_json::to_string(&file).map_err(|error| CliError::usage(error, "report this as a defect"))?;
     writeln!(out, "{text}")?;
     Ok(())
+}
+
+/// No root commits to which transactions there are not: that a peer finds none is its word, and its index may lack it.
+fn not_received(id: &Digest, error: VerifyError) -> CliError {
+    match error {
+        VerifyError::Client(ClientError::NotFound { address, .. }) => CliError::not_proven(
+            format!(
+                "the peer at {address} says that no final transaction has the id {id}; that is not proven"
+            ),
+            "ask another actor's peer with --actor NAME; `e2l events` reads every block, and verifies it",
+        ),
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_peer_finds_nothing_proves_nothing() {
+        let answer = ClientError::NotFound {
+            address: "a:1".to_owned(),
+            message: "it knows none".to_owned(),
+        };
+        let error = not_received(&Digest::ZERO, answer.into());
+        assert_eq!(error.exit(), crate::Exit::NotProven);
+        assert!(
+            error.to_string().contains("says that no final transaction"),
+            "{error}"
+        );
+    }
 }

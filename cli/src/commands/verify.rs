@@ -97,6 +97,15 @@ fn sentence(file: &ProofFile) -> String {
         )
     };
     match file.kind {
+        ProofKind::Receipt if claim["call"].is_null() => format!(
+            "statement {}, which claims to be from {} (not checked), was refused as a whole at height {} index {}, {}; {}",
+            text("tx_id"),
+            text("claimed_sender"),
+            claim["height"],
+            claim["index"],
+            text("validation_code"),
+            endorsers()
+        ),
         ProofKind::Receipt => format!(
             "transaction {} of {} is on the ledger at height {} index {}, {}; {}",
             text("tx_id"),
@@ -117,5 +126,38 @@ fn sentence(file: &ProofFile) -> String {
         ProofKind::Checkpoint => {
             format!("block {} is {}; {}", claim["height"], text("block"), endorsers())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_statement_accuses_nobody() {
+        let receipt = |claim| ProofFile {
+            kind: ProofKind::Receipt,
+            version: 1,
+            network: e2l_ledger::Digest::ZERO,
+            claim,
+            proofs: Vec::new(),
+        };
+        let refused = receipt(serde_json::json!({
+            "tx_id": "ab", "claimed_sender": "user/admin/admin", "call": null, "height": 4, "index": 0,
+            "validation_code": "BAD_CREATOR_SIGNATURE",
+        }));
+        let words = sentence(&refused);
+        assert!(
+            words.contains("claims to be from user/admin/admin (not checked)"),
+            "{words}"
+        );
+        let executed = receipt(serde_json::json!({
+            "tx_id": "ab", "sender": "user/admin/admin", "call": {}, "height": 4, "index": 0,
+        }));
+        let words = sentence(&executed);
+        assert!(
+            words.contains("transaction ab of user/admin/admin is on the ledger"),
+            "{words}"
+        );
     }
 }
