@@ -1,9 +1,13 @@
 //! Audits of live peers and of a stopped peer's files, with and without executing everything again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use e2l_identity::FileIdentity;
+use e2l_ledger::proof::FinalHeaderProof;
+use e2l_ledger::{Block, Canonical, Endorsement, Header, Role, SignedVote, Signer, TransactionResult, Vote};
 use e2l_store::{Intruder, RawRecord};
-use e2l_tests::{Members, Network, event};
+use e2l_tests::{Lie, LyingPeer, Members, Network, event};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -56,7 +60,7 @@ fn files_and_peers_are_audited_and_executed_again() {
     assert_eq!(names(&data.join("ledger")), before, "the files are not changed");
 
     type Edit = (&'static str, &'static str, fn(&Intruder));
-    let edits: [Edit; 8] = [
+    let edits: [Edit; 9] = [
         ("a header", "height 4", |intruder| forge(intruder, "headers", 4)),
         ("a block", "block 5", |intruder| forge(intruder, "blocks", 5)),
         ("a transaction", "height 6", |intruder| {
@@ -75,6 +79,14 @@ fn files_and_peers_are_audited_and_executed_again() {
         }),
         ("the batches", "batch", |intruder| flip(intruder, "batches")),
         ("a log", "logs", |intruder| flip(intruder, "logs")),
+        ("a log, below a tip without endorsements", "logs", |intruder| {
+            for vote in intruder.records("votes").unwrap() {
+                if vote.key.starts_with(&10u64.to_be_bytes()) {
+                    intruder.delete(&vote).unwrap();
+                }
+            }
+            flip(intruder, "logs");
+        }),
     ];
     for (what, named, edit) in edits {
         let scratch = network.root().join("scratch");
@@ -87,6 +99,71 @@ fn files_and_peers_are_audited_and_executed_again() {
         assert_eq!(code, Some(1), "{what}: {said}");
         assert!(said.contains(named), "{what} is not named: {said}");
     }
+}
+
+/// The newest block with another result, as a majority that colludes would endorse it: all hashes and signatures hold.
+fn colluding_majority(members: &Members, height: u64) -> Lie {
+    let signers = ["developer", "provider"].map(|actor| members.identity(actor, Role::Peer, "peer").unwrap());
+    let forged: Mutex<Option<Header>> = Mutex::default();
+    Arc::new(move |bytes| {
+        let mut forged = forged.lock().unwrap();
+        if let Ok(mut block) = Block::decode(bytes) {
+            if block.header.height == height {
+                block.results[0].fuel += 1;
+                block.header.results_root = TransactionResult::root(&block.results);
+                *forged = Some(block.header.clone());
+            }
+            *bytes = block.encode();
+        } else if let (Ok(mut proof), Some(header)) = (FinalHeaderProof::decode(bytes), &*forged)
+            && proof.header.height == height
+        {
+            let vote = |signer: &Arc<FileIdentity>| {
+                let vote = Vote::Endorsement(Endorsement {
+                    network: header.network,
+                    height,
+                    header: header.digest(),
+                });
+                SignedVote::sign(vote, &**signer)
+            };
+            proof.header = header.clone();
+            proof.descendants.clear();
+            proof.endorsements = signers.iter().map(vote).collect();
+            let certificates = signers.iter().map(|signer| signer.certificate().der().to_vec());
+            proof.certificates = certificates.collect();
+            *bytes = proof.encode();
+        }
+    })
+}
+
+#[test]
+fn what_a_colluding_majority_made_up_is_found_by_executing_it_and_by_comparing() {
+    let mut network = Network::start(1);
+    let members = Members::of(&network).unwrap();
+    let mut collector = members.collector(1, "provider").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for number in 0..3 {
+        let events = vec![event(&format!("web-{number}"), "start")];
+        runtime.block_on(collector.submit(events)).unwrap();
+    }
+    network.wait_for_agreement(3);
+    network.stop_peer("user");
+    let lie = colluding_majority(&members, 3);
+    let liar = LyingPeer::start(&members, "user", "provider", lie).unwrap();
+    let (code, said) = audit(&network, &["--of", "user"]);
+    assert_eq!(code, Some(0), "every hash and signature holds: {said}");
+    let (code, said) = audit(&network, &["--of", "user", "--replay"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("block 3, transaction") && said.contains("executing it gives"),
+        "{said}"
+    );
+    let (code, said) = audit(&network, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("at height 3 ") && said.contains("and user has block"),
+        "{said}"
+    );
+    drop(liar);
 }
 
 #[test]

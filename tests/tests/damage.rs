@@ -127,6 +127,16 @@ fn what_an_intruder_edited_is_not_shown_and_is_repaired() {
     }
     let status = network.view("user").unwrap();
     assert_eq!(status.transactions, BLOCKS);
+    // How far the background check is, and that it came to the end without a finding.
+    wait_until("a full pass without a finding", PATIENCE, || {
+        let status = network.json("user", &["peer", "status"]);
+        let status = status.get(0).unwrap_or(&status);
+        assert!(status["scrubbed_height"].is_u64(), "{status}");
+        status["scrub_pass_nano"].as_i64().filter(|nano| *nano > 0)
+    });
+    let shown = network.e2l("user", &["peer", "status"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("all of it, without a finding, at "), "{shown}");
     // Nobody else had anything to repair: no false alarm.
     for actor in ["provider", "developer"] {
         assert_eq!(network.json(actor, &["incidents"]), Value::Array(Vec::new()));

@@ -45,6 +45,10 @@ pub struct StatusView {
     transactions: u64,
     pool_envelopes: u64,
     pool_bytes: u64,
+    /// Height that the background check looked at last.
+    scrubbed_height: u64,
+    /// When it last came to the end and found no damage; null for never since the peer's start.
+    scrub_pass_nano: Option<i64>,
     alarms: Vec<String>,
     peers: Vec<OtherView>,
 }
@@ -89,13 +93,15 @@ impl StatusView {
             transactions: status.transactions,
             pool_envelopes: status.pool_envelopes,
             pool_bytes: status.pool_bytes,
+            scrubbed_height: status.scrubbed_height,
+            scrub_pass_nano: Some(status.scrub_pass_nano).filter(|nano| *nano != 0),
             alarms: status.alarms,
             peers: peers.collect(),
         }
     }
 }
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 22] = [
     "network",
     "network_hash",
     "actor",
@@ -114,6 +120,8 @@ const FIELDS: [&str; 20] = [
     "transactions",
     "pool_envelopes",
     "pool_bytes",
+    "scrubbed_height",
+    "scrub_pass_nano",
     "alarms",
     "peers",
 ];
@@ -183,6 +191,7 @@ fn print_people(view: &StatusView) -> CliResult<()> {
             "pool",
             format!("{} envelopes, {} bytes", view.pool_envelopes, view.pool_bytes),
         ),
+        ("checked", scrubbed(view)),
     ];
     for (name, value) in lines {
         writeln!(
@@ -201,6 +210,15 @@ fn print_people(view: &StatusView) -> CliResult<()> {
     writeln!(out)?;
     out.write_all(others(view, unix_now_nano()).render(terminal).as_bytes())?;
     Ok(())
+}
+
+/// How far the peer's check of its own records is.
+fn scrubbed(view: &StatusView) -> String {
+    let pass = match view.scrub_pass_nano {
+        Some(nano) => format!("all of it, without a finding, at {} UTC", stamp(nano)),
+        None => "not all of it yet since the peer's start".to_owned(),
+    };
+    format!("up to height {} now; {pass}", view.scrubbed_height)
 }
 
 fn others(view: &StatusView, now_nano: i64) -> Table {
