@@ -50,13 +50,19 @@ pub fn check_vote(
     Ok(statements < MAX_STATEMENTS)
 }
 
-/// A vote about a height that somebody passes on: whoever signed it, it counts and is compared as if that one had sent
-/// it. One that is not a voting peer's, or is not signed, is nothing. One of a certificate that no longer holds counts
-/// for nothing and convicts all the same. Says whether it counts.
+/// A vote about a height that somebody passes on is compared with what its signer told this peer. It counts only if
+/// its signer speaks for itself, as `speaker`: what a liar has told another peer must not outvote this one. One that is
+/// not a voting peer's, or is not signed, is nothing. One of a certificate that no longer holds counts for nothing and
+/// convicts all the same. Says whether it counts.
 ///
 /// # Errors
 /// The store cannot be read or written.
-pub fn hear(node: &Node, height: u64, passed_on: &Signed<Vote>) -> Result<bool, StoreError> {
+pub fn hear(
+    node: &Node,
+    speaker: Option<&str>,
+    height: u64,
+    passed_on: &Signed<Vote>,
+) -> Result<bool, StoreError> {
     let Ok(certificate) = Certificate::parse(&passed_on.certificate) else {
         return Ok(false);
     };
@@ -77,7 +83,11 @@ pub fn hear(node: &Node, height: u64, passed_on: &Signed<Vote>) -> Result<bool, 
         signature: passed_on.signature.clone(),
     };
     let worth_keeping = check_vote(node, (&signer.actor, &vote), &certificate, &[])?;
-    if certificate.check(&node.config, now_nano()).is_err() || !node.remember_endorser(&certificate)? {
+    let speaks = speaker == Some(signer.actor.as_str());
+    if !speaks
+        || certificate.check(&node.config, now_nano()).is_err()
+        || !node.remember_endorser(&certificate)?
+    {
         return Ok(false);
     }
     node.on_vote(&signer.actor, &vote);
@@ -149,7 +159,7 @@ pub fn check_ledger_batch(
 /// As [`hear`].
 pub fn hear_all(node: &Node, height: u64, passed_on: &[Signed<Vote>]) -> Result<(), StoreError> {
     for vote in passed_on {
-        hear(node, height, vote)?;
+        hear(node, None, height, vote)?;
     }
     node.advance();
     Ok(())

@@ -72,7 +72,7 @@ pub fn compare_standpoint(node: &Node, actor: &str, theirs: &Standpoint) -> Resu
         signature: vote.signature,
         certificate: theirs.certificate.to_vec(),
     };
-    if hear(node, header.height, &vote)? {
+    if hear(node, Some(actor), header.height, &vote)? {
         node.on_standpoint(actor, &header, &own);
     }
     node.advance();
