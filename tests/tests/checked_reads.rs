@@ -166,8 +166,8 @@ fn what_no_checksum_protects_is_checked_by_the_read_that_needs_it() {
         assert_eq!(collector.submit(again.clone()).await.unwrap().height, RENUMBERED);
 
         let named: BTreeSet<String> = [
-            format!("block {ALTERED}"),
-            format!("block {FORGED_HEADER}"),
+            // Neighbours, found one after the other: one incident.
+            format!("blocks {ALTERED} to {FORGED_HEADER}"),
             format!("index entry of transaction {redirected}"),
             format!("index of block {RENUMBERED}"),
             "log id/pair".to_owned(),
