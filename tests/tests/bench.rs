@@ -5,6 +5,10 @@ use e2l_tests::{binary, component};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+
+/// Two benchmarks that look for free ports at one time find the same.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn bench(arguments: &[&str], directory: &Path) -> Output {
     Command::new(binary("e2l"))
@@ -106,6 +110,7 @@ fn check_svg(path: &Path) {
 
 #[test]
 fn one_load_in_closed_and_one_in_open_loop() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|failed| failed.into_inner());
     let directory = tempfile::tempdir().unwrap();
     for (what, load, events) in [
         (
@@ -132,6 +137,7 @@ fn one_load_in_closed_and_one_in_open_loop() {
 
 #[test]
 fn the_suite_writes_a_report_of_every_row() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|failed| failed.into_inner());
     let directory = tempfile::tempdir().unwrap();
     let small = ["--duration", "1", "--connected", "6", "--events", "300"];
     let output = bench(

@@ -216,29 +216,31 @@ impl Repairer {
     /// Only the blocks say where a transaction stands, if it does: they are read one after the other.
     async fn repair_lookup(self: &Arc<Self>, id: Digest, damage: &Damage) -> Result<(), StoreError> {
         self.incidents.opened(&self.node, damage, 0)?;
-        let this = self.clone();
-        let searched = tokio::task::spawn_blocking(move || this.rewrite_lookup(&id));
+        let (this, case) = (self.clone(), case(damage));
+        let searched = tokio::task::spawn_blocking(move || this.rewrite_lookup(&id, &case));
         // A search that was cut off, as at the process's end, has mended nothing.
         let Ok(searched) = searched.await else {
             return Ok(());
         };
-        searched?;
+        let kept = searched?;
         let me = &self.node.me().actor;
-        self.incidents.closed(&self.node, &damage.what, me, 0)
+        self.incidents.closed(&self.node, &damage.what, me, kept)
     }
 
-    fn rewrite_lookup(&self, id: &Digest) -> Result<(), StoreError> {
+    /// Returns how many records were set aside.
+    fn rewrite_lookup(&self, id: &Digest, case: &str) -> Result<usize, StoreError> {
+        // What leads elsewhere leads to nothing, if no block has the transaction.
+        let kept = self.node.store.set_index_entry_aside(id, case)?;
         for height in 1..=self.node.with_finality(|finality| finality.final_height()) {
             let Ok(Some((block, _))) = sound_block(&self.node, height) else {
                 continue;
             };
             if block.results.iter().any(|result| result.id == *id) {
-                self.node.store.forget_transaction(id)?;
-                return self.node.store.rewrite_indexes(&block);
+                self.node.store.rewrite_indexes(&block)?;
+                break;
             }
         }
-        // What led elsewhere led to nothing.
-        self.node.store.forget_transaction(id)
+        Ok(kept)
     }
 
     async fn repair_log(&self, key: &StateKey, damage: &Damage) -> Result<(), StoreError> {

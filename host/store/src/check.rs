@@ -11,7 +11,7 @@ use crate::records::Skeleton;
 use crate::view::View;
 use crate::write::BlockWrite;
 use borsh::BorshDeserialize;
-use e2l_ledger::{Block, Digest, Envelope, KeyPrefix, LogHead, StateKey};
+use e2l_ledger::{Block, Envelope, KeyPrefix, LogHead, StateKey};
 use rocksdb::WriteBatch;
 
 /// Log entries read at a time.
@@ -174,17 +174,6 @@ impl LedgerStore {
         };
         write.put(database, &mut batch, &skeleton)?;
         database.write(batch, true)?;
-        self.publish(self.tip()?);
-        Ok(())
-    }
-
-    /// Removes what the index says about a transaction, because it is not true. Not synced.
-    ///
-    /// # Errors
-    /// A write that failed, now or before.
-    pub fn forget_transaction(&self, id: &Digest) -> Result<(), StoreError> {
-        let _one_at_a_time = self.lock_writing();
-        self.database().delete_now(TX_INDEX, &half(id))?;
         self.publish(self.tip()?);
         Ok(())
     }

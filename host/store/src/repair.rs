@@ -11,7 +11,7 @@ use crate::records::Skeleton;
 use crate::view::View;
 use crate::votes::votes_to_discard;
 use crate::write::BlockWrite;
-use e2l_ledger::{Block, Envelope, SignedVote, StateKey};
+use e2l_ledger::{Block, Digest, Envelope, SignedVote, StateKey};
 use rocksdb::WriteBatch;
 
 /// Records of a log that are written in one batch.
@@ -86,6 +86,28 @@ impl LedgerStore {
         }
         database.write(batch, true)?;
         Ok(count)
+    }
+
+    /// Moves what the index says about a transaction aside, because it is not true; returns how many records that were.
+    /// Durable on return.
+    ///
+    /// # Errors
+    /// A write that failed, now or before.
+    pub fn set_index_entry_aside(&self, id: &Digest, case: &str) -> Result<usize, StoreError> {
+        let database = self.database();
+        let (column, key) = (database.column(TX_INDEX)?, half(id));
+        let mut batch = WriteBatch::default();
+        // What cannot be read at all leaves nothing to keep.
+        let found = database.db().get_cf(column, key).ok().flatten();
+        if let Some(record) = &found {
+            let name = format!("{QUARANTINE}{case}/{TX_INDEX}/{}", hex(&key));
+            database.put_named(&mut batch, META, &name, record)?;
+        }
+        batch.delete_cf(column, key);
+        let _one_at_a_time = self.lock_writing();
+        database.write(batch, true)?;
+        self.publish(self.tip()?);
+        Ok(usize::from(found.is_some()))
     }
 
     /// Copies the records of a log aside that are others in `before`, a view from before it was written anew, than

@@ -141,7 +141,9 @@ fn not_found(node: &Node, header: &BatchHeader) -> Result<Settled, Unsound> {
     let head = node
         .ledger_head(&header.sender)
         .map_err(crate::proofs::NoProof::from)?;
-    let there = head.incarnation == header.incarnation && header.sequence <= head.sequence;
+    // They are counted from 1.
+    let may_be = header.sequence > 0 && header.incarnation > 0;
+    let there = may_be && head.incarnation == header.incarnation && header.sequence <= head.sequence;
     if there {
         node.report(Damage {
             what: Damaged::Lookup(header.transaction_id(0)),
@@ -152,7 +154,7 @@ fn not_found(node: &Node, header: &BatchHeader) -> Result<Settled, Unsound> {
             ),
         });
     }
-    if there || node.scrub.last_pass_nano() == 0 {
+    if there || (may_be && node.scrub.last_pass_nano() == 0) {
         let message = format!(
             "this peer's index does not find batch {} of incarnation {}, and it is or may be on the ledger: try \
              another peer",
