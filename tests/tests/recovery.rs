@@ -83,23 +83,27 @@ impl Stage {
     ) {
         println!("{what}");
         let incident = incident.into();
-        let before = self.incidents().len();
         self.network.stop_peer(VICTIM);
         tamper(self);
+        let since = now_nano();
         self.network.start_peer(VICTIM);
-        self.is_whole(what, incident, before);
+        self.is_whole(what, incident, since);
     }
 
-    fn incidents(&self) -> Vec<Value> {
-        self.network
+    /// Incidents that were found since a moment.
+    fn incidents(&self, since_nano: i64) -> Vec<Value> {
+        let mut incidents = self
+            .network
             .json(VICTIM, &["incidents"])
             .as_array()
             .unwrap()
-            .clone()
+            .clone();
+        incidents.retain(|incident| incident["found_nano"].as_i64() >= Some(since_nano));
+        incidents
     }
 
     /// The victim says what was damaged and mended, takes part, and shows the truth.
-    fn is_whole(&mut self, what: &str, incident: Option<&str>, before: usize) {
+    fn is_whole(&mut self, what: &str, incident: Option<&str>, since: i64) {
         // Nothing that it shows meanwhile is a lie.
         let shown = self.network.e2l(
             VICTIM,
@@ -116,16 +120,9 @@ impl Stage {
                 &format!("{what}: an incident about {incident}, mended"),
                 PATIENCE,
                 || {
-                    let incidents = self.incidents();
-                    // Incidents go when what holds them is damaged: then there are fewer.
-                    let lost = incidents.len() < before;
-                    let known = if lost {
-                        incidents.len().saturating_sub(1)
-                    } else {
-                        before
-                    };
-                    let since = incidents.iter().skip(known);
-                    since
+                    let incidents = self.incidents(since);
+                    incidents
+                        .iter()
                         .filter(|found| found["what"].as_str().unwrap().contains(incident))
                         .any(|found| found["repaired_from"].is_string())
                         .then_some(())
@@ -136,8 +133,8 @@ impl Stage {
         let view = self.network.wait_for_agreement(self.events);
         if incident.is_none() {
             self.a_pass_ends();
-            let incidents = self.incidents();
-            assert_eq!(incidents.len(), before, "{what}: nothing is lost: {incidents:?}");
+            let incidents = self.incidents(since);
+            assert!(incidents.is_empty(), "{what}: nothing is lost: {incidents:?}");
         }
         assert_eq!(view.transactions, self.events, "{what}");
         let shown = self.network.events(VICTIM);
@@ -155,9 +152,9 @@ impl Stage {
     /// then does what it says.
     fn refuses_and_rejoins(&mut self, what: &str, tamper: impl FnOnce(&mut Self)) {
         println!("{what}");
-        let before = self.incidents().len();
         self.network.stop_peer(VICTIM);
         tamper(self);
+        let since = now_nano();
         let known = self.network.peer_log(VICTIM).len();
         let log = self.network.try_start_peer(VICTIM, &[]).expect_err(what);
         let said = &log[known..];
@@ -166,7 +163,7 @@ impl Stage {
             "{what}: it must say how to come back: {said}"
         );
         self.network.try_start_peer(VICTIM, &["--rejoin"]).unwrap();
-        self.is_whole(what, Some("Raft log"), before);
+        self.is_whole(what, Some("Raft log"), since);
         self.votes_again(what);
     }
 
@@ -187,6 +184,12 @@ impl Stage {
             (!status.contains("does not vote")).then_some(())
         });
     }
+}
+
+/// Now, in nanoseconds since the Unix epoch.
+fn now_nano() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    i64::try_from(since.as_nanos()).unwrap()
 }
 
 /// An event without what each peer knows for itself: who has endorsed it by now.
@@ -284,6 +287,8 @@ fn a_peer_whose_ledger_was_damaged_or_replaced_is_whole_again() {
         intruder.put(&records[0]).unwrap();
         intruder.put(&records[1]).unwrap();
     });
+    // The two are of two lists, of which the one can be mended before the other is found.
+    stage.a_pass_ends();
     // Endorsements of the newest block are of all below it.
     stage.survives("all endorsements of old blocks are gone", None, |stage| {
         let intruder = stage.intruder();
@@ -303,7 +308,7 @@ fn a_peer_whose_ledger_was_damaged_or_replaced_is_whole_again() {
             stage.intruder().drop_column(column).unwrap();
         });
     }
-    let known = stage.incidents().len();
+    let known = stage.incidents(0).len();
     stage.survives("a value of the state is another", "ledger", |stage| {
         let intruder = stage.intruder();
         let mut record = intruder.records("state").unwrap().pop().unwrap();
@@ -311,7 +316,7 @@ fn a_peer_whose_ledger_was_damaged_or_replaced_is_whole_again() {
         intruder.put(&record).unwrap();
     });
     assert!(
-        stage.incidents().len() > known,
+        stage.incidents(0).len() > known,
         "a new ledger has the incidents of the old one"
     );
     stage.survives("the newest blocks are gone", "ledger", |stage| {
@@ -446,9 +451,10 @@ fn a_peer_whose_vote_alone_is_an_older_one_is_told_so() {
     stage.network.stop_peer(VICTIM);
     assert_ne!(vote(), old, "it has voted since");
     Intruder::open(&raft).unwrap().put(&old).unwrap();
+    let since = now_nano();
     stage.network.start_peer(VICTIM);
-    stage.is_whole("an older vote", Some("Raft log"), 0);
-    let incidents = format!("{:?}", stage.incidents());
+    stage.is_whole("an older vote", Some("Raft log"), since);
+    let incidents = format!("{:?}", stage.incidents(since));
     assert!(incidents.contains("its vote is of term"), "{incidents}");
     stage.votes_again("an older vote");
 }

@@ -196,6 +196,13 @@ impl Mender {
             .is_some_and(|known| known.at.header.height == newest)
     }
 
+    /// Alarms in force, and how far this ledger is executed and final.
+    pub fn standing(&self) -> (Vec<String>, u64, u64) {
+        let newest = self.node.newest().header.height;
+        let finalized = self.node.finalized().map_or(0, |known| known.at.header.height);
+        (self.node.alarms(), newest, finalized)
+    }
+
     /// Why this peer would stop and restore its ledger at its next start.
     pub fn fatal(&self) -> Option<String> {
         self.node.fatal().borrow().clone()

@@ -230,12 +230,17 @@ impl Repairer {
     /// Returns how many records were set aside.
     fn rewrite_lookup(&self, id: &Digest, case: &str) -> Result<usize, StoreError> {
         // What leads elsewhere leads to nothing, if no block has the transaction.
-        let kept = self.node.store.set_index_entry_aside(id, case)?;
+        let mut kept = self.node.store.set_index_entry_aside(id, case)?;
         for height in 1..=self.node.with_finality(|finality| finality.final_height()) {
             let Ok(Some((block, _))) = sound_block(&self.node, height) else {
                 continue;
             };
             if block.results.iter().any(|result| result.id == *id) {
+                // Under another name: what was set aside above may be written anew already, by the block's own repair.
+                kept += self
+                    .node
+                    .store
+                    .quarantine_indexes(&block, &format!("{case}-block"))?;
                 self.node.store.rewrite_indexes(&block)?;
                 break;
             }

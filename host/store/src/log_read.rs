@@ -137,6 +137,12 @@ impl View {
         corrupt: impl Fn(String) -> StoreError,
     ) -> Result<LogEntry, StoreError> {
         let LogItem { index, value } = item;
+        // A block that is not there yet is not damaged: what names it is.
+        if height == 0 || height > self.height() {
+            return Err(corrupt(format!(
+                "it stands in block {height}, which is not on the ledger"
+            )));
+        }
         let skeleton = self.skeleton(height)?;
         let envelope = skeleton
             .envelope(index)

@@ -146,8 +146,9 @@ fn find_and_mend(stage: &Stage, expected: &Expected) {
     );
     assert!(
         mender.scrub_until_clean(PATIENCE),
-        "not mended: {:?}",
-        mender.fatal()
+        "not mended: {:?}, {:?}",
+        mender.fatal(),
+        mender.standing()
     );
     let read = stage.truth.compare(&mender, stage.height);
     assert!(
