@@ -5,6 +5,7 @@ use crate::edits::{Kinds, edit};
 use crate::stage::{Records, Stage, stop};
 use e2l_peer::Incident;
 use e2l_store::{Intruder, RawRecord};
+use e2l_tests::wait_until;
 use fastrand::Rng;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -156,6 +157,14 @@ fn find_and_mend(stage: &Stage, expected: &Expected) {
         "mended, and not served: {:?}",
         read.refused
     );
+    // What was damaged through something else can be noted as mended a moment after all of it holds.
+    wait_until("every incident is closed", PATIENCE, || {
+        let incidents = mender.incidents().unwrap();
+        incidents
+            .iter()
+            .all(|incident| incident.repaired_from.is_some())
+            .then_some(())
+    });
     expected.check_incidents(&mender.incidents().unwrap(), known);
     stop(mender);
     expected.check_records(&stage.records, &stage.intruder());
