@@ -337,6 +337,7 @@ fn a_state_that_does_not_hash_to_the_header_is_refused() {
             state: done.writes.state,
             logs: done.writes.logs,
             raft_applied: b"applied",
+            acknowledges: false,
             endorsement: None,
         };
         peer.store.write_block(&write).unwrap();
@@ -377,6 +378,7 @@ fn a_state_that_lacks_a_key_has_too_few() {
             state: done.writes.state,
             logs: done.writes.logs,
             raft_applied: b"applied",
+            acknowledges: false,
             endorsement: None,
         };
         peer.store.write_block(&write).unwrap();

@@ -13,6 +13,9 @@ use e2l_ledger::{
 use e2l_store::{ActorVote, BlockWrite, StoreError, View};
 use std::sync::Arc;
 
+/// Transactions of a block up to which executing it takes no longer than a sync and a message.
+const SMALL_BLOCK: usize = 100;
+
 /// Why the chain cannot go on. All but [`ChainError::Foreign`] stop the peer.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
@@ -87,8 +90,7 @@ impl Chain {
                     self.marker = marker;
                     saved = match self.judge(&bytes, term) {
                         Ok(inspected) => {
-                            self.acknowledge(&inspected.proposal)?;
-                            self.execute(inspected)?;
+                            self.acknowledge_and_execute(inspected)?;
                             true
                         }
                         // So are those that a restored ledger has executed: Raft resumes below its height.
@@ -170,16 +172,43 @@ impl Chain {
         }
     }
 
-    fn execute(&mut self, inspected: InspectedProposal) -> Result<(), ChainError> {
+    /// A large block is acknowledged before it is executed, so that nobody waits for the slowest peer's execution. For a
+    /// small one that would only be one more sync and one more message: the acknowledgement goes with the endorsement.
+    fn acknowledge_and_execute(&mut self, inspected: InspectedProposal) -> Result<(), ChainError> {
+        let small = inspected.proposal.transactions() <= SMALL_BLOCK;
+        if !small {
+            self.acknowledge(&inspected.proposal)?;
+        }
         let base = self.node.newest().view;
         let execution = self
             .executor
             .execute(inspected, &self.tip, &self.node.config, base)?;
-        self.write(execution.block, execution.writes)
+        let (block, writes) = (execution.block, execution.writes);
+        let acknowledges = small && self.may_acknowledge(block.header.height, block.header.proposal);
+        self.write(block, writes, acknowledges)
     }
 
-    /// Makes a block durable together with this peer's endorsement of it, and tells the others.
-    fn write(&mut self, block: Block, writes: e2l_execution::Writes) -> Result<(), ChainError> {
+    /// Whether acknowledging contradicts nothing that was signed; an alarm if it does.
+    fn may_acknowledge(&self, height: u64, proposal: Digest) -> bool {
+        let signed = self.node.store.signed().ack;
+        let free =
+            signed.is_none_or(|(last, digest)| last < height || (last == height && digest == proposal));
+        if !free {
+            self.node.alarm(format!(
+                "this peer does not acknowledge height {height}: it has acknowledged {signed:?}, as after a rolled-back \
+                 database"
+            ));
+        }
+        free
+    }
+
+    /// Makes a block durable together with this peer's votes about it, and tells the others.
+    fn write(
+        &mut self,
+        block: Block,
+        writes: e2l_execution::Writes,
+        acknowledges: bool,
+    ) -> Result<(), ChainError> {
         let (height, header) = (block.header.height, block.header.digest());
         let vote = self.endorse(height, header)?;
         self.node.store.write_block(&BlockWrite {
@@ -187,11 +216,20 @@ impl Chain {
             state: writes.state,
             logs: writes.logs,
             raft_applied: &self.marker,
+            acknowledges,
             endorsement: vote.as_ref(),
         })?;
-        if let Some((_, vote)) = &vote {
-            self.node.offer(vote);
-        }
+        let acknowledgement = acknowledges.then(|| {
+            let (network, proposal) = (self.node.network, block.header.proposal);
+            let vote = Acknowledgement {
+                network,
+                height,
+                proposal,
+            };
+            SignedVote::sign(Vote::Acknowledgement(vote), &*self.node.signer)
+        });
+        let endorsement = vote.as_ref().map(|(_, vote)| vote);
+        self.node.offer(acknowledgement.iter().chain(endorsement));
         self.tip = block.header.clone();
         let executed = Executed {
             header: block.header.clone(),
@@ -267,7 +305,7 @@ impl Chain {
             self.node.alarm(format!("height {height}: {why}"));
             return Err(foreign(why));
         }
-        self.write(execution.block, execution.writes)
+        self.write(execution.block, execution.writes, false)
     }
 
     /// Proof of what the state holds under a key, and the height as of which.

@@ -30,7 +30,12 @@ pub fn check_vote(
     heard: &[ActorVote],
 ) -> Result<bool, StoreError> {
     let digest = vote.vote.digest();
-    let stored = node.store.votes(vote.vote.height())?;
+    // Honest peers vote upwards: there is nothing to read for what is above all that is kept.
+    let newest = node.store.newest_vote_height(actor, &vote.vote);
+    let stored = match newest {
+        Some(newest) if newest >= vote.vote.height() => node.store.votes(vote.vote.height())?,
+        _ => Vec::new(),
+    };
     let alike = stored.iter().chain(heard).filter(|(other_actor, other)| {
         other_actor == actor
             && other.vote.height() == vote.vote.height()

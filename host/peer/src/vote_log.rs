@@ -25,16 +25,19 @@ impl Default for VoteLog {
 }
 
 impl VoteLog {
-    /// Adds a vote.
-    pub fn push(&self, vote: &SignedVote) {
+    /// Adds votes; they are told together.
+    pub fn push<'a>(&self, added: impl IntoIterator<Item = &'a SignedVote>) {
         let mut votes = self.votes.lock();
-        let number = votes.back().map_or(1, |(number, _)| number + 1);
-        votes.push_back((number, vote.encode().into()));
-        if votes.len() > KEPT {
-            votes.pop_front();
+        for vote in added {
+            let number = votes.back().map_or(1, |(number, _)| number + 1);
+            votes.push_back((number, vote.encode().into()));
+            if votes.len() > KEPT {
+                votes.pop_front();
+            }
         }
+        let newest = votes.back().map_or(0, |(number, _)| *number);
         drop(votes);
-        self.newest.send_replace(number);
+        self.newest.send_replace(newest);
     }
 
     /// Votes after number `after`, and the number of the last one.

@@ -62,6 +62,7 @@ fn main() {
                 state: prepared.state,
                 logs: prepared.logs,
                 raft_applied: b"",
+                acknowledges: false,
                 endorsement: None,
             })
             .unwrap();

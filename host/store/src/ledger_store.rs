@@ -196,16 +196,22 @@ impl LedgerStore {
         write.put(database, &mut batch, &skeleton)?;
         database.put_named(&mut batch, META, TIP, &tip_record(height, &digest))?;
         database.put_named(&mut batch, META, RAFT_APPLIED, write.raft_applied)?;
-        match write.signed_header(digest).map_err(bad_block)? {
-            None => database.write(batch, true)?,
-            Some(signed) => {
-                let reservation = inner.endorsed.reserve(database, &mut batch, (height, signed))?;
-                let votes = write.endorsement.map(std::slice::from_ref).unwrap_or_default();
-                inner.newest_votes.write(database, batch, votes, true)?;
-                if let Some(reservation) = reservation {
-                    reservation.written();
-                }
-            }
+        let acknowledged = write
+            .acknowledges
+            .then(|| (height, write.block.header.proposal))
+            .map(|signed| inner.acknowledged.reserve(database, &mut batch, signed))
+            .transpose()?
+            .flatten();
+        let endorsed = write
+            .signed_header(digest)
+            .map_err(bad_block)?
+            .map(|signed| inner.endorsed.reserve(database, &mut batch, (height, signed)))
+            .transpose()?
+            .flatten();
+        let votes = write.endorsement.map(std::slice::from_ref).unwrap_or_default();
+        inner.newest_votes.write(database, batch, votes, true)?;
+        for reservation in [acknowledged, endorsed].into_iter().flatten() {
+            reservation.written();
         }
         let applied = Some(write.raft_applied.to_vec());
         self.publish(Tip::of(write.block.header.clone(), digest, applied));
@@ -294,6 +300,11 @@ impl LedgerStore {
     /// The newest vote of every actor and kind.
     pub fn newest_votes(&self) -> Vec<ActorVote> {
         self.0.newest_votes.all()
+    }
+
+    /// Height of the newest vote that is kept of an actor, of the kind of `vote`; votes are kept in any order.
+    pub fn newest_vote_height(&self, actor: &str, vote: &Vote) -> Option<u64> {
+        self.0.newest_votes.height(actor, vote)
     }
 
     /// Takes the right to acknowledge a proposal; durable on return. The same one again is granted.

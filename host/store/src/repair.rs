@@ -182,6 +182,7 @@ impl LedgerStore {
             state: Vec::new(),
             logs: Vec::new(),
             raft_applied: &[],
+            acknowledges: false,
             endorsement: None,
         };
         write.put(database, &mut batch, &skeleton)?;

@@ -74,6 +74,12 @@ impl NewestVotes {
             .collect()
     }
 
+    pub(crate) fn height(&self, actor: &str, vote: &Vote) -> Option<u64> {
+        let newest = self.newest.read();
+        let known = newest.get(&(kind(vote), actor.to_owned()));
+        known.map(|known| known.vote.height())
+    }
+
     /// Writes votes, atomically with what the batch holds already.
     pub(crate) fn write(
         &self,

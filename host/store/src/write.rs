@@ -28,6 +28,8 @@ pub struct BlockWrite<'a> {
     pub logs: Vec<LogRun>,
     /// Raft's applied state after the block: opaque.
     pub raft_applied: &'a [u8],
+    /// Whether this peer acknowledges the block's proposal only now: the sign-once record is written with it.
+    pub acknowledges: bool,
     /// This peer's endorsement of the block's header with its actor's name; the sign-once record is written
     /// with it.
     pub endorsement: Option<&'a ActorVote>,

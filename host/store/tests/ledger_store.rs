@@ -25,6 +25,7 @@ fn write(store: &LedgerStore, block: &e2l_ledger::Block) -> Result<(), StoreErro
         state: Vec::new(),
         logs: Vec::new(),
         raft_applied: b"applied",
+        acknowledges: false,
         endorsement: None,
     })
 }
@@ -177,6 +178,7 @@ fn only_the_next_consistent_block_is_written() {
             nodes: Vec::new(),
         }],
         raft_applied: b"",
+        acknowledges: false,
         endorsement: None,
     };
     assert!(matches!(
@@ -310,6 +312,7 @@ fn a_log_value_is_inline_or_a_part_of_the_argument() {
             state: vec![(log.clone(), Some(head.encode())), (StateKey::config(), None)],
             logs: vec![run],
             raft_applied: b"",
+            acknowledges: false,
             endorsement: None,
         })
         .unwrap();
@@ -342,6 +345,7 @@ fn state_is_scanned_and_walked_in_order() {
             state: state.into(),
             logs: vec![],
             raft_applied: b"",
+            acknowledges: false,
             endorsement: None,
         })
         .unwrap();

@@ -102,6 +102,7 @@ fn an_endorsement_is_recorded_with_its_block_or_not_at_all() {
             state: vec![],
             logs: vec![],
             raft_applied: b"",
+            acknowledges: false,
             endorsement: Some(vote),
         })
     };
@@ -137,6 +138,7 @@ fn an_endorsement_is_recorded_with_its_block_or_not_at_all() {
         state: vec![],
         logs: vec![],
         raft_applied: b"",
+        acknowledges: false,
         endorsement: Some(&vote),
     };
     assert!(matches!(store.write_block(&write), Err(StoreError::SignOnce(_))));

@@ -186,6 +186,7 @@ impl Peer {
             state: done.writes.state,
             logs: done.writes.logs,
             raft_applied: b"applied",
+            acknowledges: false,
             endorsement: None,
         };
         self.store.write_block(&write).unwrap();

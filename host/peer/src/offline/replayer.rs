@@ -89,6 +89,7 @@ impl Replayer {
             state: execution.writes.state,
             logs: execution.writes.logs,
             raft_applied: &[],
+            acknowledges: false,
             endorsement: None,
         })?;
         self.tip = execution.block.header;

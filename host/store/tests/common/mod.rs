@@ -287,6 +287,7 @@ impl Prepared {
                 state: self.state,
                 logs: self.logs,
                 raft_applied: b"applied",
+                acknowledges: false,
                 endorsement: None,
             })
             .unwrap();
