@@ -3,6 +3,7 @@
 //! failed step ends the test with what the program said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod announce;
 mod binaries;
 mod collector;
 mod collector_process;
@@ -19,6 +20,7 @@ mod recording;
 mod refusing_peer;
 mod swarm;
 
+pub use announce::announce;
 pub use binaries::{binary, component};
 pub use collector::TestCollector;
 pub use collector_process::CollectorProcess;

@@ -7,7 +7,7 @@ use e2l_client::{Target, connect, wire};
 use e2l_identity::FileIdentity;
 use e2l_ledger::{Canonical, Digest, Endorsement, Envelope, Role, SignedVote, Signer, Vote};
 use e2l_store::Intruder;
-use e2l_tests::{Members, Network, PATIENCE, TestCollector, event, wait_until};
+use e2l_tests::{Members, Network, PATIENCE, TestCollector, announce, event, wait_until};
 use serde_json::Value;
 use std::sync::Arc;
 use tonic::transport::Channel;
@@ -122,7 +122,7 @@ async fn a_peer_that_endorses_two_headers_is_convicted_and_stops_nobody() {
     let told = network.wait_for_leader();
     let mut stub = speak_as(&members, &identity, &told).await;
     for header in 1..=20 {
-        stub.announce(endorses(&members, &identity, 2, header))
+        announce(&mut stub, endorses(&members, &identity, 2, header))
             .await
             .unwrap();
     }
@@ -199,7 +199,7 @@ async fn a_peer_that_tells_two_peers_two_headers_is_convicted_by_both() {
         .collect();
     for (header, actor) in (1..).zip(&others) {
         let mut stub = speak_as(&members, &identity, actor).await;
-        stub.announce(endorses(&members, &identity, 2, header))
+        announce(&mut stub, endorses(&members, &identity, 2, header))
             .await
             .unwrap();
     }

@@ -1,7 +1,7 @@
 //! Tells another peer this peer's votes and evidence, hears its votes, and compares the two chains: one task per link.
 
 use crate::evidence::MAX_PASSED_ON;
-use crate::links::Link;
+use crate::links::{Announcements, Link};
 use crate::node::Node;
 use crate::standpoint::{compare_standpoint, height_to_compare, standpoint};
 use crate::votes_in::take_votes;
@@ -9,6 +9,7 @@ use e2l_client::wire::{AnnounceReply, AnnounceRequest};
 use e2l_store::StoreError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tonic::Status;
 
 /// How often a peer says that it is there when it has nothing to say. Well below the time after which a
 /// silent peer is suspected.
@@ -33,6 +34,7 @@ struct Told {
 pub async fn announce(node: Arc<Node>, link: Link) {
     let mut newest = node.votes.watch();
     let mut told = Told::default();
+    let mut line = None;
     loop {
         let (votes, number) = node.votes.since(told.votes);
         let evidence = node.evidence.after(told.evidence, MAX_PASSED_ON);
@@ -49,7 +51,7 @@ pub async fn announce(node: Arc<Node>, link: Link) {
             told.compared = Some(Instant::now());
             ask_to_compare(&node, &link, &told, &mut request);
         }
-        match link.announce(request).await {
+        match say(&mut line, &link, request).await {
             Ok(reply) => {
                 told.votes = number;
                 told.evidence += passed_on;
@@ -64,10 +66,23 @@ pub async fn announce(node: Arc<Node>, link: Link) {
                 tracing::debug!(peer = %link.actor, status = %status.message(), "no link");
                 node.on_link(&link.actor, false);
                 told.compared = None;
+                line = None;
                 tokio::time::sleep(RETRY).await;
             }
         }
     }
+}
+
+async fn say(
+    line: &mut Option<Announcements>,
+    link: &Link,
+    request: AnnounceRequest,
+) -> Result<AnnounceReply, Status> {
+    let line = match line {
+        Some(line) => line,
+        None => line.insert(link.announcements().await?),
+    };
+    line.announce(request).await
 }
 
 fn ask_to_compare(node: &Node, link: &Link, told: &Told, request: &mut AnnounceRequest) {

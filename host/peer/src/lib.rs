@@ -34,6 +34,7 @@ mod evidence_book;
 mod finality;
 mod forwarder;
 mod header_tree;
+mod heard_votes;
 mod incident;
 mod incident_log;
 mod inquiry;

@@ -16,7 +16,9 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio_rustls::rustls::ClientConfig;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
@@ -40,12 +42,14 @@ impl Link {
             .max_encoding_message_size(MAX_MESSAGE_BYTES)
     }
 
-    /// Sends votes.
+    /// Begins to tell votes.
     ///
     /// # Errors
     /// No link, or the other side refuses.
-    pub async fn announce(&self, request: AnnounceRequest) -> Result<AnnounceReply, Status> {
-        within(CALL_TIMEOUT, self.client().announce(request)).await
+    pub async fn announcements(&self) -> Result<Announcements, Status> {
+        let (requests, sent) = mpsc::channel(1);
+        let replies = within(CALL_TIMEOUT, self.client().announce(ReceiverStream::new(sent))).await?;
+        Ok(Announcements { requests, replies })
     }
 
     /// Sends envelopes to the leader.
@@ -97,6 +101,30 @@ impl Link {
     /// No link, or the other side has nothing, or not yet.
     pub async fn fetch_proposal(&self, request: FetchProposalRequest) -> Result<FetchProposalReply, Status> {
         within(CALL_TIMEOUT, self.client().fetch_proposal(request)).await
+    }
+}
+
+/// Votes told to one peer: one message, one answer.
+pub struct Announcements {
+    requests: mpsc::Sender<AnnounceRequest>,
+    replies: Streaming<AnnounceReply>,
+}
+
+impl Announcements {
+    /// Sends votes. Nothing more can be sent after an error.
+    ///
+    /// # Errors
+    /// The link is gone, or the other side refuses.
+    pub async fn announce(&mut self, request: AnnounceRequest) -> Result<AnnounceReply, Status> {
+        let answer = async {
+            // Why nothing can be sent stands in the answer.
+            let _ = self.requests.send(request).await;
+            let reply = self.replies.message().await?;
+            reply.ok_or_else(|| Status::unavailable("it hears no more"))
+        };
+        tokio::time::timeout(CALL_TIMEOUT, answer)
+            .await
+            .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::dispute_book::DisputeBook;
 use crate::evidence_book::EvidenceBook;
 use crate::finality::{Divergence, Finality, Own};
 use crate::header_tree::HeaderTree;
+use crate::heard_votes::HeardVotes;
 use crate::pool::{Pool, Pooled, heads_after};
 use crate::proposal_cache::ProposalCache;
 use crate::repair::Damage;
@@ -67,6 +68,8 @@ pub struct Node {
     pub waiters: Waiters,
     /// This peer's own votes, for the others.
     pub votes: VoteLog,
+    /// The others' newest votes.
+    pub heard_votes: HeardVotes,
     /// What convicts others.
     pub evidence: EvidenceBook,
     /// Roots over runs of headers.
@@ -87,6 +90,7 @@ pub struct Node {
     finalized: watch::Sender<Option<Finalized>>,
     alarms: Mutex<Alarms>,
     fatal: watch::Sender<Option<String>>,
+    stopping: watch::Sender<bool>,
     endorsers: Mutex<BTreeMap<Digest, Certificate>>,
     heard: Mutex<BTreeMap<String, Heard>>,
 }
@@ -170,6 +174,7 @@ impl Node {
             proposals: ProposalCache::default(),
             waiters: Waiters::default(),
             votes: VoteLog::default(),
+            heard_votes: HeardVotes::default(),
             headers: HeaderTree::default(),
             scrub: ScrubProgress::default(),
             damage,
@@ -183,6 +188,7 @@ impl Node {
             finalized: watch::Sender::new(None),
             alarms: Mutex::default(),
             fatal: watch::Sender::new(None),
+            stopping: watch::Sender::new(false),
             endorsers: Mutex::default(),
             heard: Mutex::default(),
         };
@@ -222,13 +228,13 @@ impl Node {
     /// Signs a vote and offers it to the other peers. The caller has made the sign-once record durable.
     pub fn cast(&self, vote: Vote) -> SignedVote {
         let vote = SignedVote::sign(vote, &*self.signer);
-        self.offer(&vote);
+        self.offer([&vote]);
         vote
     }
 
-    /// Offers a signed vote to the other peers.
-    pub fn offer(&self, vote: &SignedVote) {
-        self.votes.push(vote);
+    /// Offers signed votes to the other peers.
+    pub fn offer<'a>(&self, votes: impl IntoIterator<Item = &'a SignedVote>) {
+        self.votes.push(votes);
     }
 
     /// The newest height executed here.
@@ -482,6 +488,16 @@ impl Node {
     /// Becomes a reason when this peer must stop.
     pub fn fatal(&self) -> watch::Receiver<Option<String>> {
         self.fatal.subscribe()
+    }
+
+    /// Ends what would go on for ever: the peer is to stop.
+    pub fn begin_to_stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Becomes true when this peer is about to stop.
+    pub fn watch_stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// Alarms in force, a bounded number; the last one says how many are left out.

@@ -208,6 +208,7 @@ impl Peer {
                     () = stop => {}
                     failure = failed => not_taking_part = failure,
                 }
+                node.begin_to_stop();
             },
             GRACE,
         );

@@ -3,7 +3,9 @@
 use crate::evidence;
 use crate::node::Node;
 use bytes::Bytes;
-use e2l_ledger::{Canonical, Certificate, CertificateError, DecodeError, Digest, SignatureError, SignedVote};
+use e2l_ledger::{
+    Canonical, Certificate, CertificateError, DecodeError, Digest, Domain, SignatureError, SignedVote,
+};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Most votes in one message.
@@ -65,13 +67,20 @@ pub fn now_nano() -> i64 {
 /// # Errors
 /// The first vote that is not acceptable; those before it count.
 pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]) -> Result<(), VotesError> {
-    if votes.is_empty() {
-        return Ok(());
-    }
     if votes.len() > MAX_VOTES {
         return Err(VotesError::TooMany(votes.len()));
     }
-    let certificate = Certificate::parse(certificate)?;
+    let news: Vec<&Bytes> = votes
+        .iter()
+        .filter(|vote| !node.heard_votes.contains(actor, vote))
+        .collect();
+    if news.is_empty() {
+        return Ok(());
+    }
+    let certificate = match node.known_endorser(&Domain::Certificate.hash(certificate)) {
+        Some(known) => known,
+        None => Certificate::parse(certificate)?,
+    };
     let signer = certificate.member();
     if signer.actor != actor || !node.config.is_voting_peer(signer) {
         return Err(VotesError::OtherSigner {
@@ -80,9 +89,10 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         });
     }
     certificate.check(&node.config, now_nano())?;
-    let mut kept: Vec<(String, SignedVote)> = Vec::with_capacity(votes.len());
+    let mut counted = Vec::with_capacity(news.len());
+    let mut kept: Vec<(String, SignedVote)> = Vec::with_capacity(news.len());
     let horizon = node.newest().header.height.saturating_add(AHEAD);
-    for bytes in votes {
+    for bytes in news {
         let vote = SignedVote::decode(bytes)?;
         if *vote.vote.network() != node.network {
             return Err(VotesError::OtherNetwork(*vote.vote.network()));
@@ -103,8 +113,12 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         if evidence::check_vote(node, (actor, &vote), &certificate, &kept)? {
             kept.push((actor.to_owned(), vote));
         }
+        counted.push(bytes);
     }
     node.store.save_votes(&kept)?;
+    for vote in counted {
+        node.heard_votes.remember(actor, vote);
+    }
     node.advance();
     Ok(())
 }

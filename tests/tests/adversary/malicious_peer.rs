@@ -17,7 +17,7 @@ use e2l_identity::{FileIdentity, StaticTrust, server_config};
 use e2l_ledger::{
     Canonical, Digest, Envelope, GenesisFile, ProposalHeader, Role, SignedProposal, SignedVote, Signer,
 };
-use e2l_tests::{Members, PATIENCE, eventually};
+use e2l_tests::{Members, PATIENCE, announce, eventually};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 use tonic::service::Routes;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// The actor whose peer it is: first by name, so that its peer founds the network and leads it first.
 pub const ACTOR: &str = "developer";
@@ -65,6 +65,28 @@ struct Lies {
     stalls: AtomicBool,
     /// Blocks that it shows to whoever asks for any.
     blocks: Mutex<Vec<GetBlockReply>>,
+}
+
+impl Lies {
+    /// Whatever a peer has signed, this one signs for it, and for it alone.
+    fn answer(&self, actor: &str, announced: AnnounceRequest, signer: &FileIdentity) -> AnnounceReply {
+        let mute = self.mute.load(Ordering::SeqCst);
+        let votes = announced.votes.iter().filter(|_| !mute).map(|vote| {
+            let heard = SignedVote::decode(vote).unwrap();
+            SignedVote::sign(heard.vote, signer).encode().into()
+        });
+        let reply = AnnounceReply {
+            applied_height: announced.applied_height,
+            final_height: announced.final_height,
+            votes: votes.collect(),
+            certificate: signer.certificate().der().to_vec().into(),
+            standpoint: None,
+        };
+        if !announced.votes.is_empty() {
+            self.heard.lock().unwrap().insert(actor.to_owned(), announced);
+        }
+        reply
+    }
 }
 
 pub struct MaliciousPeer {
@@ -283,7 +305,7 @@ impl MaliciousPeer {
             ..AnnounceRequest::default()
         };
         let mut stub = PeeringClient::new(connect_lazy(&target).unwrap());
-        stub.announce(request).await.unwrap();
+        announce(&mut stub, request).await.unwrap();
     }
 
     /// Envelopes that honest peers have forwarded to it.
@@ -449,6 +471,7 @@ struct Service {
 
 #[tonic::async_trait]
 impl Peering for Service {
+    type AnnounceStream = BoxStream<'static, Result<AnnounceReply, Status>>;
     type FetchBlocksStream = BoxStream<'static, Result<GetBlockReply, Status>>;
 
     async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
@@ -469,26 +492,16 @@ impl Peering for Service {
         Ok(Response::new(ForwardReply { outcomes }))
     }
 
-    /// Whatever a peer has signed, this one signs for it, and for it alone.
-    async fn announce(&self, request: Request<AnnounceRequest>) -> Result<Response<AnnounceReply>, Status> {
+    async fn announce(
+        &self,
+        request: Request<Streaming<AnnounceRequest>>,
+    ) -> Result<Response<Self::AnnounceStream>, Status> {
         let actor = e2l_client::caller(&request)?.member().actor.clone();
-        let announced = request.into_inner();
-        let mute = self.lies.mute.load(Ordering::SeqCst);
-        let votes = announced.votes.iter().filter(|_| !mute).map(|vote| {
-            let heard = SignedVote::decode(vote).unwrap();
-            SignedVote::sign(heard.vote, &*self.identity).encode().into()
-        });
-        let reply = AnnounceReply {
-            applied_height: announced.applied_height,
-            final_height: announced.final_height,
-            votes: votes.collect(),
-            certificate: self.identity.certificate().der().to_vec().into(),
-            standpoint: None,
-        };
-        if !announced.votes.is_empty() {
-            self.lies.heard.lock().unwrap().insert(actor, announced);
-        }
-        Ok(Response::new(reply))
+        let (identity, lies) = (self.identity.clone(), self.lies.clone());
+        let answers = request
+            .into_inner()
+            .map(move |announced| Ok(lies.answer(&actor, announced?, &identity)));
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn fetch_blocks(

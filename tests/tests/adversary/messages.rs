@@ -3,7 +3,7 @@
 use super::stage::{HONEST, Stage};
 use e2l_client::wire::{AnnounceRequest, StatusReply};
 use e2l_consensus::{MessageKind, forge};
-use e2l_tests::PATIENCE;
+use e2l_tests::{PATIENCE, announce};
 use std::time::Duration;
 
 /// A pointer for nothing keeps a peer waiting at most so long.
@@ -102,7 +102,7 @@ async fn forged_and_replayed_messages_change_nothing() {
         }
         // Another's votes, as if they were this peer's.
         let votes: AnnounceRequest = stage.liar.heard_from(other_actor).unwrap();
-        let refused = stage.liar.stub(actor).announce(votes).await.unwrap_err();
+        let refused = announce(&mut stage.liar.stub(actor), votes).await.unwrap_err();
         assert!(
             refused.message().contains("not by a voting peer of developer"),
             "{refused}"

@@ -46,13 +46,22 @@ impl Action {
 /// `UNAUTHENTICATED` or `PERMISSION_DENIED`, with the remedy.
 pub fn authorize<T>(node: &Node, request: &Request<T>, action: Action) -> Result<Certificate, Status> {
     let certificate = caller(request)?;
+    permit(node, &certificate, action)?;
+    Ok(certificate)
+}
+
+/// Whether a caller's certificate is valid now and its role may do this.
+///
+/// # Errors
+/// As [`authorize`].
+pub fn permit(node: &Node, certificate: &Certificate, action: Action) -> Result<(), Status> {
     // The certificate was good when the connection was made; it may have expired or been revoked since.
     certificate
         .check(&node.config, now_nano())
         .map_err(|error| refusal_status(&refusal(Reason::Unauthentic, error.to_string())))?;
     let member = certificate.member();
     if action.allows(member.role) {
-        return Ok(certificate);
+        return Ok(());
     }
     let message = format!(
         "{member} has the role `{}`: only {}; use an identity with such a role",

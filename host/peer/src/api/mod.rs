@@ -1,6 +1,7 @@
 //! The two gRPC services of a peer. Every call begins with who calls, and what that role may do.
 
 mod access;
+mod announcements;
 mod duplicate;
 mod events;
 pub(crate) mod kept;

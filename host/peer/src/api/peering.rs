@@ -1,15 +1,15 @@
 //! The `Peering` service: what peers say to each other.
 
 use super::access::{Action, authorize};
+use super::announcements::Announcements;
 use super::ledger::{block_reply, unsound};
 use crate::admission;
-use crate::evidence::{check_placed_batch, hear_all, receive, told};
+use crate::evidence::{check_placed_batch, hear_all, told};
 use crate::inquiry;
 use crate::node::Node;
 use crate::pool::{Pooled, Taken};
 use crate::standing;
-use crate::standpoint::{compare_standpoint, standpoint};
-use crate::votes_in::take_votes;
+use crate::standpoint::standpoint;
 use e2l_client::wire::peering_server::Peering;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
@@ -17,15 +17,16 @@ use e2l_client::wire::{
     FetchProposalRequest, ForwardReply, ForwardRequest, ForwardedEnvelope, GetBlockReply, RaftReply,
     RaftRequest, Refusal, StandingReply, StandingRequest,
 };
-use e2l_client::{refusal, refusal_status};
+use e2l_client::{caller, refusal, refusal_status};
 use e2l_consensus::{MessageKind, RaftNode};
 use e2l_identity::LogLimit;
 use e2l_ledger::{Canonical, Certificate, Envelope, StateKey};
 use e2l_store::StoreError;
+use futures::stream::BoxStream;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// Most blocks in answer to one question.
 const MAX_BLOCKS: u32 = 512;
@@ -39,7 +40,7 @@ pub struct PeeringApi {
     node: Arc<Node>,
     raft: Arc<RaftNode>,
     my_raft_id: u64,
-    log: LogLimit,
+    log: Arc<LogLimit>,
 }
 
 impl PeeringApi {
@@ -49,7 +50,7 @@ impl PeeringApi {
             node,
             raft,
             my_raft_id,
-            log: LogLimit::default(),
+            log: Arc::default(),
         }
     }
 
@@ -116,6 +117,7 @@ impl PeeringApi {
 
 #[tonic::async_trait]
 impl Peering for PeeringApi {
+    type AnnounceStream = BoxStream<'static, Result<AnnounceReply, Status>>;
     type FetchBlocksStream = ReceiverStream<Result<GetBlockReply, Status>>;
 
     async fn raft(&self, request: Request<RaftRequest>) -> Result<Response<RaftReply>, Status> {
@@ -171,27 +173,17 @@ impl Peering for PeeringApi {
         Ok(Response::new(ForwardReply { outcomes }))
     }
 
-    async fn announce(&self, request: Request<AnnounceRequest>) -> Result<Response<AnnounceReply>, Status> {
-        let (actor, _) = self.caller(&request)?;
-        let announced = request.into_inner();
-        take_votes(&self.node, &actor, &announced.certificate, &announced.votes).map_err(|error| {
-            if let Some(suppressed) = self.log.admit("votes") {
-                tracing::warn!(peer = %actor, %error, suppressed, "votes are not acceptable");
-            }
-            Status::invalid_argument(error.to_string())
-        })?;
-        let unreadable = |error: StoreError| Status::unavailable(error.to_string());
-        if let Some(theirs) = &announced.standpoint {
-            compare_standpoint(&self.node, &actor, theirs).map_err(unreadable)?;
-        }
-        receive(&self.node, &announced.evidence).map_err(unreadable)?;
-        Ok(Response::new(AnnounceReply {
-            standpoint: standpoint(&self.node, announced.compare_height).map_err(unreadable)?,
-            applied_height: self.node.newest().header.height,
-            final_height: self.node.with_finality(|finality| finality.final_height()),
-            votes: self.node.votes.newest(),
-            certificate: self.node.signer.certificate().der().to_vec().into(),
-        }))
+    async fn announce(
+        &self,
+        request: Request<Streaming<AnnounceRequest>>,
+    ) -> Result<Response<Self::AnnounceStream>, Status> {
+        self.caller(&request)?;
+        let announcements = Announcements {
+            node: self.node.clone(),
+            log: self.log.clone(),
+            certificate: caller(&request)?,
+        };
+        Ok(Response::new(announcements.answers(request.into_inner())))
     }
 
     async fn fetch_blocks(
@@ -224,6 +216,7 @@ impl Peering for PeeringApi {
         });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
+
     async fn fetch_log(&self, request: Request<FetchLogRequest>) -> Result<Response<FetchLogReply>, Status> {
         self.caller(&request)?;
         let FetchLogRequest { log, from, limit } = request.into_inner();
