@@ -134,7 +134,7 @@ impl View {
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut found = Vec::new();
         self.each_item(log, from, limit, |_, height, item| {
-            let written = borsh::to_vec(&LogReference::of(height, item));
+            let written = borsh::to_vec(&LogReference { height, item });
             debug_assert!(written.is_ok(), "memory accepts every byte");
             found.extend(written);
             Ok(())
@@ -205,10 +205,10 @@ impl LedgerStore {
                 Err(error) if error.is_damage() => return Ok(false),
                 Err(error) => return Err(error),
             };
-            let height = reference.height;
+            let LogReference { height, item } = reference;
             match runs.last_mut().filter(|(_, last, _)| *last == height) {
-                Some((_, _, items)) => items.push(reference.into_item()),
-                None => runs.push((position, height, vec![reference.into_item()])),
+                Some((_, _, items)) => items.push(item),
+                None => runs.push((position, height, vec![item])),
             }
         }
         if found != head {

@@ -8,45 +8,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{LogEntry, Provenance, StateKey};
 use std::sync::Arc;
 
-/// Where a log entry stands, on its way to another peer.
+/// Where a log entry stands and what it holds, on its way to another peer.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct LogReference {
     pub height: u64,
-    pub index: u32,
-    pub value: ReferredValue,
-}
-
-/// What it holds.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) enum ReferredValue {
-    Inline(Vec<u8>),
-    Whole,
-    Range { offset: u32, length: u32 },
-}
-
-impl LogReference {
-    pub(crate) fn of(height: u64, item: LogItem) -> Self {
-        Self {
-            height,
-            index: item.index,
-            value: match item.value {
-                LogValue::Inline(bytes) => ReferredValue::Inline(bytes),
-                LogValue::Whole => ReferredValue::Whole,
-                LogValue::Range { offset, length } => ReferredValue::Range { offset, length },
-            },
-        }
-    }
-
-    pub(crate) fn into_item(self) -> LogItem {
-        LogItem {
-            index: self.index,
-            value: match self.value {
-                ReferredValue::Inline(bytes) => LogValue::Inline(bytes),
-                ReferredValue::Whole => LogValue::Whole,
-                ReferredValue::Range { offset, length } => LogValue::Range { offset, length },
-            },
-        }
-    }
+    pub item: LogItem,
 }
 
 impl View {
@@ -123,8 +89,8 @@ impl View {
         reference: LogReference,
     ) -> Result<LogEntry, StoreError> {
         let name = format!("position {position}");
-        let height = reference.height;
-        self.resolve(position, height, reference.into_item(), |why| {
+        let LogReference { height, item } = reference;
+        self.resolve(position, height, item, |why| {
             self.database().corrupt(LOGS, &name, why)
         })
     }

@@ -2,10 +2,11 @@
 //! its transaction's argument is not stored again.
 
 use crate::log_node::LogNode;
+use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::StateKey;
 
-/// What a log entry holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a log entry holds. Its Borsh form is part of what peers send each other.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum LogValue {
     /// These bytes.
     Inline(Vec<u8>),
@@ -20,8 +21,8 @@ pub enum LogValue {
     },
 }
 
-/// A new entry of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An entry of a log. Its Borsh form is part of what peers send each other.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct LogItem {
     /// Index, in the block, of the transaction that appended it; an executed one.
     pub index: u32,
