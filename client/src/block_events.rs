@@ -3,7 +3,7 @@
 use crate::event_filter::passes;
 use crate::wire::{EventFilter, LedgerEvent};
 use e2l_ledger::event::Event;
-use e2l_ledger::{Block, Call, Envelope, Limits, Member, TransactionResult, ValidationCode};
+use e2l_ledger::{Block, Call, Limits, Member, TransactionResult, ValidationCode};
 
 /// Who endorsed a block, as whoever lists its events knows.
 #[derive(Debug, Clone)]
@@ -56,11 +56,7 @@ pub fn block_events(
 fn calls(block: &Block) -> impl Iterator<Item = (u32, &Member, &Call, &TransactionResult)> {
     let executed = block.outcomes().filter(|outcome| !outcome.refused);
     executed.flat_map(|outcome| {
-        let calls = match outcome.envelope {
-            Envelope::Batch(batch) => batch.calls.as_slice(),
-            Envelope::Request(request) => std::slice::from_ref(&request.call),
-        };
-        let called = calls.iter().zip(outcome.results).enumerate();
+        let called = outcome.envelope.calls().iter().zip(outcome.results).enumerate();
         called.filter_map(move |(offset, (call, result))| {
             let index = u32::try_from(outcome.first + offset).ok()?;
             Some((index, outcome.envelope.sender(), call, result))

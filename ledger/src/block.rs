@@ -127,15 +127,11 @@ impl Block {
     /// missing. Leaves out the signatures of leader and senders, which no root covers, and the calls of
     /// envelopes that were refused because their own header does not describe them.
     pub fn is_complete(&self) -> bool {
-        let described = |envelope: &Envelope| match envelope {
-            Envelope::Batch(batch) => batch.is_consistent(),
-            Envelope::Request(request) => request.header.call == request.call.digest(),
-        };
         self.is_consistent()
             && self.proposal.has_true_roots()
             && self
                 .outcomes()
-                .all(|outcome| outcome.refused || described(outcome.envelope))
+                .all(|outcome| outcome.refused || outcome.envelope.is_consistent())
     }
 
     /// Whether header, proposal and results belong together.

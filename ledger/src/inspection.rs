@@ -1,9 +1,7 @@
 //! What hashing an envelope's calls finds. It costs more than all other checks of an envelope together, so a peer does
 //! it once: at its door, or when a leader proposes the envelope.
 
-use crate::batch::{Call, SignedBatch};
 use crate::hash::{Digest, Domain};
-use crate::merkle::merkle_root;
 use crate::proposal::{Envelope, SignedProposal};
 use std::sync::Arc;
 
@@ -19,31 +17,18 @@ pub struct Inspection {
 impl Inspection {
     /// Hashes the calls.
     pub fn of(envelope: &Envelope) -> Self {
-        let hash = |call: &Call| Domain::Value.hash(&call.argument);
-        match envelope {
-            Envelope::Batch(batch) => {
-                let arguments: Vec<Digest> = batch.calls.iter().map(hash).collect();
-                Self {
-                    described: describes(batch, &arguments),
-                    arguments,
-                }
-            }
-            Envelope::Request(request) => {
-                let argument = hash(&request.call);
-                Self {
-                    described: request.call.digest_with(&argument) == request.header.call,
-                    arguments: vec![argument],
-                }
-            }
+        let calls = envelope.calls();
+        let arguments: Vec<Digest> = calls
+            .iter()
+            .map(|call| Domain::Value.hash(&call.argument))
+            .collect();
+        let digests = calls.iter().zip(&arguments);
+        let digests = digests.map(|(call, argument)| call.digest_with(argument));
+        Self {
+            described: envelope.is_consistent_with(digests),
+            arguments,
         }
     }
-}
-
-fn describes(batch: &SignedBatch, arguments: &[Digest]) -> bool {
-    let calls = batch.calls.iter().zip(arguments);
-    let digests: Vec<Digest> = calls.map(|(call, argument)| call.digest_with(argument)).collect();
-    usize::try_from(batch.header.count) == Ok(batch.calls.len())
-        && batch.header.calls_root == merkle_root(&digests)
 }
 
 /// A proposal with what was found of each of its envelopes.

@@ -1,6 +1,6 @@
 //! What a leader orders: a signed, chained list of envelopes.
 
-use crate::batch::SignedBatch;
+use crate::batch::{Call, SignedBatch};
 use crate::canonical::Canonical;
 use crate::config::Limits;
 use crate::hash::{Digest, Domain};
@@ -85,6 +85,27 @@ impl Envelope {
         hasher.finish()
     }
 
+    /// Its calls, in order.
+    pub fn calls(&self) -> &[Call] {
+        match self {
+            Self::Batch(batch) => &batch.calls,
+            Self::Request(request) => std::slice::from_ref(&request.call),
+        }
+    }
+
+    /// Whether its header describes its calls.
+    pub fn is_consistent(&self) -> bool {
+        self.is_consistent_with(self.calls().iter().map(Call::digest))
+    }
+
+    /// The same from the digests of its calls, one each and in order.
+    pub(crate) fn is_consistent_with(&self, mut digests: impl Iterator<Item = Digest>) -> bool {
+        match self {
+            Self::Batch(batch) => batch.is_consistent_with(digests),
+            Self::Request(request) => digests.next() == Some(request.header.call),
+        }
+    }
+
     /// Number of transactions.
     pub fn transactions(&self) -> usize {
         match self {
@@ -103,7 +124,7 @@ impl Envelope {
 
     /// Whether its calls are within the limits, whatever its header says of them.
     pub fn is_within(&self, limits: &Limits) -> bool {
-        let fits = |call: &crate::batch::Call| call.argument.len() as u64 <= limits.argument_max_bytes;
+        let fits = |call: &Call| call.argument.len() as u64 <= limits.argument_max_bytes;
         match self {
             Self::Batch(batch) => {
                 !batch.calls.is_empty()

@@ -173,10 +173,7 @@ impl TransactionChunk {
 
 /// The calls of an envelope.
 pub(crate) fn calls(envelope: &Envelope) -> &[Call] {
-    match envelope {
-        Envelope::Batch(batch) => &batch.calls,
-        Envelope::Request(request) => std::slice::from_ref(&request.call),
-    }
+    envelope.calls()
 }
 
 impl Skeleton {
@@ -324,12 +321,8 @@ impl EnvelopeHeader {
             },
         };
         let envelope = self.envelope(calls, call);
-        let described = match &envelope {
-            Envelope::Batch(batch) => batch.is_consistent(),
-            Envelope::Request(request) => request.header.call == request.call.digest(),
-        };
         // That its header does not describe its calls is one of the reasons to refuse an envelope.
-        if described || refused {
+        if refused || envelope.is_consistent() {
             return Ok(envelope);
         }
         Err(format!(
