@@ -497,7 +497,7 @@ impl BlockRun<'_> {
         let (Some(session), Some(overlay)) = (self.sessions.get_mut(&name), self.overlay.take()) else {
             return Ok(None);
         };
-        let host = CallHost::new(overlay, name, calls.provenance.clone(), Some(argument));
+        let host = CallHost::new(overlay, name, calls.provenance.clone(), argument);
         let (outcome, host) = session.invoke(host, &calls.context, &call.function, &call.argument)?;
         self.overlay = Some(host.into_overlay());
         Ok(Some(outcome))

@@ -1,8 +1,9 @@
 //! A call's view of the state: the chaincode's own key space, over the block's overlay.
 
+use crate::key_space::KeySpace;
 use crate::overlay::{Overlay, SharedArgument, Value};
 use crate::query_host::record;
-use e2l_ledger::{Digest, Domain, Limits, Provenance, StateKey};
+use e2l_ledger::{Digest, Domain, Limits, Provenance};
 use e2l_runtime::{CallLimits, HostError, HostState, LogRecord, StaticLimits};
 use e2l_store::StoreError;
 use std::sync::Arc;
@@ -47,38 +48,31 @@ fn size(limit: u64) -> usize {
 /// The state of one call.
 pub(crate) struct CallHost {
     overlay: Overlay,
-    /// Its name is that of the key space.
-    chaincode: Arc<str>,
+    keys: KeySpace,
     provenance: Provenance,
-    argument: Option<(SharedArgument, Digest)>,
+    argument: SharedArgument,
+    argument_digest: Digest,
 }
 
 impl CallHost {
-    /// For a call whose argument has this digest; a query's argument is appended to nothing.
+    /// For a call whose argument has this digest.
     pub(crate) fn new(
         overlay: Overlay,
         chaincode: Arc<str>,
         provenance: Provenance,
-        argument: Option<(SharedArgument, Digest)>,
+        (argument, argument_digest): (SharedArgument, Digest),
     ) -> Self {
         Self {
             overlay,
-            chaincode,
+            keys: KeySpace::new(chaincode),
             provenance,
             argument,
+            argument_digest,
         }
     }
 
     pub(crate) fn into_overlay(self) -> Overlay {
         self.overlay
-    }
-
-    fn key(&self, key: &[u8]) -> StateKey {
-        StateKey::value(&self.chaincode, key)
-    }
-
-    fn log(&self, log: &[u8]) -> StateKey {
-        StateKey::log(&self.chaincode, log)
     }
 }
 
@@ -88,26 +82,21 @@ fn failed(error: StoreError) -> HostError {
 
 impl HostState for CallHost {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
-        self.overlay.get(&self.key(key)).map_err(failed)
+        self.overlay.get(&self.keys.key(key)).map_err(failed)
     }
 
     fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), HostError> {
-        self.overlay.set(self.key(key), Some(value));
+        self.overlay.set(self.keys.key(key), Some(value));
         Ok(())
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<(), HostError> {
-        self.overlay.set(self.key(key), None);
+        self.overlay.set(self.keys.key(key), None);
         Ok(())
     }
 
     fn scan(&mut self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HostError> {
-        let start = self.key(start);
-        let end = if end.is_empty() {
-            StateKey::values_end(&self.chaincode)
-        } else {
-            self.key(end)
-        };
+        let (start, end) = self.keys.range(start, end);
         if start >= end {
             return Ok(Vec::new());
         }
@@ -121,33 +110,32 @@ impl HostState for CallHost {
     fn append(&mut self, log: &[u8], value: Vec<u8>) -> Result<u64, HostError> {
         let digest = Domain::Value.hash(&value);
         self.overlay
-            .append(self.log(log), Value::Own(value.into()), digest)
+            .append(self.keys.log(log), Value::Own(value.into()), digest)
             .map_err(failed)
     }
 
     fn append_argument(&mut self, log: &[u8], offset: u32, length: u32) -> Result<u64, HostError> {
-        let Some((argument, digest)) = &self.argument else {
-            return Err(HostError("a query has appended".into()));
-        };
         let range = offset as usize..offset as usize + length as usize;
-        let bytes = argument.bytes();
+        let bytes = self.argument.bytes();
         let digest = if range == (0..bytes.len()) {
-            *digest
+            self.argument_digest
         } else {
             Domain::Value.hash(bytes.get(range.clone()).unwrap_or_default())
         };
-        let value = Value::Argument(argument.clone(), range);
-        self.overlay.append(self.log(log), value, digest).map_err(failed)
+        let value = Value::Argument(self.argument.clone(), range);
+        self.overlay
+            .append(self.keys.log(log), value, digest)
+            .map_err(failed)
     }
 
     fn log_length(&mut self, log: &[u8]) -> Result<u64, HostError> {
-        self.overlay.length(&self.log(log)).map_err(failed)
+        self.overlay.length(&self.keys.log(log)).map_err(failed)
     }
 
     fn log_read(&mut self, log: &[u8], start: u64, limit: usize) -> Result<Vec<LogRecord>, HostError> {
         let found = self
             .overlay
-            .read(&self.log(log), start, limit, &self.provenance)
+            .read(&self.keys.log(log), start, limit, &self.provenance)
             .map_err(failed)?;
         Ok(found.into_iter().map(record).collect())
     }

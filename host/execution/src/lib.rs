@@ -6,6 +6,7 @@ mod error;
 mod executor;
 mod head_cache;
 mod host;
+mod key_space;
 mod overlay;
 mod proposal_check;
 mod query;

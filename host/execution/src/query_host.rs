@@ -1,6 +1,7 @@
 //! What a query reads, noted as it was seen: nothing on the disk is believed before it was compared with what the
 //! state commits to.
 
+use crate::key_space::KeySpace;
 use e2l_ledger::{Canonical, Digest, Domain, LogEntry, LogHead, StateKey};
 use e2l_runtime::{HostError, HostState, LogRecord};
 use e2l_store::{StoreError, View};
@@ -68,7 +69,7 @@ impl Reads {
 /// The state of one query: what is on the disk. It cannot be written to.
 pub(crate) struct QueryHost {
     view: Arc<View>,
-    chaincode: String,
+    keys: KeySpace,
     reads: Arc<Mutex<Reads>>,
 }
 
@@ -85,19 +86,15 @@ impl QueryHost {
     pub(crate) fn new(view: Arc<View>, chaincode: &str, reads: Arc<Mutex<Reads>>) -> Self {
         Self {
             view,
-            chaincode: chaincode.to_owned(),
+            keys: KeySpace::new(chaincode.into()),
             reads,
         }
-    }
-
-    fn key(&self, key: &[u8]) -> StateKey {
-        StateKey::value(&self.chaincode, key)
     }
 }
 
 impl HostState for QueryHost {
     fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, HostError> {
-        let key = self.key(key);
+        let key = self.keys.key(key);
         let value = self.view.get(&key).map_err(failed)?;
         self.reads.lock().value(key, value.as_deref());
         Ok(value)
@@ -112,12 +109,7 @@ impl HostState for QueryHost {
     }
 
     fn scan(&mut self, start: &[u8], end: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, HostError> {
-        let start = self.key(start);
-        let end = if end.is_empty() {
-            StateKey::values_end(&self.chaincode)
-        } else {
-            self.key(end)
-        };
+        let (start, end) = self.keys.range(start, end);
         let found = self.view.scan(&start, &end, limit).map_err(failed)?;
         let mut reads = self.reads.lock();
         reads.scanned = true;
@@ -138,14 +130,14 @@ impl HostState for QueryHost {
     }
 
     fn log_length(&mut self, log: &[u8]) -> Result<u64, HostError> {
-        let log = StateKey::log(&self.chaincode, log);
+        let log = self.keys.log(log);
         let head = self.view.log_head(&log).map_err(failed)?;
         self.reads.lock().head(&log, &head);
         Ok(head.length)
     }
 
     fn log_read(&mut self, log: &[u8], start: u64, limit: usize) -> Result<Vec<LogRecord>, HostError> {
-        let log = StateKey::log(&self.chaincode, log);
+        let log = self.keys.log(log);
         let mut reads = self.reads.lock();
         reads.failed_log = Some(log.clone());
         let head = self.view.log_head(&log).map_err(failed)?;
