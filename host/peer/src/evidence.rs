@@ -7,8 +7,8 @@ use crate::votes_in::now_nano;
 use bytes::Bytes;
 use e2l_ledger::proof::{Evidence, Signed};
 use e2l_ledger::{
-    BatchHeader, Canonical, Certificate, Envelope, ProposalHeader, SignedBatch, SignedProposal, SignedVote,
-    Vote,
+    BatchHeader, Block, Canonical, Certificate, Envelope, ProposalHeader, SignedBatch, SignedProposal,
+    SignedVote, Vote,
 };
 use e2l_store::{ActorVote, StoreError};
 use std::mem::discriminant;
@@ -143,19 +143,28 @@ pub fn check_ledger_batch(
     let Some(block) = node.newest().view.block(height)? else {
         return Ok(());
     };
-    let source = Envelope::Batch(batch.clone()).source();
-    for envelope in &block.proposal.envelopes {
-        let Envelope::Batch(stored) = &**envelope else {
-            continue;
-        };
-        if envelope.source() != source {
-            continue;
-        }
+    for (stored, _) in batches_of_number(&block, &batch.header) {
         if let Some(known) = node.certificate(&stored.signature.certificate)? {
             check_batches(node, (stored, &known), (batch, certificate))?;
         }
     }
     Ok(())
+}
+
+/// The batches in a block that have sender and number of `header`, and whether each was refused.
+pub fn batches_of_number<'a>(
+    block: &'a Block,
+    header: &BatchHeader,
+) -> impl Iterator<Item = (&'a SignedBatch, bool)> {
+    block.outcomes().filter_map(move |outcome| {
+        let Envelope::Batch(batch) = outcome.envelope else {
+            return None;
+        };
+        let found = &batch.header;
+        let alike = (&found.sender, found.incarnation, found.sequence)
+            == (&header.sender, header.incarnation, header.sequence);
+        alike.then_some((batch, outcome.refused))
+    })
 }
 
 /// Votes about a height that somebody passes on.

@@ -1,7 +1,7 @@
 //! The answer to a batch that is on the ledger already: what the block says, never what an index alone says.
 
 use super::ledger::{Settled, refuse};
-use crate::evidence::check_batches;
+use crate::evidence::{batches_of_number, check_batches};
 use crate::node::Node;
 use crate::pool::Pooled;
 use crate::repair::{Damage, Damaged};
@@ -120,20 +120,11 @@ fn block_with(node: &Node, height: u64, header: &BatchHeader) -> Result<Option<B
     Ok(block.filter(|block| executed(block, header).is_some()))
 }
 
-/// The batch of this sender and number in a block.
+/// The executed batch of this sender and number in a block.
 fn executed<'a>(block: &'a Block, header: &BatchHeader) -> Option<&'a SignedBatch> {
-    let mut batches = block
-        .outcomes()
-        .filter(|outcome| !outcome.refused)
-        .filter_map(|outcome| match outcome.envelope {
-            Envelope::Batch(batch) => Some(batch),
-            Envelope::Request(_) => None,
-        });
-    batches.find(|batch| {
-        let found = &batch.header;
-        (&found.sender, found.incarnation, found.sequence)
-            == (&header.sender, header.incarnation, header.sequence)
-    })
+    let mut batches = batches_of_number(block, header);
+    let executed = batches.find(|(_, refused)| !refused);
+    executed.map(|(batch, _)| batch)
 }
 
 /// Batches are executed without a gap, so one at or below the head of its incarnation is there.
