@@ -24,6 +24,7 @@ mod events;
 mod failover;
 mod handshakes;
 mod incoming;
+pub mod latency_bucket;
 mod link;
 mod options;
 pub mod pipe;

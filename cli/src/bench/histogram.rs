@@ -1,10 +1,8 @@
 //! Latencies of all collectors together: their histograms are added up.
 
+use e2l_client::latency_bucket;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Bits of a value that are kept: it is known to 1 part in 32.
-const KEPT_BITS: u32 = 6;
 
 /// Counts of latencies in microseconds, each bucket by the largest value in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -34,8 +32,7 @@ pub struct Latency {
 impl Histogram {
     /// Adds one latency.
     pub fn add(&mut self, micros: u64) {
-        let dropped = (u64::BITS - micros.leading_zeros()).saturating_sub(KEPT_BITS);
-        let largest = micros | ((1 << dropped) - 1);
+        let largest = latency_bucket::largest(latency_bucket::of(micros));
         *self.buckets.entry(largest).or_default() += 1;
         self.sum_micros = self.sum_micros.saturating_add(micros);
         self.max_micros = self.max_micros.max(micros);

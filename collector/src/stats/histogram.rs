@@ -1,10 +1,8 @@
 //! Latencies in buckets whose width grows with the value.
 
+use e2l_client::latency_bucket;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// Buckets per doubling: a value is known to 1 part in 32.
-const STEPS_BITS: u32 = 5;
 
 /// Counts of latencies in microseconds. In JSON each bucket is named by the largest value it holds, so that readers
 /// can add up several collectors' without knowing how buckets are made.
@@ -50,7 +48,7 @@ impl Histogram {
     }
 
     fn put(&mut self, micros: u64, count: u64) {
-        let bucket = bucket(micros);
+        let bucket = latency_bucket::of(micros);
         if self.counts.len() <= bucket {
             self.counts.resize(bucket + 1, 0);
         }
@@ -77,7 +75,7 @@ impl Histogram {
         for (bucket, count) in self.counts.iter().enumerate() {
             seen += count;
             if seen >= wanted {
-                return top(bucket).min(self.max_micros) as f64;
+                return latency_bucket::largest(bucket).min(self.max_micros) as f64;
             }
         }
         0.0
@@ -94,7 +92,9 @@ impl From<Histogram> for Written {
         Self {
             sum_micros: histogram.sum_micros,
             max_micros: histogram.max_micros,
-            buckets: filled.map(|(bucket, count)| (top(bucket), *count)).collect(),
+            buckets: filled
+                .map(|(bucket, count)| (latency_bucket::largest(bucket), *count))
+                .collect(),
         }
     }
 }
@@ -113,37 +113,9 @@ impl From<Written> for Histogram {
     }
 }
 
-/// The first `2^STEPS_BITS` buckets hold one value each, then each doubling has as many.
-fn bucket(micros: u64) -> usize {
-    let exponent = (u64::BITS - micros.leading_zeros()).saturating_sub(STEPS_BITS + 1);
-    ((exponent as usize) << STEPS_BITS) + (micros >> exponent) as usize
-}
-
-/// The largest value in a bucket.
-fn top(bucket: usize) -> u64 {
-    let exponent = (bucket >> STEPS_BITS).saturating_sub(1);
-    let mantissa = (bucket - (exponent << STEPS_BITS)) as u64;
-    ((mantissa + 1) << exponent) - 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_value_lies_in_its_bucket_to_one_part_in_32() {
-        let mut last = 0;
-        for micros in (0..5000).chain([65_535, 65_536, 1 << 30, (1 << 40) + 12_345]) {
-            let bucket = bucket(micros);
-            assert!(bucket >= last, "{micros}");
-            last = bucket;
-            assert!(
-                top(bucket) >= micros && top(bucket) - micros <= micros / 32,
-                "{micros}: {}",
-                top(bucket)
-            );
-        }
-    }
 
     #[test]
     fn percentiles_of_a_known_distribution() {
