@@ -5,18 +5,10 @@ use e2l_identity::FileIdentity;
 use e2l_ledger::proof::FinalHeaderProof;
 use e2l_ledger::{Block, Canonical, Endorsement, Header, Role, SignedVote, Signer, TransactionResult, Vote};
 use e2l_store::{Intruder, RawRecord};
-use e2l_tests::{Lie, LyingPeer, Members, Network, event};
+use e2l_tests::{Lie, LyingPeer, Members, Network, copy_dir, event};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
-}
 
 /// Runs `e2l audit`; its exit code and all it said.
 fn audit(network: &Network, arguments: &[&str]) -> (Option<i32>, String) {
@@ -92,7 +84,7 @@ fn files_and_peers_are_audited_and_executed_again() {
     for (what, named, edit) in edits {
         let scratch = network.root().join("scratch");
         let _ = std::fs::remove_dir_all(&scratch);
-        copy(&data.join("ledger"), &scratch.join("ledger"));
+        copy_dir(&data.join("ledger"), &scratch.join("ledger"));
         let intruder = Intruder::open(&scratch.join("ledger")).unwrap();
         edit(&intruder);
         drop(intruder);
@@ -172,7 +164,7 @@ fn an_export_is_audited_from_the_format_documents_alone() {
         let height = number % 8 + 1;
         let file = |kind: &str, height: u64| scratch.join(format!("{height:010}.{kind}"));
         let _ = std::fs::remove_dir_all(&scratch);
-        copy(&export, &scratch);
+        copy_dir(&export, &scratch);
         match number / 8 {
             0 => flip_in_file(&file("block", height), &mut random),
             1 => flip_in_file(&file("final", height), &mut random),

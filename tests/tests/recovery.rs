@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use e2l_store::{Intruder, RawRecord};
-use e2l_tests::{Members, Network, PATIENCE, TestCollector, event, wait_until};
+use e2l_tests::{Members, Network, PATIENCE, TestCollector, copy_dir, event, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -226,22 +226,9 @@ fn delete_above(intruder: &Intruder, height: u64) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn replace(target: &Path, by: &Path) {
     fs::remove_dir_all(target).unwrap();
-    copy(by, target);
+    copy_dir(by, target);
 }
 
 /// Flips a bit in the middle of the largest file of a kind.
@@ -337,7 +324,7 @@ fn a_peer_whose_ledger_was_damaged_or_replaced_is_whole_again() {
     );
     let older = stage.network.root().join("older");
     stage.network.stop_peer(VICTIM);
-    copy(&stage.data().join("ledger"), &older);
+    copy_dir(&stage.data().join("ledger"), &older);
     stage.network.start_peer(VICTIM);
     stage.submit(5);
     stage.network.wait_for_agreement(stage.events);
@@ -383,7 +370,7 @@ fn a_peer_whose_files_are_older_than_what_it_said_does_not_vote_before_it_has_ca
     let mut stage = Stage::set("[raft]\npurge_after = 8\nkeep = 4\n");
     stage.network.stop_peer(VICTIM);
     let old = stage.network.root().join("old");
-    copy(&stage.data(), &old);
+    copy_dir(&stage.data(), &old);
     stage.network.start_peer(VICTIM);
     stage.outgrow(&old);
 

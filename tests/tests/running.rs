@@ -4,7 +4,7 @@
 //! `E2L_SEED` sets which edits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{Members, Network, PATIENCE, TestCollector, event, wait_until};
+use e2l_tests::{Members, Network, PATIENCE, TestCollector, copy_dir, event, wait_until};
 use fastrand::Rng;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -205,26 +205,13 @@ fn damage(file: &Path, like_it: &[PathBuf], older: &Path, kind: &str, random: &m
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[test]
 fn files_that_are_edited_under_a_running_peer_make_it_serve_no_lie() {
     let seed = std::env::var("E2L_SEED").map_or(1, |text| text.parse().expect("a number"));
     let mut random = Rng::with_seed(seed);
     let mut stage = Stage::set();
     let older = stage.network.root().join("older");
-    copy(&stage.data(), &older);
+    copy_dir(&stage.data(), &older);
     stage.submit(4);
     stage.network.wait_for_agreement(stage.events);
     for round in 1..=ROUNDS {

@@ -1,7 +1,7 @@
 //! Someone with write access to a ledger's files, for tests: edits records behind the peer's back, and knows how
 //! their checksums are made.
 
-use crate::columns::{BATCHES, BLOCKS, HEADERS, META, TRANSACTIONS, VOTES};
+use crate::columns::{BATCHES, BLOCKS, HEADERS, LOGS, META, STATE, TRANSACTIONS, TX_INDEX, VOTES};
 use crate::error::StoreError;
 use crate::seal::{SEAL, seal};
 use rocksdb::{DB, IteratorMode, Options};
@@ -25,6 +25,19 @@ pub struct Intruder {
 }
 
 impl Intruder {
+    /// All columns of a ledger.
+    pub const COLUMNS: [&'static str; 9] = [
+        HEADERS,
+        BLOCKS,
+        TRANSACTIONS,
+        STATE,
+        LOGS,
+        TX_INDEX,
+        BATCHES,
+        VOTES,
+        META,
+    ];
+
     /// Columns whose records are sealed with a checksum and belong to one block each.
     pub const BLOCK_COLUMNS: [&'static str; 3] = [HEADERS, BLOCKS, TRANSACTIONS];
 

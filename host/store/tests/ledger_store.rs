@@ -422,17 +422,6 @@ fn what_no_hash_covers_is_compared_with_what_hashes_cover() {
 
 #[test]
 fn altered_records_are_found_and_named() {
-    let columns = [
-        "headers",
-        "blocks",
-        "transactions",
-        "state",
-        "logs",
-        "tx_index",
-        "batches",
-        "votes",
-        "meta",
-    ];
     let dir = tempfile::tempdir().unwrap();
     let (store, mut chain) = new(dir.path());
     let mut blocks = Vec::new();
@@ -443,7 +432,7 @@ fn altered_records_are_found_and_named() {
     let height = 2_u64.to_be_bytes();
     let transactions = [&height[..], &0_u32.to_be_bytes()[..]].concat();
     let alter = |column: &str, key: &[u8], change: &dyn Fn(&mut Vec<u8>)| {
-        let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), dir.path(), columns).unwrap();
+        let db = rocksdb::DB::open_cf(&rocksdb::Options::default(), dir.path(), Intruder::COLUMNS).unwrap();
         let handle = db.cf_handle(column).unwrap();
         let good = db.get_cf(handle, key).unwrap().unwrap();
         let mut bad = good.clone();

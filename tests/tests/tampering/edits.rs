@@ -25,23 +25,17 @@ impl Kinds {
 
     /// Every column family and kind of file of both databases was edited, and each kind of edit was made.
     pub fn assert_all(&self) {
-        let columns = [
-            "headers",
-            "blocks",
-            "transactions",
-            "state",
-            "logs",
-            "tx_index",
-            "batches",
-            "votes",
-            "meta",
-        ];
         let raft = ["raft entries", "raft meta"];
         let files = ["sst", "log", "MANIFEST", "CURRENT", "OPTIONS"];
         let files = ["ledger", "raft"]
             .iter()
             .flat_map(|database| files.map(|file| format!("{database} {file}")));
-        for what in columns.iter().chain(&raft).map(ToString::to_string).chain(files) {
+        for what in Intruder::COLUMNS
+            .iter()
+            .chain(&raft)
+            .map(ToString::to_string)
+            .chain(files)
+        {
             assert!(self.0.contains_key(&what), "{what} was never edited");
         }
         for kind in KINDS {

@@ -3,9 +3,10 @@
 
 use crate::edits::Kinds;
 use crate::raft::DISPENSABLE;
-use crate::stage::{Stage, close, copy, stop};
+use crate::stage::{Stage, close, stop};
 use crate::start::is_set_aside;
 use e2l_store::{Intruder, RawRecord};
+use e2l_tests::copy_dir;
 use fastrand::Rng;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,7 +139,7 @@ fn damage(dir: &Path, older: &Path, kind: &str, random: &mut Rng) -> &'static st
         }
         7 => {
             fs::remove_dir_all(dir).unwrap();
-            copy(older, dir);
+            copy_dir(older, dir);
             "rollback"
         }
         _ => {

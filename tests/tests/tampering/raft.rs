@@ -1,8 +1,9 @@
 //! Edits of the Raft log and vote: a peer whose promises may be lost does not start.
 
 use crate::edits::{Kinds, Older, edit};
-use crate::stage::{Stage, close, copy};
+use crate::stage::{Stage, close};
 use e2l_store::{Intruder, RawRecord, wait_until_closed};
+use e2l_tests::copy_dir;
 use fastrand::Rng;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub fn tamper(stage: &Stage, random: &mut Rng, edits: u64, kinds: &mut Kinds) ->
     let log = stage.scratch().join("raft");
     for _ in 0..edits {
         std::fs::remove_dir_all(&log).unwrap();
-        copy(&stage.pristine().join("raft"), &log);
+        copy_dir(&stage.pristine().join("raft"), &log);
         let intruder = Intruder::open(&log).unwrap();
         let column = if random.bool() { "entries" } else { "meta" };
         let records: Vec<RawRecord> = intruder.records(column).unwrap();

@@ -6,7 +6,7 @@ use e2l_ledger::Vote;
 use e2l_peer::PeerOptions;
 use e2l_peer::inside::{Mender, OpenLedger, open_ledger};
 use e2l_store::{Intruder, RawRecord, wait_until_closed};
-use e2l_tests::{Members, Network, PATIENCE, TestCollector, event, wait_until};
+use e2l_tests::{Members, Network, PATIENCE, TestCollector, copy_dir, event, wait_until};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,18 +21,6 @@ pub const CONTAINERS: u64 = 7;
 const CLOSING: Duration = Duration::from_secs(20);
 /// Whose files are edited.
 const VICTIM: &str = "user";
-/// All columns of a ledger.
-const COLUMNS: [&str; 9] = [
-    "headers",
-    "blocks",
-    "transactions",
-    "state",
-    "logs",
-    "tx_index",
-    "batches",
-    "votes",
-    "meta",
-];
 /// Both columns of a Raft log.
 const RAFT_COLUMNS: [&str; 2] = ["entries", "meta"];
 
@@ -71,7 +59,7 @@ impl Stage {
         runtime.block_on(contradict(&mut collector));
         network.wait_for_agreement(BLOCKS / 2 * EVENTS as u64);
         network.stop_peer(VICTIM);
-        copy(&data, &directory.path().join("older"));
+        copy_dir(&data, &directory.path().join("older"));
         // One repair, so that there are an incident and records that are kept aside.
         damage(&data, 3);
         network.start_peer(VICTIM);
@@ -87,15 +75,15 @@ impl Stage {
             .block_on(members.settled(&Network::actors(), BLOCKS))
             .unwrap();
         network.stop_peer(VICTIM);
-        copy(&data, &directory.path().join("pristine"));
+        copy_dir(&data, &directory.path().join("pristine"));
 
         let home = network.root().join("actors").join(VICTIM).join("peer");
         let mut options = PeerOptions::load(&home.join("peer.toml")).unwrap();
         options.data_dir = directory.path().join("scratch");
-        let older = records_of(&directory, "older", "ledger", &COLUMNS);
+        let older = records_of(&directory, "older", "ledger", &Intruder::COLUMNS);
         let mut stage = Self {
             truth: runtime.block_on(Truth::of(&members, &collector.member(), height)),
-            records: records_of(&directory, "pristine", "ledger", &COLUMNS),
+            records: records_of(&directory, "pristine", "ledger", &Intruder::COLUMNS),
             raft_records: records_of(&directory, "pristine", "raft", &RAFT_COLUMNS),
             older: older
                 .into_iter()
@@ -146,7 +134,7 @@ impl Stage {
     /// Makes the copy anew.
     pub fn renew(&self) {
         let _ = std::fs::remove_dir_all(self.scratch());
-        copy(&self.pristine(), &self.scratch());
+        copy_dir(&self.pristine(), &self.scratch());
     }
 
     /// Opens the copy as a peer does when it is started.
@@ -200,7 +188,7 @@ fn damage(data: &Path, height: u64) {
 fn records_of(directory: &tempfile::TempDir, of: &str, database: &str, columns: &[&'static str]) -> Records {
     let compare = directory.path().join("compare");
     let _ = std::fs::remove_dir_all(&compare);
-    copy(&directory.path().join(of), &compare);
+    copy_dir(&directory.path().join(of), &compare);
     let intruder = Intruder::open(&compare.join(database)).unwrap();
     let read = columns
         .iter()
@@ -225,18 +213,4 @@ pub fn close(open: OpenLedger) {
 pub fn stop(mender: Mender) {
     mender.stop();
     assert!(wait_until_closed(CLOSING), "a database stays open");
-}
-
-/// Copies a directory.
-pub fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
