@@ -2,6 +2,8 @@
 //! and produces the same block on every peer. Knows no clock and no network; the state below comes from the
 //! store, the time from the proposal.
 
+mod block_run;
+mod chaincodes;
 mod error;
 mod executor;
 mod head_cache;
@@ -14,8 +16,9 @@ mod query_host;
 mod signatures;
 mod state_history;
 
+pub use chaincodes::Components;
 pub use error::ExecutionError;
-pub use executor::{Components, Execution, Executor};
+pub use executor::{Execution, Executor};
 pub use overlay::Writes;
 pub use proposal_check::{ChainTip, VoidProposal, check_chain, check_proposal};
 pub use query::{QueryCall, QueryError, QueryRunner};

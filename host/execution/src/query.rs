@@ -1,7 +1,7 @@
 //! Answers queries: the contract's query functions, over the state of one height.
 
+use crate::chaincodes::{Chaincodes, Components};
 use crate::error::ExecutionError;
-use crate::executor::{Chaincodes, Components};
 use crate::host::query_limits;
 use crate::query_host::{QueryHost, Reads};
 use e2l_ledger::{Digest, Header, Member, NetworkConfig};

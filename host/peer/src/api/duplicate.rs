@@ -1,6 +1,6 @@
 //! The answer to a batch that is on the ledger already: what the block says, never what an index alone says.
 
-use super::ledger::{Settled, refuse};
+use super::submit::{Settled, refuse};
 use crate::evidence::{batches_of_number, check_batches};
 use crate::node::Node;
 use crate::pool::Pooled;

@@ -9,6 +9,7 @@ mod ledger;
 mod peering;
 mod query;
 pub(crate) mod status;
+mod submit;
 
 pub(crate) use events::stream as events_stream;
 pub use ledger::LedgerApi;

@@ -1,0 +1,325 @@
+//! The execution of one block: every envelope is judged, every transaction run.
+
+use crate::chaincodes::Chaincodes;
+use crate::error::ExecutionError;
+use crate::head_cache::HeadCache;
+use crate::host::CallHost;
+use crate::overlay::{Overlay, SharedArgument, Writes};
+use crate::signatures::SignatureCache;
+use e2l_ledger::{
+    Call, Canonical, Certificate, Digest, Envelope, Header, Inspection, LogHead, NetworkConfig,
+    ProposalHeader, Provenance, Refused, SenderHead, StateKey, TransactionResult, ValidationCode,
+    check_envelope,
+};
+use e2l_runtime::{CallContext, Failure, Outcome, Session};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// One block in execution.
+pub(crate) struct BlockRun<'a> {
+    chaincodes: &'a mut Chaincodes,
+    signatures: &'a SignatureCache,
+    config: &'a NetworkConfig,
+    network: Digest,
+    height: u64,
+    time_nano: i64,
+    /// One instance per chaincode and block, under its name.
+    sessions: HashMap<Arc<str>, Session<CallHost>>,
+    /// Lent to the session that runs a call; always here in between.
+    overlay: Option<Overlay>,
+    results: Vec<TransactionResult>,
+}
+
+impl<'a> BlockRun<'a> {
+    /// Begins the block of a proposal that comes after `previous`.
+    pub(crate) fn new(
+        chaincodes: &'a mut Chaincodes,
+        signatures: &'a SignatureCache,
+        config: &'a NetworkConfig,
+        previous: &Header,
+        proposal: &ProposalHeader,
+        overlay: Overlay,
+    ) -> Self {
+        Self {
+            chaincodes,
+            signatures,
+            config,
+            network: previous.network,
+            height: proposal.height,
+            time_nano: proposal.time_nano,
+            sessions: HashMap::new(),
+            overlay: Some(overlay),
+            results: Vec::new(),
+        }
+    }
+
+    fn overlay(&mut self) -> &mut Overlay {
+        self.overlay
+            .get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"))
+    }
+
+    /// Commits to the header below, and so to all below that: any two headers can be shown to be of one chain.
+    pub(crate) fn append_header(&mut self, previous: &Header) -> Result<(), ExecutionError> {
+        let key = StateKey::headers();
+        let mut head = match self.overlay().get(&key)? {
+            Some(bytes) => LogHead::decode(&bytes)?,
+            None => LogHead::default(),
+        };
+        head.append(previous.digest());
+        self.overlay().put_system(key, head.encode());
+        Ok(())
+    }
+
+    /// Puts certificates on the ledger that are not there yet. One that the configuration does not trust is
+    /// left out: whatever it signed is refused for want of it.
+    pub(crate) fn register_certificates(&mut self, certificates: &[Vec<u8>]) -> Result<(), ExecutionError> {
+        for der in certificates {
+            let Ok(certificate) = Certificate::parse(der) else {
+                continue;
+            };
+            let key = StateKey::certificate(&certificate.digest());
+            let trusted = certificate.check(self.config, self.time_nano).is_ok();
+            if trusted && self.overlay().get(&key)?.is_none() {
+                self.overlay().put_system(key, der.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges an envelope, and runs its transactions if it is good.
+    pub(crate) fn envelope(
+        &mut self,
+        envelope: &Arc<Envelope>,
+        inspection: &Inspection,
+    ) -> Result<(), ExecutionError> {
+        if let Err(refused) = self.judge(envelope, inspection)? {
+            self.results.push(TransactionResult {
+                id: envelope.digest(),
+                code: refused.code,
+                fuel: 0,
+                output: refused.reason.into_bytes(),
+            });
+            return Ok(());
+        }
+        let mut calls = Calls::new(envelope, self.height, self.time_nano);
+        match &**envelope {
+            Envelope::Batch(batch) => {
+                let ids = batch.header.transaction_ids();
+                for ((call, argument), index) in batch.calls.iter().zip(&inspection.arguments).zip(0u32..) {
+                    self.transaction(&mut calls, ids.at(index), call, *argument)?;
+                }
+            }
+            Envelope::Request(request) => {
+                for argument in &inspection.arguments {
+                    let id = request.header.transaction_id();
+                    self.transaction(&mut calls, id, &request.call, *argument)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges an envelope as a whole, and takes its place in the sender's sequence if it is good.
+    fn judge(
+        &mut self,
+        envelope: &Envelope,
+        inspection: &Inspection,
+    ) -> Result<Result<(), Refused>, ExecutionError> {
+        let digest = envelope.signature().certificate;
+        let der = self.overlay().get(&StateKey::certificate(&digest))?;
+        let certificate = der.as_deref().map(Certificate::parse);
+        let Some(Ok(certificate)) = certificate else {
+            return Ok(Err(Refused {
+                code: ValidationCode::BadCreatorSignature,
+                reason: format!(
+                    "certificate {digest} is not on the ledger and did not come with the proposal"
+                ),
+            }));
+        };
+        let (network, config, time_nano) = (&self.network, self.config, self.time_nano);
+        let checked = check_envelope(envelope, inspection, &certificate, network, config, time_nano)
+            .and_then(|()| {
+                self.signatures
+                    .verify(&envelope.signed_digest(), envelope.signature(), &certificate)
+                    .map_err(|error| Refused {
+                        code: ValidationCode::BadCreatorSignature,
+                        reason: error.to_string(),
+                    })
+            });
+        if checked.is_err() {
+            return Ok(checked);
+        }
+        match envelope {
+            Envelope::Batch(batch) => {
+                let key = StateKey::sender(&batch.header.sender);
+                let head = match self.overlay().get(&key)? {
+                    Some(bytes) => SenderHead::decode(&bytes)?,
+                    None => SenderHead::default(),
+                };
+                if let Err(refused) = head.check_next(&batch.header) {
+                    return Ok(Err(refused));
+                }
+                self.overlay()
+                    .put_system(key, SenderHead::after(&batch.header).encode());
+            }
+            Envelope::Request(request) => {
+                let key = StateKey::request(&request.header.transaction_id());
+                let known = self.overlay().get(&key)?.is_some();
+                if let Err(refused) = self.judge_request(request.header.expires_at, known) {
+                    return Ok(Err(refused));
+                }
+                let height = self.height.to_be_bytes().to_vec();
+                self.overlay().put_system(key, height);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn judge_request(&self, expires_at: u64, known: bool) -> Result<(), Refused> {
+        let refuse = |code, reason: String| Err(Refused { code, reason });
+        if known {
+            return refuse(
+                ValidationCode::DuplicateTxid,
+                "the request is already on the ledger".to_owned(),
+            );
+        }
+        if expires_at < self.height {
+            let reason = format!("its last height is {expires_at}, this is height {}", self.height);
+            return refuse(ValidationCode::Expired, reason);
+        }
+        let latest = self
+            .height
+            .saturating_add(self.config.limits.request_lifetime_blocks);
+        if expires_at > latest {
+            let reason = format!("its last height {expires_at} is too far ahead: at most {latest}");
+            return refuse(ValidationCode::BadPayload, reason);
+        }
+        Ok(())
+    }
+
+    fn transaction(
+        &mut self,
+        calls: &mut Calls,
+        id: Digest,
+        call: &Call,
+        argument: Digest,
+    ) -> Result<(), ExecutionError> {
+        let index = u32::try_from(self.results.len()).unwrap_or(u32::MAX);
+        let argument = calls.next(id, index, argument);
+        let (code, fuel, output) = match self.run(calls, argument, call)? {
+            Some(Outcome::Accepted { output, fuel }) => {
+                self.overlay().keep_call(&calls.provenance);
+                (ValidationCode::Valid, fuel, output)
+            }
+            Some(Outcome::Rejected { message, fuel }) => {
+                (ValidationCode::ContractRejected, fuel, message.into_bytes())
+            }
+            Some(Outcome::Failed { kind, fuel, detail }) => (code_of(kind), fuel, detail.into_bytes()),
+            None => {
+                let reason = format!("no chaincode `{}` is active", call.chaincode);
+                (ValidationCode::ExpiredChaincode, 0, reason.into_bytes())
+            }
+        };
+        self.overlay().reset_call();
+        self.results.push(TransactionResult {
+            id,
+            code,
+            fuel,
+            output,
+        });
+        Ok(())
+    }
+
+    /// Runs a call; `None` if no such chaincode is active.
+    fn run(
+        &mut self,
+        calls: &Calls,
+        argument: (SharedArgument, Digest),
+        call: &Call,
+    ) -> Result<Option<Outcome>, ExecutionError> {
+        let name = match self.sessions.get_key_value(call.chaincode.as_str()) {
+            Some((name, _)) => name.clone(),
+            None => {
+                let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config)? else {
+                    return Ok(None);
+                };
+                let limits = crate::host::call_limits(&self.config.limits);
+                let session = self.chaincodes.runtime.session(&admitted, limits)?;
+                let name: Arc<str> = call.chaincode.as_str().into();
+                self.sessions.insert(name.clone(), session);
+                name
+            }
+        };
+        let (Some(session), Some(overlay)) = (self.sessions.get_mut(&name), self.overlay.take()) else {
+            return Ok(None);
+        };
+        let host = CallHost::new(overlay, name, calls.provenance.clone(), argument);
+        let (outcome, host) = session.invoke(host, &calls.context, &call.function, &call.argument)?;
+        self.overlay = Some(host.into_overlay());
+        Ok(Some(outcome))
+    }
+
+    /// What the block writes, the heads of its logs, and its results.
+    pub(crate) fn finish(self) -> (Writes, HeadCache, Vec<TransactionResult>) {
+        let finished = self.overlay.map(Overlay::finish);
+        let (writes, heads) =
+            finished.unwrap_or_else(|| unreachable!("a session gives the overlay back or the block fails"));
+        (writes, heads, self.results)
+    }
+}
+
+/// What the calls of one envelope have in common, and where the current one stands.
+struct Calls {
+    envelope: Arc<Envelope>,
+    context: CallContext,
+    provenance: Provenance,
+    /// Number of the next call.
+    next: usize,
+}
+
+impl Calls {
+    fn new(envelope: &Arc<Envelope>, height: u64, block_time_nano: i64) -> Self {
+        let sender = envelope.sender();
+        Self {
+            envelope: envelope.clone(),
+            context: CallContext {
+                transaction_id: Vec::new(),
+                sender: sender.name.clone(),
+                actor: sender.actor.clone(),
+                role: sender.role.as_str().to_owned(),
+                height,
+                block_time_nano,
+            },
+            provenance: Provenance {
+                transaction: Digest::ZERO,
+                sender: Arc::new(sender.clone()),
+                height,
+                index: 0,
+                block_time_nano,
+            },
+            next: 0,
+        }
+    }
+
+    /// Goes on to the next call; returns its argument.
+    fn next(&mut self, id: Digest, index: u32, argument: Digest) -> (SharedArgument, Digest) {
+        self.context.transaction_id.clear();
+        self.context.transaction_id.extend_from_slice(id.as_bytes());
+        (self.provenance.transaction, self.provenance.index) = (id, index);
+        let shared = SharedArgument::new(self.envelope.clone(), self.next);
+        self.next += 1;
+        (shared, argument)
+    }
+}
+
+fn code_of(failure: Failure) -> ValidationCode {
+    match failure {
+        Failure::Trapped => ValidationCode::Trapped,
+        Failure::OutOfFuel => ValidationCode::OutOfFuel,
+        Failure::OutOfMemory => ValidationCode::OutOfMemory,
+        Failure::StackOverflow => ValidationCode::StackOverflow,
+        Failure::OutputTooLarge => ValidationCode::OutputTooLarge,
+        Failure::WriteLimit => ValidationCode::WriteLimit,
+        Failure::IllegalAccess => ValidationCode::IllegalAccess,
+    }
+}
