@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Most bytes of payloads kept: some blocks at full load.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 8 << 20;
 /// Bytes of the log beyond which its older part goes, where that is final.
 const LOG_BYTES: usize = 64 << 20;
 
@@ -141,7 +141,7 @@ mod tests {
         let mut recent = RecentEntries::default();
         (0..100).for_each(|index| recent.push(entry(index, 1 << 20)));
         assert!(recent.bytes <= MAX_BYTES);
-        assert!(recent.get(90..100).is_some());
+        assert!(recent.get(95..100).is_some());
         let kept = recent.entries[0].log_id.index;
         assert_eq!(recent.excess(), Some(kept - 1));
         recent.purge_to(kept - 1);

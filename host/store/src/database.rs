@@ -21,6 +21,11 @@ pub(crate) struct Database {
     _open: OpenDatabase,
 }
 
+/// A file at the last level is not written anew, and compressed again, only because the snapshots of its time are gone.
+/// There always are some, so that was every file; little in it was overwritten, and goes when it is merged with another.
+/// In seconds: never.
+const LEAVE_LAST_LEVEL: &str = "bottommost_file_compaction_delay=1000000000";
+
 /// Settings that both databases need for their promises.
 pub(crate) fn durable_options() -> Options {
     let mut options = Options::default();
@@ -53,9 +58,14 @@ impl Database {
             why,
         };
         std::fs::create_dir_all(dir).map_err(|error| open_error(error.to_string()))?;
-        let columns = columns
+        let columns: Result<Vec<_>, _> = columns
             .into_iter()
-            .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
+            .map(|(name, mut options)| {
+                let options = options.get_options_from_string(LEAVE_LAST_LEVEL)?;
+                Ok(ColumnFamilyDescriptor::new(name, options))
+            })
+            .collect();
+        let columns = columns.map_err(|error: rocksdb::Error| open_error(error.to_string()))?;
         let db =
             DB::open_cf_descriptors(options, dir, columns).map_err(|error| open_error(error.to_string()))?;
         Ok(Self {

@@ -10,7 +10,7 @@ pub struct StoreOptions {
     /// Bytes of uncompressed blocks, indexes and filters kept for reading. Default 16 MiB.
     pub block_cache_bytes: usize,
     /// Bytes of new records kept in memory before they become files. While files are written it can be
-    /// twice as much. Default 22 MiB, at least 2 MiB.
+    /// twice as much. Default 12 MiB, at least 2 MiB.
     pub write_buffer_bytes: usize,
     /// Threads for writing and compacting files. Default 2.
     pub background_jobs: u16,
@@ -23,7 +23,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             block_cache_bytes: 16 << 20,
-            write_buffer_bytes: 22 << 20,
+            write_buffer_bytes: 12 << 20,
             background_jobs: 2,
             cached_skeletons: 16,
         }

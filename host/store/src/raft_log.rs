@@ -59,9 +59,11 @@ fn entries_options(cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::None);
-    options.set_write_buffer_size(16 << 20);
+    options.set_write_buffer_size(4 << 20);
     options.set_max_write_buffer_number(2);
-    options.set_level_zero_file_num_compaction_trigger(8);
+    options.set_level_zero_file_num_compaction_trigger(24);
+    options.set_level_zero_slowdown_writes_trigger(48);
+    options.set_level_zero_stop_writes_trigger(64);
     options.set_target_file_size_base(64 << 20);
     options.set_max_bytes_for_level_base(512 << 20);
     options
