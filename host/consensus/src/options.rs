@@ -13,9 +13,10 @@ pub struct RaftOptions {
     /// How often a leader shows that it is alive. In openraft 0.9 it is also how long an append may take,
     /// the follower's fsync included, so it must leave time for the largest block.
     pub heartbeat_ms: u64,
-    /// Shortest silence after which a follower stands for election.
+    /// A follower stands for election `election_timeout_max_ms` (the leader's lease) and then a time drawn between these
+    /// two after it has last heard the leader.
     pub election_timeout_min_ms: u64,
-    /// Longest such silence.
+    /// See [`election_timeout_min_ms`](Self::election_timeout_min_ms).
     pub election_timeout_max_ms: u64,
     /// Most entries in one message: each may be as large as a block.
     pub max_payload_entries: u64,
@@ -36,8 +37,8 @@ impl RaftOptions {
             node_id,
             dir,
             heartbeat_ms: 150,
-            election_timeout_min_ms: 600,
-            election_timeout_max_ms: 1200,
+            election_timeout_min_ms: 300,
+            election_timeout_max_ms: 500,
             max_payload_entries: 8,
             purge_after: 1000,
             keep: 500,

@@ -49,9 +49,10 @@ fn default_log() -> String {
 pub struct RaftSettings {
     /// How often a leader shows that it is alive.
     pub heartbeat_ms: u64,
-    /// Shortest silence after which a follower stands for election.
+    /// A follower stands for election `election_max_ms` (the leader's lease) and then a time drawn between these two
+    /// after it has last heard the leader.
     pub election_min_ms: u64,
-    /// Longest such silence.
+    /// See [`election_min_ms`](Self::election_min_ms).
     pub election_max_ms: u64,
     /// Entries after which the log is purged up to the newest final height; the blocks are the archive.
     pub purge_after: u64,
@@ -63,8 +64,8 @@ impl Default for RaftSettings {
     fn default() -> Self {
         Self {
             heartbeat_ms: 150,
-            election_min_ms: 600,
-            election_max_ms: 1200,
+            election_min_ms: 300,
+            election_max_ms: 500,
             purge_after: 1000,
             keep: 500,
         }
