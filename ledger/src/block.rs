@@ -88,6 +88,11 @@ pub struct Block {
 
 impl Canonical for Block {
     const WHAT: &'static str = "block";
+
+    fn size_hint(&self) -> usize {
+        let results = self.results.iter().map(|result| result.output.len() + 64);
+        self.proposal.size_hint() + results.sum::<usize>() + 1024
+    }
 }
 
 /// An envelope of a block with what became of it.

@@ -39,9 +39,14 @@ pub trait Canonical: BorshSerialize + BorshDeserialize + Sized {
     /// Version byte that starts the encoding.
     const VERSION: u8 = 1;
 
+    /// Bytes that the encoding takes, about: a buffer that grows is copied again and again.
+    fn size_hint(&self) -> usize {
+        256
+    }
+
     /// The canonical encoding.
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
+        let mut bytes = Vec::with_capacity(self.size_hint());
         bytes.push(Self::VERSION);
         write_infallible(self, &mut bytes);
         bytes

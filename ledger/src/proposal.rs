@@ -22,6 +22,10 @@ pub enum Envelope {
 
 impl Canonical for Envelope {
     const WHAT: &'static str = "envelope";
+
+    fn size_hint(&self) -> usize {
+        self.size() + 256
+    }
 }
 
 /// Whose statement an envelope is and how it is told from the sender's others.
@@ -210,6 +214,12 @@ pub struct SignedProposal {
 
 impl Canonical for SignedProposal {
     const WHAT: &'static str = "proposal";
+
+    fn size_hint(&self) -> usize {
+        let certificates = self.certificates.iter().map(|der| der.len() + 4);
+        let envelopes = self.envelopes.iter().map(|envelope| envelope.size_hint());
+        certificates.chain(envelopes).sum::<usize>() + 1024
+    }
 }
 
 impl SignedProposal {

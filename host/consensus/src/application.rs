@@ -88,11 +88,11 @@ pub trait Application: Send + Sync + 'static {
     /// It cannot be read.
     fn applied(&self) -> Result<Option<Vec<u8>>, ApplicationError>;
 
-    /// Executes committed entries in order; may block. Durable when it returns.
+    /// Executes committed entries in order. Durable when it is done.
     ///
     /// # Errors
     /// The ledger failed; the peer stops.
-    fn apply(&self, entries: Vec<Committed>) -> Result<(), ApplicationError>;
+    fn apply(&self, entries: Vec<Committed>) -> BoxFuture<'_, Result<(), ApplicationError>>;
 
     /// The newest final height; the log may be purged up to there.
     ///

@@ -2,7 +2,7 @@
 
 use crate::flusher::Flusher;
 use crate::recent_entries::RecentEntries;
-use crate::types::{TypeConfig, decode, encode};
+use crate::types::{TypeConfig, decode, encode, encode_entry};
 use e2l_store::RaftLog;
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{
@@ -149,7 +149,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             if purged.is_some_and(|purged| entry.log_id.index <= purged) {
                 continue;
             }
-            encoded.push((entry.log_id.index, io!(Logs, Write, encode(&entry))?));
+            encoded.push((entry.log_id.index, io!(Logs, Write, encode_entry(&entry))?));
             appended.push(entry);
         }
         io!(Logs, Write, self.log.append(&encoded))?;

@@ -3,7 +3,7 @@
 use crate::application::NodeInfo;
 use crate::seen_terms::SeenTerms;
 use crate::transport::{MessageKind, Transport, TransportError};
-use crate::types::{Pointer, TypeConfig, decode, encode};
+use crate::types::{Pointer, TypeConfig, decode, encode, encode_append};
 use openraft::error::{
     Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
 };
@@ -69,13 +69,13 @@ enum CallError {
 }
 
 impl Connection {
-    async fn call<Q: Serialize, A: DeserializeOwned>(
+    async fn call<A: DeserializeOwned>(
         &self,
         kind: MessageKind,
-        request: &Q,
+        request: Result<Vec<u8>, postcard::Error>,
         timeout: Duration,
     ) -> Result<A, CallError> {
-        let body = encode(request).map_err(|error| CallError::Network(NetworkError::new(&error)))?;
+        let body = request.map_err(|error| CallError::Network(NetworkError::new(&error)))?;
         let answer = self.transport.call(self.target, kind, body.into(), timeout).await;
         let answer = answer.map_err(|error| match error {
             TransportError::Unreachable(_) => CallError::Unreachable(Unreachable::new(&error)),
@@ -103,13 +103,15 @@ impl RaftNetwork<TypeConfig> for Connection {
         option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<u64>> {
         Ok(self
-            .call(MessageKind::AppendEntries, &rpc, option.hard_ttl())
+            .call(MessageKind::AppendEntries, encode_append(&rpc), option.hard_ttl())
             .await?)
     }
 
     async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> RpcResult<VoteResponse<u64>> {
         let asked = rpc.vote.leader_id.term;
-        let answer: VoteResponse<u64> = self.call(MessageKind::Vote, &rpc, option.hard_ttl()).await?;
+        let answer: VoteResponse<u64> = self
+            .call(MessageKind::Vote, encode(&rpc), option.hard_ttl())
+            .await?;
         // One that votes for this node is in this node's term; what else it says of its term is its own affair.
         if answer.vote_granted {
             self.seen.note(self.target, asked);
@@ -130,7 +132,7 @@ impl RaftNetwork<TypeConfig> for Connection {
             pointer: *snapshot.snapshot,
         };
         tokio::select! {
-            answer = self.call(MessageKind::Snapshot, &message, SNAPSHOT_TIMEOUT) => {
+            answer = self.call(MessageKind::Snapshot, encode(&message), SNAPSHOT_TIMEOUT) => {
                 answer.map_err(|error| match error {
                     CallError::Unreachable(error) => StreamingError::Unreachable(error),
                     CallError::Network(error) => StreamingError::Network(error),

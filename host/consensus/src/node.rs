@@ -27,6 +27,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 const LINEARIZABLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is looked whether the log is too large.
 const LOG_CHECK: Duration = Duration::from_millis(250);
+/// Bytes of entries up to which judging them takes less than handing them to another thread. Raft's own task waits for the
+/// same log besides.
+const JUDGED_AT_ONCE: usize = 16 << 10;
 /// Proposals that wait to be handed to Raft.
 const QUEUE: usize = 64;
 
@@ -285,9 +288,13 @@ impl RaftNode {
         let stopped = |error: &dyn fmt::Display| HandleError::Stopped(error.to_string());
         let answer = match kind {
             MessageKind::AppendEntries => {
-                let guard = self.guard.clone();
-                let judged = tokio::task::spawn_blocking(move || guard.append(authenticated, &body)).await;
-                let request = judged.map_err(|error| stopped(&error))??;
+                let request = if body.len() <= JUDGED_AT_ONCE {
+                    self.guard.append(authenticated, &body)?
+                } else {
+                    let guard = self.guard.clone();
+                    let judged = tokio::task::spawn_blocking(move || guard.append(authenticated, &body));
+                    judged.await.map_err(|error| stopped(&error))??
+                };
                 let answer = self
                     .raft
                     .append_entries(request)

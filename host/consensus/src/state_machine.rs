@@ -119,11 +119,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             });
         }
         let count = committed.len();
-        let application = self.application.clone();
-        let applied = tokio::task::spawn_blocking(move || application.apply(committed)).await;
-        applied
-            .map_err(|error| failed(&error, ErrorVerb::Write))?
-            .map_err(|error| failed(&error, ErrorVerb::Write))?;
+        let applied = self.application.apply(committed).await;
+        applied.map_err(|error| failed(&error, ErrorVerb::Write))?;
         if let Some(last) = marker.last {
             self.applied_index.store(last.index, Ordering::Release);
         }

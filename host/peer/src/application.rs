@@ -105,12 +105,15 @@ impl Application for LedgerApplication {
         Ok(marker)
     }
 
-    fn apply(&self, entries: Vec<Committed>) -> Result<(), ApplicationError> {
+    fn apply(&self, entries: Vec<Committed>) -> BoxFuture<'_, Result<(), ApplicationError>> {
         let done = self.chain.run(move |chain| chain.apply(entries));
-        match done.blocking_recv() {
-            Ok(result) => result.map_err(|error| ApplicationError::new(&error)),
-            Err(_) => Err(ApplicationError::new(&ChainError::Stopped)),
+        async move {
+            match done.await {
+                Ok(result) => result.map_err(|error| ApplicationError::new(&error)),
+                Err(_) => Err(ApplicationError::new(&ChainError::Stopped)),
+            }
         }
+        .boxed()
     }
 
     fn snapshot_point(&self) -> Result<Option<SnapshotPoint>, ApplicationError> {

@@ -428,12 +428,12 @@ impl Application for Nothing {
         Ok(self.marker.lock().unwrap().clone())
     }
 
-    fn apply(&self, entries: Vec<Committed>) -> Result<(), ApplicationError> {
+    fn apply(&self, entries: Vec<Committed>) -> BoxFuture<'_, Result<(), ApplicationError>> {
         for entry in entries {
             let (Committed::Proposal { marker, .. } | Committed::Other { marker }) = entry;
             *self.marker.lock().unwrap() = Some(marker);
         }
-        Ok(())
+        futures::future::ready(Ok(())).boxed()
     }
 
     fn snapshot_point(&self) -> Result<Option<SnapshotPoint>, ApplicationError> {

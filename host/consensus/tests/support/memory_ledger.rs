@@ -52,7 +52,7 @@ impl Application for MemoryLedger {
         Ok(self.state.lock().marker.clone())
     }
 
-    fn apply(&self, entries: Vec<Committed>) -> Result<(), ApplicationError> {
+    fn apply(&self, entries: Vec<Committed>) -> BoxFuture<'_, Result<(), ApplicationError>> {
         let mut state = self.state.lock();
         for entry in entries {
             state.marker = Some(match entry {
@@ -63,7 +63,7 @@ impl Application for MemoryLedger {
                 Committed::Other { marker } => marker,
             });
         }
-        Ok(())
+        std::future::ready(Ok(())).boxed()
     }
 
     fn snapshot_point(&self) -> Result<Option<SnapshotPoint>, ApplicationError> {
