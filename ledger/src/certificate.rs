@@ -10,7 +10,7 @@ use rustls_pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm, UnixTime, alg_id,
 };
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -101,6 +101,14 @@ impl Certificate {
                 der.len()
             )));
         }
+        let digest = Domain::Certificate.hash(der);
+        if let Some(known) = PARSED.with_borrow(|parsed| parsed.get(&digest).cloned()) {
+            return Ok(known);
+        }
+        Self::parse_anew(der, digest)
+    }
+
+    fn parse_anew(der: &[u8], digest: Digest) -> Result<Self, CertificateError> {
         let malformed = |error: &dyn std::fmt::Display| CertificateError::Malformed(error.to_string());
         let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| malformed(&error))?;
         if !rest.is_empty() {
@@ -117,7 +125,7 @@ impl Certificate {
         let (algorithm, key) = public_key(&parsed)?;
         Ok(Self(Arc::new(Parsed {
             der: der.to_vec(),
-            digest: Domain::Certificate.hash(der),
+            digest,
             network,
             member,
             algorithm,
@@ -209,7 +217,7 @@ impl Certificate {
         let actor = config
             .actor(&member.actor)
             .ok_or_else(|| CertificateError::UnknownActor(member.actor.clone()))?;
-        verify_path(self.der(), &actor.authorities, time_nano).map_err(|why| CertificateError::NotTrusted {
+        verify_path(self, &actor.authorities, time_nano).map_err(|why| CertificateError::NotTrusted {
             actor: member.actor.clone(),
             member: member.to_string(),
             why,
@@ -257,7 +265,7 @@ fn public_key(parsed: &X509Certificate<'_>) -> Result<(Algorithm, Vec<u8>), Cert
     }
 }
 
-fn verify_path(der: &[u8], authorities: &[Vec<u8>], time_nano: i64) -> Result<(), String> {
+fn validate_path(der: &[u8], authorities: &[Vec<u8>], seconds: i64) -> Result<(), String> {
     let der = CertificateDer::from(der);
     let leaf = webpki::EndEntityCert::try_from(&der).map_err(|error| error.to_string())?;
     let authorities: Vec<CertificateDer<'_>> = authorities
@@ -269,7 +277,7 @@ fn verify_path(der: &[u8], authorities: &[Vec<u8>], time_nano: i64) -> Result<()
         .map(webpki::anchor_from_trusted_cert)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("the actor's authority is not usable: {error}"))?;
-    let seconds = u64::try_from(time_nano / 1_000_000_000).unwrap_or(0);
+    let seconds = u64::try_from(seconds).unwrap_or(0);
     leaf.verify_for_usage(
         &[&Ed25519Path, &P256Path],
         &anchors,
@@ -283,33 +291,44 @@ fn verify_path(der: &[u8], authorities: &[Vec<u8>], time_nano: i64) -> Result<()
     .map_err(|error| error.to_string())
 }
 
-/// Signatures of authorities that are remembered, per thread.
+/// Certificates that are remembered, per thread.
 const REMEMBERED: usize = 256;
 
 thread_local! {
-    /// What was found good: a few certificates sign everything, and each of their uses is judged anew at its own time.
-    static GOOD: RefCell<HashSet<Digest>> = RefCell::default();
+    /// Certificates by digest, of those that an authority issued: the same few come again and again, and strangers fill
+    /// no memory. Forgetting costs time only.
+    static PARSED: RefCell<HashMap<Digest, Certificate>> = RefCell::default();
+    /// Which certificates were found to be issued by which authorities: a few certificates sign everything.
+    static ISSUED: RefCell<HashSet<Digest>> = RefCell::default();
 }
 
-/// Verifies, unless the same was good before. Forgetting costs time only.
-fn known_or(
-    key: &[u8],
-    message: &[u8],
-    signature: &[u8],
-    verify: impl FnOnce() -> Result<(), InvalidSignature>,
-) -> Result<(), InvalidSignature> {
-    let message_digest = Domain::Certificate.hash(message);
-    let hasher = Domain::Certificate.hasher().bytes(key).bytes(signature);
-    let name = hasher.bytes(message_digest.as_bytes()).finish();
-    if GOOD.with_borrow(|good| good.contains(&name)) {
+/// Verifies that one of the authorities issued a certificate, unless that was found before: of what path validation
+/// looks at, only the certificate's own validity depends on the time. Forgetting costs time only.
+fn verify_path(certificate: &Certificate, authorities: &[Vec<u8>], time_nano: i64) -> Result<(), String> {
+    let seconds = time_nano / 1_000_000_000;
+    let holds = (certificate.not_before()..=certificate.not_after()).contains(&seconds);
+    let mut name = Domain::Certificate
+        .hasher()
+        .bytes(certificate.digest().as_bytes());
+    for authority in authorities {
+        name = name.bytes(Domain::Certificate.hash(authority).as_bytes());
+    }
+    let name = name.finish();
+    if holds && ISSUED.with_borrow(|issued| issued.contains(&name)) {
         return Ok(());
     }
-    verify()?;
-    GOOD.with_borrow_mut(|good| {
-        if good.len() >= REMEMBERED {
-            good.clear();
+    validate_path(certificate.der(), authorities, seconds)?;
+    ISSUED.with_borrow_mut(|issued| {
+        if issued.len() >= REMEMBERED {
+            issued.clear();
         }
-        good.insert(name);
+        issued.insert(name);
+    });
+    PARSED.with_borrow_mut(|parsed| {
+        if parsed.len() >= REMEMBERED {
+            parsed.clear();
+        }
+        parsed.insert(certificate.digest(), certificate.clone());
     });
     Ok(())
 }
@@ -326,10 +345,8 @@ impl SignatureVerificationAlgorithm for Ed25519Path {
         let key = <&[u8; 32]>::try_from(key).map_err(|_| InvalidSignature)?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| InvalidSignature)?;
         let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| InvalidSignature)?;
-        known_or(key.as_bytes(), message, &signature.to_bytes(), || {
-            key.verify_strict(message, &signature)
-                .map_err(|_| InvalidSignature)
-        })
+        key.verify_strict(message, &signature)
+            .map_err(|_| InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
