@@ -163,6 +163,7 @@ impl Collector {
             progress,
             settled: 0,
             stats: self.stats.clone(),
+            unsynced: None,
             full: None,
         };
         let running = Running {

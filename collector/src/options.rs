@@ -65,7 +65,8 @@ pub struct BatchOptions {
     pub max_events: usize,
     /// Batches sent and not final; at least 1.
     pub window: usize,
-    /// Longest wait for a batch to fill while another is under way, milliseconds.
+    /// Longest wait for a batch to fill while another is under way, and, up to 100, of an event until it is durable;
+    /// milliseconds.
     pub linger_ms: u64,
 }
 

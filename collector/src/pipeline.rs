@@ -1,7 +1,7 @@
 //! The heart: takes events into the spool, cuts batches, hands them on, forgets what is final.
 //!
-//! Each round is one group commit: whatever came, and the batches cut from it, with one write and one sync.
-//! Nothing is handed on before its round is durable.
+//! Events and the batches cut from them are made durable together, with one write and one sync: when a batch is cut,
+//! or when an event has waited as long as it may for its batch. Nothing is handed on before it is durable.
 
 use crate::clock::now_nano;
 use crate::error::CollectorError;
@@ -15,8 +15,10 @@ use e2l_ledger::Signer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+/// Longest wait of an event until it is durable, however long a batch may take to fill.
+const SYNC_WITHIN: Duration = Duration::from_millis(100);
 /// Most events of one round.
 const ROUND: usize = 1024;
 
@@ -26,7 +28,7 @@ pub struct PipelineOptions {
     pub limits: BatchLimits,
     /// Batches handed on and not final.
     pub window: u64,
-    /// Longest wait for a batch to fill while another is under way.
+    /// Longest wait for a batch to fill while another is under way, and of an event for its sync.
     pub linger: Duration,
     /// Name of the source.
     pub source: String,
@@ -49,6 +51,8 @@ pub struct Pipeline {
     /// The last batch that a peer has called final.
     pub(crate) settled: u64,
     pub(crate) stats: SharedStats,
+    /// Since when something waits for a sync.
+    pub(crate) unsynced: Option<Instant>,
     /// Since when the spool takes no more, and how many events that cost.
     pub(crate) full: Option<Full>,
 }
@@ -87,7 +91,7 @@ impl Pipeline {
                 tokio::task::block_in_place(|| self.spool.commit())?;
                 return Ok(Drained::Done);
             }
-            let lingering = self.linger_left();
+            let waiting = [self.linger_left(), self.sync_left()].into_iter().flatten().min();
             let takes = open && !(self.options.waits && (self.backlog_is_full() || self.is_over_bound()));
             tokio::select! {
                 count = self.events.recv_many(&mut taken, ROUND), if takes => open = count > 0,
@@ -98,7 +102,7 @@ impl Pipeline {
                         return Ok(Drained::Abandoned);
                     }
                 },
-                () = sleep(lingering.unwrap_or_default()), if lingering.is_some() => {}
+                () = sleep(waiting.unwrap_or_default()), if waiting.is_some() => {}
             }
             while let Ok(progress) = self.progress.try_recv() {
                 self.note(progress);
@@ -116,7 +120,7 @@ impl Pipeline {
     /// Takes events, cuts batches, makes both durable, and only then hands the batches on.
     fn round(&mut self, taken: &mut Vec<Sourced>) -> Result<(), CollectorError> {
         let mut line = 0;
-        self.watch_bound();
+        let gap = self.watch_bound();
         if let Some(full) = &mut self.full {
             full.events += taken.len() as u64;
             taken.clear();
@@ -139,7 +143,11 @@ impl Pipeline {
             }
         }
         if self.spool.wants_commit() {
-            self.spool.commit()?;
+            self.unsynced.get_or_insert_with(Instant::now);
+            if gap || !cut.is_empty() || self.sync_left().is_some_and(|left| left.is_zero()) {
+                self.spool.commit()?;
+                self.unsynced = None;
+            }
         }
         let spooled = self.spool.unfinal();
         self.stats.change(|stats| stats.spooled = spooled);
@@ -184,14 +192,26 @@ impl Pipeline {
         )
     }
 
+    /// How long what is not durable may still wait for a batch to be cut.
+    fn sync_left(&self) -> Option<Duration> {
+        let since = self.unsynced?;
+        Some(
+            self.options
+                .linger
+                .min(SYNC_WITHIN)
+                .saturating_sub(since.elapsed()),
+        )
+    }
+
     fn is_over_bound(&self) -> bool {
         self.spool.bytes() >= self.options.max_bytes
     }
 
-    /// Records a gap when the bound is reached, so that a crash does not hide it, and one when there is room again.
-    fn watch_bound(&mut self) {
+    /// Records a gap when the bound is reached, so that a crash does not hide it, and one when there is room again; says
+    /// whether it did.
+    fn watch_bound(&mut self) -> bool {
         if self.options.waits || self.is_over_bound() == self.full.is_some() {
-            return;
+            return false;
         }
         let now = now_nano();
         let (mut gap, full) = match self.full {
@@ -218,10 +238,22 @@ impl Pipeline {
         self.spool.take(&mut gap, None, now);
         self.stats.change(|stats| stats.taken += 1);
         self.full = full;
+        true
     }
 
     fn backlog_is_full(&self) -> bool {
         self.spool.unbatched() >= 2 * self.options.limits.events as u64
+    }
+}
+
+impl Drop for Pipeline {
+    /// What was taken last is not durable yet.
+    fn drop(&mut self) {
+        if self.unsynced.is_some()
+            && let Err(error) = self.spool.commit()
+        {
+            tracing::error!(%error, "the newest events could not be written to the spool: they are asked for again");
+        }
     }
 }
 
