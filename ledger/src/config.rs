@@ -138,7 +138,8 @@ limits! {
     block_max_transactions: 1000, 1..=100_000;
     /// Most bytes of envelopes in a block.
     block_max_bytes: 2_097_152, 65_536..=33_554_432;
-    /// Longest time a transaction waits for its block to fill, milliseconds; 0 cuts at once.
+    /// Longest time a transaction waits for its block to fill, milliseconds; with 0 a block is
+    /// cut when those before it are final, or soon after.
     block_timeout_ms: 0, 0..=60_000;
     /// Most transactions in a batch.
     batch_max_transactions: 500, 1..=100_000;
