@@ -194,6 +194,7 @@ pub(crate) fn proven_block(node: &Node, reply: &GetBlockReply) -> Result<(Block,
 /// # Errors
 /// The store cannot be written.
 pub(crate) fn keep_endorsements(node: &Node, proof: &FinalHeaderProof) -> Result<(), StoreError> {
+    let _keeping = node.keeping_votes.lock();
     let mut votes = Vec::with_capacity(proof.endorsements.len());
     for (vote, der) in proof.endorsements.iter().zip(&proof.certificates) {
         // The proof was verified, so its certificates can be read.

@@ -10,11 +10,14 @@ use e2l_ledger::{
     Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Domain, Endorsement, Envelope,
     Header, InspectedProposal, SignedProposal, SignedVote, StateKey, Vote,
 };
-use e2l_store::{ActorVote, BlockWrite, StoreError, View};
+use e2l_store::{ActorVote, BlockWrite, SignOnceError, Statement, StoreError, View};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// Transactions of a block up to which executing it takes no longer than a sync and a message.
+/// Transactions of a block that may be acknowledged when it is executed.
 const SMALL_BLOCK: usize = 100;
+/// About what a sync and a message to the others take: executing a block takes less, or its next is acknowledged first.
+const QUICK: Duration = Duration::from_millis(5);
 
 /// Why the chain cannot go on. All but [`ChainError::Foreign`] stop the peer.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +58,8 @@ pub struct Chain {
     executor: Executor,
     tip: Header,
     marker: Vec<u8>,
+    /// Whether the last block was executed in no time.
+    quick: bool,
 }
 
 impl Chain {
@@ -66,6 +71,7 @@ impl Chain {
             executor,
             tip: newest.header,
             marker: newest.marker,
+            quick: true,
         }
     }
 
@@ -163,43 +169,34 @@ impl Chain {
                 Ok(())
             }
             Err(StoreError::SignOnce(conflict)) => {
-                self.node.alarm(format!(
-                    "this peer does not acknowledge height {height}: {conflict}"
-                ));
+                self.refuse_acknowledgement(height, &conflict);
                 Ok(())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A large block is acknowledged before it is executed, so that nobody waits for the slowest peer's execution. For a
-    /// small one that would only be one more sync and one more message: the acknowledgement goes with the endorsement.
+    fn refuse_acknowledgement(&self, height: u64, conflict: &SignOnceError) {
+        self.node.alarm(format!(
+            "this peer does not acknowledge height {height}: {conflict}"
+        ));
+    }
+
+    /// A large block, or one after a slow one, is acknowledged before it is executed, so that nobody waits for the slowest
+    /// peer's execution. For any other that would only be one more sync and one more message: the acknowledgement goes
+    /// with the endorsement.
     fn acknowledge_and_execute(&mut self, inspected: InspectedProposal) -> Result<(), ChainError> {
-        let small = inspected.proposal.transactions() <= SMALL_BLOCK;
-        if !small {
+        let together = self.quick && inspected.proposal.transactions() <= SMALL_BLOCK;
+        if !together {
             self.acknowledge(&inspected.proposal)?;
         }
         let base = self.node.newest().view;
+        let begun = Instant::now();
         let execution = self
             .executor
             .execute(inspected, &self.tip, &self.node.config, base)?;
-        let (block, writes) = (execution.block, execution.writes);
-        let acknowledges = small && self.may_acknowledge(block.header.height, block.header.proposal);
-        self.write(block, writes, acknowledges)
-    }
-
-    /// Whether acknowledging contradicts nothing that was signed; an alarm if it does.
-    fn may_acknowledge(&self, height: u64, proposal: Digest) -> bool {
-        let signed = self.node.store.signed().ack;
-        let free =
-            signed.is_none_or(|(last, digest)| last < height || (last == height && digest == proposal));
-        if !free {
-            self.node.alarm(format!(
-                "this peer does not acknowledge height {height}: it has acknowledged {signed:?}, as after a rolled-back \
-                 database"
-            ));
-        }
-        free
+        self.quick = begun.elapsed() < QUICK;
+        self.write(execution.block, execution.writes, together)
     }
 
     /// Makes a block durable together with this peer's votes about it, and tells the others.
@@ -211,14 +208,25 @@ impl Chain {
     ) -> Result<(), ChainError> {
         let (height, header) = (block.header.height, block.header.digest());
         let vote = self.endorse(height, header)?;
-        self.node.store.write_block(&BlockWrite {
+        let mut write = BlockWrite {
             block: &block,
             state: writes.state,
             logs: writes.logs,
             raft_applied: &self.marker,
             acknowledges,
             endorsement: vote.as_ref(),
-        })?;
+        };
+        match self.node.store.write_block(&write) {
+            Err(StoreError::SignOnce(conflict))
+                if acknowledges && conflict.statement == Statement::Acknowledgement =>
+            {
+                self.refuse_acknowledgement(height, &conflict);
+                write.acknowledges = false;
+                self.node.store.write_block(&write)?;
+            }
+            written => written?,
+        }
+        let acknowledges = write.acknowledges;
         let acknowledgement = acknowledges.then(|| {
             let (network, proposal) = (self.node.network, block.header.proposal);
             let vote = Acknowledgement {

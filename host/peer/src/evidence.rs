@@ -19,7 +19,8 @@ const MAX_STATEMENTS: usize = 2;
 pub const MAX_PASSED_ON: usize = 16;
 
 /// A vote contradicts an earlier one of the same peer, stored or in `heard`, if it does: keeps both as evidence. Says
-/// whether the vote itself is to be kept: not one that is, nor a third one.
+/// whether the vote itself is to be kept: not one that is, nor a third one. The caller holds [`Node::keeping_votes`] until
+/// it is.
 ///
 /// # Errors
 /// The store cannot be read or written.
@@ -87,6 +88,7 @@ pub fn hear(
         vote: vote.clone(),
         signature: passed_on.signature.clone(),
     };
+    let _keeping = node.keeping_votes.lock();
     let worth_keeping = check_vote(node, (&signer.actor, &vote), &certificate, &[])?;
     let speaks = speaker == Some(signer.actor.as_str());
     if !speaks

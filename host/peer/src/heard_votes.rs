@@ -1,4 +1,4 @@
-//! The newest votes heard from each peer, as they came: every answer repeats its sender's last ones.
+//! The newest votes heard from each peer, as they came: answers repeat their sender's last ones.
 
 use bytes::Bytes;
 use parking_lot::Mutex;

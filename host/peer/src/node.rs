@@ -70,6 +70,8 @@ pub struct Node {
     pub votes: VoteLog,
     /// The others' newest votes.
     pub heard_votes: HeardVotes,
+    /// Held while a vote is compared with what is kept of its signer, and until it is kept itself.
+    pub keeping_votes: Mutex<()>,
     /// What convicts others.
     pub evidence: EvidenceBook,
     /// Roots over runs of headers.
@@ -175,6 +177,7 @@ impl Node {
             waiters: Waiters::default(),
             votes: VoteLog::default(),
             heard_votes: HeardVotes::default(),
+            keeping_votes: Mutex::default(),
             headers: HeaderTree::default(),
             scrub: ScrubProgress::default(),
             damage,

@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Most votes in one message.
 const MAX_VOTES: usize = 1024;
 
-/// How far above the newest executed height votes are counted. A peer that is further behind hears the newest
-/// votes again when it has come closer: every announcement repeats them.
+/// How far above the newest executed height votes are counted. A peer that is further behind hears the newest votes again
+/// when it has come closer: as long as it does not know another's chain to be its own it asks for them.
 const AHEAD: u64 = 1024;
 
 /// Why votes are not acceptable. None of the message's further votes is counted.
@@ -92,6 +92,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
     let mut counted = Vec::with_capacity(news.len());
     let mut kept: Vec<(String, SignedVote)> = Vec::with_capacity(news.len());
     let horizon = node.newest().header.height.saturating_add(AHEAD);
+    let keeping = node.keeping_votes.lock();
     for bytes in news {
         let vote = SignedVote::decode(bytes)?;
         if *vote.vote.network() != node.network {
@@ -119,6 +120,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
     for vote in counted {
         node.heard_votes.remember(actor, vote);
     }
+    drop(keeping);
     node.advance();
     Ok(())
 }

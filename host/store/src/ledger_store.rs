@@ -196,18 +196,16 @@ impl LedgerStore {
         write.put(database, &mut batch, &skeleton)?;
         database.put_named(&mut batch, META, TIP, &tip_record(height, &digest))?;
         database.put_named(&mut batch, META, RAFT_APPLIED, write.raft_applied)?;
-        let acknowledged = write
-            .acknowledges
-            .then(|| (height, write.block.header.proposal))
-            .map(|signed| inner.acknowledged.reserve(database, &mut batch, signed))
-            .transpose()?
-            .flatten();
-        let endorsed = write
-            .signed_header(digest)
-            .map_err(bad_block)?
-            .map(|signed| inner.endorsed.reserve(database, &mut batch, (height, signed)))
-            .transpose()?
-            .flatten();
+        let acknowledged = if write.acknowledges {
+            let signed = (height, write.block.header.proposal);
+            inner.acknowledged.reserve(database, &mut batch, signed)?
+        } else {
+            None
+        };
+        let endorsed = match write.signed_header(digest).map_err(bad_block)? {
+            Some(signed) => inner.endorsed.reserve(database, &mut batch, (height, signed))?,
+            None => None,
+        };
         let votes = write.endorsement.map(std::slice::from_ref).unwrap_or_default();
         inner.newest_votes.write(database, batch, votes, true)?;
         for reservation in [acknowledged, endorsed].into_iter().flatten() {

@@ -171,11 +171,6 @@ impl TransactionChunk {
     }
 }
 
-/// The calls of an envelope.
-pub(crate) fn calls(envelope: &Envelope) -> &[Call] {
-    envelope.calls()
-}
-
 impl Skeleton {
     /// The skeleton of a block; says why results and envelopes do not fit.
     pub(crate) fn of(block: &Block) -> Result<Self, String> {

@@ -8,7 +8,7 @@ use crate::database::Database;
 use crate::error::StoreError;
 use crate::ledger_store::Tip;
 use crate::log_run::{self, LogRun};
-use crate::records::{Skeleton, StatementHeader, TransactionChunk, calls};
+use crate::records::{Skeleton, StatementHeader, TransactionChunk};
 use crate::seal::{seal, seal_with};
 use crate::view::BatchPlace;
 use crate::votes::ActorVote;
@@ -127,7 +127,7 @@ impl BlockWrite<'_> {
         let mut refused = HashSet::new();
         let mut places = Vec::with_capacity(skeleton.results());
         for (envelope, part) in self.block.proposal.envelopes.iter().zip(&skeleton.envelopes) {
-            let calls = calls(envelope);
+            let calls = envelope.calls();
             for offset in 0..part.results {
                 let index = part.first + offset;
                 // Skeleton::of has compared these lengths.

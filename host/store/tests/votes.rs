@@ -146,6 +146,35 @@ fn an_endorsement_is_recorded_with_its_block_or_not_at_all() {
 }
 
 #[test]
+fn an_acknowledgement_is_recorded_with_its_block_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let genesis = genesis("test");
+    let store = open(dir.path());
+    store.initialize(&genesis).unwrap();
+    let mut chain = Chain::new(&genesis);
+    let write = |block: &e2l_ledger::Block| {
+        store.write_block(&BlockWrite {
+            block,
+            state: vec![],
+            logs: vec![],
+            raft_applied: b"",
+            acknowledges: true,
+            endorsement: None,
+        })
+    };
+    let block = chain.events(&store.tip().unwrap(), 2, 100).block;
+    write(&block).unwrap();
+    assert_eq!(store.signed().ack, Some((1, block.header.proposal)));
+    // Another proposal at a height that was acknowledged: the block is not written either.
+    store.reserve_acknowledgement(2, &digest("other")).unwrap();
+    let block = chain.events(&store.tip().unwrap(), 2, 100).block;
+    assert!(matches!(write(&block), Err(StoreError::SignOnce(_))));
+    assert_eq!(store.tip().unwrap().height, 1);
+    drop(store);
+    assert_eq!(open(dir.path()).signed().ack, Some((2, digest("other"))));
+}
+
+#[test]
 fn votes_are_kept_by_height_and_contradictions_beside_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -76,7 +76,8 @@ async fn what_is_no_message_is_answered_with_what_is_wrong_with_it() {
             let reply = caller.raw(method, bytes).await.unwrap();
             reply.is(&what, code, says);
         }
-        if method != "Ledger/Submit" {
+        // A stream may end before its first message.
+        if !["Ledger/Submit", "Peering/Announce"].contains(&method) {
             let reply = caller.raw(method, Bytes::new()).await.unwrap();
             reply.is(method, Code::Internal, "Missing request message");
         }
