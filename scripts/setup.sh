@@ -14,6 +14,10 @@ case "${1:-}" in
     *) fail "unknown argument \`$1\`: use scripts/setup.sh [--tests]" ;;
 esac
 
+if [ "$(uname -m)" = x86_64 ] && ! grep -qw sse4_2 /proc/cpuinfo; then
+    fail "this processor lacks SSE 4.2, for which the programs are built: see docs/decisions/0018-what-a-processor-must-have.md"
+fi
+
 # --- What is missing ----------------------------------------------------------------------------------------
 
 packages=()
