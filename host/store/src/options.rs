@@ -2,7 +2,7 @@
 
 use crate::columns::{BATCHES, BLOCKS, HEADERS, LOGS, META, STATE, TRANSACTIONS, TX_INDEX, VOTES};
 use crate::database::durable_options;
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
+use rocksdb::{BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, Options};
 
 /// How much the ledger's database may use. The defaults stay below 64 MiB of memory in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ const COLUMNS: [(&str, Shape); 9] = [
     (
         TRANSACTIONS,
         Shape {
-            share: 36,
+            share: 24,
             block: 16 << 10,
             bloom: false,
             appended: true,
@@ -44,7 +44,7 @@ const COLUMNS: [(&str, Shape); 9] = [
     (
         LOGS,
         Shape {
-            share: 18,
+            share: 20,
             block: 8 << 10,
             bloom: false,
             appended: false,
@@ -53,7 +53,7 @@ const COLUMNS: [(&str, Shape); 9] = [
     (
         TX_INDEX,
         Shape {
-            share: 14,
+            share: 24,
             block: 8 << 10,
             bloom: true,
             appended: false,
@@ -62,7 +62,7 @@ const COLUMNS: [(&str, Shape); 9] = [
     (
         STATE,
         Shape {
-            share: 14,
+            share: 17,
             block: 8 << 10,
             bloom: true,
             appended: false,
@@ -71,7 +71,7 @@ const COLUMNS: [(&str, Shape); 9] = [
     (
         BLOCKS,
         Shape {
-            share: 6,
+            share: 5,
             block: 16 << 10,
             bloom: false,
             appended: true,
@@ -80,7 +80,7 @@ const COLUMNS: [(&str, Shape); 9] = [
     (
         HEADERS,
         Shape {
-            share: 3,
+            share: 2,
             block: 8 << 10,
             bloom: false,
             appended: true,
@@ -107,7 +107,7 @@ const COLUMNS: [(&str, Shape); 9] = [
     (
         META,
         Shape {
-            share: 3,
+            share: 2,
             block: 4 << 10,
             bloom: false,
             appended: false,
@@ -167,6 +167,9 @@ impl Shape {
             options.set_compression_options(-14, ZSTD_LEVEL, 0, 0);
         } else {
             options.set_compression_type(DBCompressionType::Lz4);
+            // Each file has keys from everywhere: levels would rewrite all of a column for every few files, which costs
+            // more the longer the ledger is.
+            options.set_compaction_style(DBCompactionStyle::Universal);
         }
         options.set_write_buffer_size((buffers / 100 * self.share).max(64 << 10));
         options.set_max_write_buffer_number(2);
