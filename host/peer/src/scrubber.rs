@@ -34,7 +34,7 @@ impl Default for ScrubOptions {
     fn default() -> Self {
         Self {
             blocks_per_second: 50,
-            records_per_second: 1000,
+            records_per_second: 500,
         }
     }
 }
