@@ -24,7 +24,7 @@ chaincode: ## build the contract to $(TARGET)/chaincode/eventdb.wasm
 	$(TARGET)/debug/e2l-chaincode-builder chaincode/eventdb -o $(TARGET)/chaincode/eventdb.wasm
 
 demo: setup build ## run three actors' peers and a collector on this machine; Ctrl-C stops them
-	$(TARGET)/debug/e2l demo
+	E2L_CHAINCODE=$(TARGET)/chaincode/eventdb.wasm $(TARGET)/debug/e2l demo
 
 test: ## build and run all tests, on real Docker engines (installs Debian's docker.io where none is)
 	@scripts/setup.sh --tests
@@ -51,4 +51,4 @@ fmt: ## format the code
 	cargo fmt --all
 
 bench: setup build ## run the benchmark on this machine: E2L_BENCH='--rate 200', E2L_BENCH=suite
-	$(TARGET)/debug/e2l bench $(E2L_BENCH)
+	E2L_CHAINCODE=$(TARGET)/chaincode/eventdb.wasm $(TARGET)/debug/e2l bench $(E2L_BENCH)
