@@ -49,22 +49,18 @@ pub struct Marker {
 
 /// Encodes for the log and the wire between peers of one release.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {
-    encode_into(value, Vec::new())
+    postcard::to_stdvec(value)
 }
 
 /// Encodes an entry; the buffer of a large one is not to grow step by step.
 pub fn encode_entry(entry: &Entry<TypeConfig>) -> Result<Vec<u8>, postcard::Error> {
-    encode_into(entry, Vec::with_capacity(entry_size(entry)))
+    postcard::to_extend(entry, Vec::with_capacity(entry_size(entry)))
 }
 
 /// Encodes a message with entries.
 pub fn encode_append(request: &AppendEntriesRequest<TypeConfig>) -> Result<Vec<u8>, postcard::Error> {
     let size = request.entries.iter().map(entry_size).sum::<usize>();
-    encode_into(request, Vec::with_capacity(size + 256))
-}
-
-fn encode_into<T: Serialize>(value: &T, buffer: Vec<u8>) -> Result<Vec<u8>, postcard::Error> {
-    postcard::to_extend(value, buffer)
+    postcard::to_extend(request, Vec::with_capacity(size + 256))
 }
 
 /// Bytes that it takes, about.

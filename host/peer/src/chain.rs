@@ -160,12 +160,7 @@ impl Chain {
         let (height, digest) = (proposal.header.height, proposal.header.digest());
         match self.node.store.reserve_acknowledgement(height, &digest) {
             Ok(()) => {
-                let network = self.node.network;
-                self.node.cast(Vote::Acknowledgement(Acknowledgement {
-                    network,
-                    height,
-                    proposal: digest,
-                }));
+                self.node.cast(self.acknowledgement(height, digest));
                 Ok(())
             }
             Err(StoreError::SignOnce(conflict)) => {
@@ -174,6 +169,14 @@ impl Chain {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn acknowledgement(&self, height: u64, proposal: Digest) -> Vote {
+        Vote::Acknowledgement(Acknowledgement {
+            network: self.node.network,
+            height,
+            proposal,
+        })
     }
 
     fn refuse_acknowledgement(&self, height: u64, conflict: &SignOnceError) {
@@ -226,15 +229,9 @@ impl Chain {
             }
             written => written?,
         }
-        let acknowledges = write.acknowledges;
-        let acknowledgement = acknowledges.then(|| {
-            let (network, proposal) = (self.node.network, block.header.proposal);
-            let vote = Acknowledgement {
-                network,
-                height,
-                proposal,
-            };
-            SignedVote::sign(Vote::Acknowledgement(vote), &*self.node.signer)
+        let acknowledgement = write.acknowledges.then(|| {
+            let vote = self.acknowledgement(height, block.header.proposal);
+            SignedVote::sign(vote, &*self.node.signer)
         });
         let endorsement = vote.as_ref().map(|(_, vote)| vote);
         self.node.offer(acknowledgement.iter().chain(endorsement));
