@@ -7,7 +7,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build chaincode demo test test-long fuzz check fmt bench
+.PHONY: help setup build chaincode demo test test-long fuzz check fmt bench instructions
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: ## format, lints, dependency rules and the tests that take seconds
 
 fmt: ## format the code
 	cargo fmt --all
+
+instructions: setup ## count the instructions of the apply path (needs valgrind), and compare with what is noted
+	@scripts/instructions.sh
 
 bench: setup build ## run the benchmark on this machine: E2L_BENCH='--rate 200', E2L_BENCH=suite
 	E2L_CHAINCODE=$(TARGET)/chaincode/eventdb.wasm $(TARGET)/debug/e2l bench $(E2L_BENCH)

@@ -81,6 +81,7 @@ impl LedgerClient {
             let request = wire::SubmitRequest {
                 tag: 1,
                 envelope: envelope.clone(),
+                ..Default::default()
             };
             async move {
                 let mut replies = stub.submit(tokio_stream::once(request)).await?.into_inner();

@@ -82,6 +82,14 @@ impl SubmitStream {
         self.sender.send(tag, envelope).await
     }
 
+    /// See [`SubmitSender::send_packed`].
+    ///
+    /// # Errors
+    /// See there.
+    pub async fn send_packed(&self, tag: u64, packed: Bytes) -> Result<(), ClientError> {
+        self.sender.send_packed(tag, packed).await
+    }
+
     /// See [`SubmitReceiver::recv`].
     ///
     /// # Errors
@@ -103,9 +111,30 @@ impl SubmitSender {
     /// # Errors
     /// [`ClientError::Disconnected`].
     pub async fn send(&self, tag: u64, envelope: Bytes) -> Result<(), ClientError> {
+        self.request(wire::SubmitRequest {
+            tag,
+            envelope,
+            ..Default::default()
+        })
+        .await
+    }
+
+    /// The same of a packed envelope (canonical bytes), which no peer packs again.
+    ///
+    /// # Errors
+    /// [`ClientError::Disconnected`].
+    pub async fn send_packed(&self, tag: u64, packed: Bytes) -> Result<(), ClientError> {
+        self.request(wire::SubmitRequest {
+            tag,
+            packed,
+            ..Default::default()
+        })
+        .await
+    }
+
+    async fn request(&self, request: wire::SubmitRequest) -> Result<(), ClientError> {
         // Counted before it leaves, so that no answer can be ahead of its count.
         self.shared.unanswered.fetch_add(1, Ordering::AcqRel);
-        let request = wire::SubmitRequest { tag, envelope };
         self.requests
             .send(request)
             .await

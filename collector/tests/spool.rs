@@ -5,7 +5,7 @@ mod support;
 
 use e2l_collector::spool::{BatchLimits, Directory, Position, Spool, SpoolError};
 use e2l_ledger::event::Event;
-use e2l_ledger::{Canonical, Digest, Envelope, Limits, Signer};
+use e2l_ledger::{Canonical, Digest, Envelope, Limits, PackedEnvelope, Signer};
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -34,8 +34,15 @@ fn segments(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn events_of(envelope: &[u8]) -> Vec<Event> {
-    let Envelope::Batch(batch) = Envelope::decode(envelope).unwrap() else {
+fn unpacked(packed: &[u8]) -> Envelope {
+    PackedEnvelope::decode(packed)
+        .unwrap()
+        .unpack(&Limits::default())
+        .unwrap()
+}
+
+fn events_of(packed: &[u8]) -> Vec<Event> {
+    let Envelope::Batch(batch) = unpacked(packed) else {
         panic!("no batch")
     };
     assert!(batch.is_consistent());
@@ -62,8 +69,8 @@ fn a_signed_batch_comes_back_byte_for_byte() {
     let mut spool = collector.open().unwrap();
     let again = spool.unfinal_batches(&collector.signer).unwrap();
     assert_eq!(
-        again.iter().map(|b| &b.envelope).collect::<Vec<_>>(),
-        [&first.envelope, &second.envelope]
+        again.iter().map(|b| &b.packed).collect::<Vec<_>>(),
+        [&first.packed, &second.packed]
     );
     assert_eq!(
         (second.previous, spool.unbatched(), spool.last_batch()),
@@ -71,10 +78,10 @@ fn a_signed_batch_comes_back_byte_for_byte() {
     );
     let third = spool.cut(&limits(), &collector.signer, 13).unwrap().unwrap();
     assert_eq!((third.sequence, third.previous), (3, second.digest));
-    let sequences = |envelope: &[u8]| events_of(envelope).iter().map(|e| e.sequence).collect::<Vec<_>>();
-    assert_eq!(sequences(&first.envelope), [1, 2, 3]);
-    assert_eq!(sequences(&second.envelope), [4, 5]);
-    assert_eq!(sequences(&third.envelope), [6, 7]);
+    let sequences = |packed: &[u8]| events_of(packed).iter().map(|e| e.sequence).collect::<Vec<_>>();
+    assert_eq!(sequences(&first.packed), [1, 2, 3]);
+    assert_eq!(sequences(&second.packed), [4, 5]);
+    assert_eq!(sequences(&third.packed), [6, 7]);
 }
 
 #[test]
@@ -89,7 +96,7 @@ fn a_renewed_certificate_signs_the_same_batch_again() {
     let mut spool = collector.open().unwrap();
     let after = spool.unfinal_batches(&renewed).unwrap().remove(0);
     assert_eq!(after.digest, before.digest);
-    let envelope = Envelope::decode(&after.envelope).unwrap();
+    let envelope = unpacked(&after.packed);
     envelope
         .signature()
         .verify(&envelope.signed_digest(), renewed.certificate())
@@ -294,8 +301,8 @@ fn events_beyond_memory_are_read_from_disk() {
     let mut sequence = 0;
     let limits = BatchLimits::new(&Limits::default(), 500);
     while let Some(batch) = spool.cut(&limits, &collector.signer, 1).unwrap() {
-        assert!(batch.envelope.len() as u64 <= Limits::default().batch_max_bytes);
-        for event in events_of(&batch.envelope) {
+        assert!(unpacked(&batch.packed).encode().len() as u64 <= Limits::default().batch_max_bytes);
+        for event in events_of(&batch.packed) {
             sequence += 1;
             assert_eq!(
                 (event.sequence, event.attributes["big"].len()),

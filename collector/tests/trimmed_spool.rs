@@ -90,7 +90,7 @@ fn events_that_were_unbatched_when_a_segment_began_are_not_missed_once_it_is_the
     spool.finalize(cut[45].sequence);
     spool.commit().unwrap();
     assert_eq!(segments(&path), 1, "the first segment is final and gone");
-    let expected: Vec<_> = cut[46..].iter().map(|batch| batch.envelope.clone()).collect();
+    let expected: Vec<_> = cut[46..].iter().map(|batch| batch.packed.clone()).collect();
     assert_eq!(expected.len(), 1);
     drop(spool);
 
@@ -106,7 +106,7 @@ fn events_that_were_unbatched_when_a_segment_began_are_not_missed_once_it_is_the
         .unfinal_batches(&signer)
         .unwrap()
         .into_iter()
-        .map(|batch| batch.envelope)
+        .map(|batch| batch.packed)
         .collect();
     assert_eq!(again, expected);
 

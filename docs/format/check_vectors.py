@@ -244,6 +244,16 @@ class Reader:
         kind = self.tag(2)
         return kind, (self.request() if kind else self.batch())
 
+    def packed_envelope(self):
+        """The canonical bytes of the envelope."""
+        kind = self.tag(2)
+        statement = self.span((self.batch_header, self.request_header)[kind])[1]
+        signature = self.span(self.signature)[1]
+        groups = self.list(lambda: (self.u32(), lz4(self.u32(), self.data_())))
+        count, calls = sum(count for count, _ in groups), b"".join(calls for _, calls in groups)
+        assert not kind or count == 1, "a request has one call"
+        return b"\1" + bytes([kind]) + statement + (b"" if kind else struct.pack("<I", count)) + calls + signature
+
     def proposal_header(self):
         return dict(network=self.hash(), leader=self.member(), term=self.u64(), height=self.u64(),
                     previous=self.hash(), time=self.i64(), certificates_root=self.hash(),
@@ -335,6 +345,34 @@ class Reader:
 
 
 CODES = {int(row) for row in re.findall(r"^\| (\d+) \| `", (HERE / "validation-codes.md").read_text(), re.M)}
+
+
+def lz4(length, data):
+    """Unpacks an LZ4 block that comes to so many bytes."""
+    out, at = bytearray(), 0
+
+    def more(number):
+        nonlocal at
+        while number >= 15:
+            at += 1
+            number += data[at - 1]
+            if data[at - 1] < 255:
+                break
+        return number
+
+    while True:
+        token, at = data[at], at + 1
+        literals = more(token >> 4)
+        out += data[at:at + literals]
+        at += literals
+        if at >= len(data):
+            break
+        offset, at = int.from_bytes(data[at:at + 2], "little"), at + 2
+        assert 0 < offset <= len(out), "no such place"
+        for _ in range(more(token & 15) + 4):
+            out.append(out[-offset])
+    assert len(out) == length, "not the length it says"
+    return bytes(out)
 
 
 def decode(data, item):
@@ -849,6 +887,9 @@ def main():
     same("proposal in the header", header["proposal"], proposal_digest.hex())
     same("previous header", header["previous"], vectors["genesis_header"]["digest"])
     same("network", header["network"], network.hex())
+
+    for packed, envelope in zip(vectors["packed_envelopes"], vectors["envelopes"], strict=True):
+        same("packed envelope", decode(h(packed["encoding"]), "packed_envelope"), envelope["encoding"])
 
     for name, kind in [("batch_header", "batch"), ("request_header", "request"), ("header", "header"),
                        ("proposal_header", "proposal"), ("acknowledgement", "acknowledgement"),

@@ -16,9 +16,9 @@ use e2l_ledger::proof::{
     AncestryProof, Auditor, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof,
 };
 use e2l_ledger::{
-    BatchHeader, Block, Canonical, Certificate, Digest, Envelope, Genesis, GenesisFile, Header, LogHead,
-    NetworkConfig, ProposalHeader, RequestHeader, SenderHead, SignedBatch, SignedProposal, SignedRequest,
-    SignedVote, TransactionResult,
+    BatchHeader, Block, Canonical, Certificate, Digest, Envelope, Genesis, GenesisFile, Header, Limits,
+    LogHead, NetworkConfig, PackedEnvelope, PackedProposal, ProposalHeader, RequestHeader, SenderHead,
+    SignedBatch, SignedProposal, SignedRequest, SignedVote, TransactionResult,
 };
 use truth::truth;
 
@@ -56,7 +56,7 @@ fn one_encoding<T: Canonical>(bytes: &[u8]) {
 }
 
 /// Decoders by the number that the first byte of the input names.
-pub const DECODERS: [fn(&[u8]); 17] = [
+pub const DECODERS: [fn(&[u8]); 19] = [
     one_encoding::<Block>,
     one_encoding::<Header>,
     one_encoding::<SignedProposal>,
@@ -74,7 +74,31 @@ pub const DECODERS: [fn(&[u8]); 17] = [
     one_encoding::<LogHead>,
     one_encoding::<Receipt>,
     one_encoding::<LogPageProof>,
+    packed_envelope,
+    packed_proposal,
 ];
+
+/// What unpacks is packed again to the same content, however it was compressed.
+fn packed_envelope(bytes: &[u8]) {
+    one_encoding::<PackedEnvelope>(bytes);
+    let unpacked = PackedEnvelope::decode(bytes).map(|packed| packed.unpack(&Limits::default()));
+    if let Ok(Ok(envelope)) = unpacked {
+        let again = PackedEnvelope::pack(&envelope).unpack(&Limits::default());
+        assert!(
+            again.as_ref() == Ok(&envelope),
+            "an envelope does not survive packing"
+        );
+    }
+}
+
+fn packed_proposal(bytes: &[u8]) {
+    one_encoding::<PackedProposal>(bytes);
+    if let Ok(inspected) = PackedProposal::inspect(bytes, &Limits::default(), |_| None) {
+        let again = PackedProposal::pack(&inspected.proposal).encode();
+        let again = PackedProposal::inspect(&again, &Limits::default(), |_| None);
+        assert!(again.is_ok_and(|again| again.proposal == inspected.proposal));
+    }
+}
 
 /// Everything with a canonical encoding; the first byte says what.
 pub fn decode(bytes: &[u8]) {
@@ -364,6 +388,8 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         (11, &vectors["genesis"]),
         (12, &vectors["config"]),
         (13, &vectors["sender_head"]),
+        (17, &vectors["packed_envelopes"][0]),
+        (17, &vectors["packed_envelopes"][1]),
     ];
     for (number, (kind, object)) in objects.into_iter().enumerate() {
         let bytes = [vec![kind], truth::bytes(&object["encoding"])].concat();

@@ -2,6 +2,7 @@
 //! it once: at its door, or when a leader proposes the envelope.
 
 use crate::hash::{Digest, Domain};
+use crate::packed::{PackedCalls, pack_calls};
 use crate::proposal::{Envelope, SignedProposal};
 use std::sync::Arc;
 
@@ -12,11 +13,18 @@ pub struct Inspection {
     pub described: bool,
     /// Digests ([`Domain::Value`]) of the calls' arguments.
     pub arguments: Vec<Digest>,
+    /// The calls as they are kept.
+    pub groups: Arc<Vec<PackedCalls>>,
 }
 
 impl Inspection {
-    /// Hashes the calls.
+    /// Hashes and packs the calls.
     pub fn of(envelope: &Envelope) -> Self {
+        Self::with_groups(envelope, pack_calls(envelope.calls()).into())
+    }
+
+    /// Hashes the calls, which were unpacked from these groups.
+    pub fn with_groups(envelope: &Envelope, groups: Arc<Vec<PackedCalls>>) -> Self {
         let calls = envelope.calls();
         let arguments: Vec<Digest> = calls
             .iter()
@@ -27,6 +35,7 @@ impl Inspection {
         Self {
             described: envelope.is_consistent_with(digests),
             arguments,
+            groups,
         }
     }
 }

@@ -18,11 +18,13 @@ mod log;
 mod map;
 mod member;
 mod merkle;
+mod packed;
 mod policy;
 pub mod proof;
 mod proposal;
 mod request;
 mod signature;
+mod statement;
 mod vote;
 
 pub use admission::{Refused, SenderHead, check_envelope, check_signature};
@@ -43,8 +45,12 @@ pub use log::{LogEntry, LogHead, Provenance};
 pub use map::StateMap;
 pub use member::{InvalidName, Member, Role, validate_name};
 pub use merkle::{InclusionProof, merkle_root};
+pub use packed::{
+    GROUP_BYTES, PackError, PackedCalls, PackedEnvelope, PackedProposal, PackedProposalError, pack_calls,
+};
 pub use policy::Policy;
 pub use proposal::{Envelope, EnvelopeSource, ProposalError, ProposalHeader, SignedProposal};
 pub use request::{RequestHeader, SignedRequest};
 pub use signature::{Algorithm, Signature, SignatureError, Signer};
+pub use statement::StatementHeader;
 pub use vote::{Acknowledgement, Endorsement, SignedVote, Vote};

@@ -237,6 +237,7 @@ async fn a_batch_that_is_forwarded_under_a_number_on_the_ledger_convicts_its_col
     let forwarded = wire::ForwardedEnvelope {
         envelope: Envelope::Batch(rival).encode().into(),
         certificate: liar.identity.certificate().der().to_vec().into(),
+        ..Default::default()
     };
     let answer = stub.forward(wire::ForwardRequest {
         envelopes: vec![forwarded],

@@ -4,7 +4,9 @@ use super::Spool;
 use super::error::SpoolError;
 use super::record::Record;
 use super::stored::{Prepared, StoredBatch, StoredEvent};
-use e2l_ledger::{BatchHeader, Call, Canonical, Digest, Envelope, Limits, SignedBatch, Signer};
+use e2l_ledger::{
+    BatchHeader, Call, Canonical, Digest, Envelope, Limits, PackedEnvelope, SignedBatch, Signer,
+};
 
 /// Chaincode that takes events.
 pub const CHAINCODE: &str = "eventdb";
@@ -181,7 +183,7 @@ impl Spool {
             sequence: batch.header.sequence,
             digest,
             previous: batch.header.previous,
-            envelope: Envelope::Batch(batch).encode().into(),
+            packed: PackedEnvelope::pack(&Envelope::Batch(batch)).encode().into(),
             since_nano,
         }
     }

@@ -40,8 +40,8 @@ pub struct Prepared {
     pub digest: Digest,
     /// Digest of the batch before it.
     pub previous: Digest,
-    /// Canonical bytes of the envelope.
-    pub envelope: Bytes,
+    /// Canonical bytes of the packed envelope.
+    pub packed: Bytes,
     /// When each event's latency began, nanoseconds since the Unix epoch.
     pub since_nano: Vec<i64>,
 }

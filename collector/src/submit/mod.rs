@@ -410,7 +410,7 @@ async fn send(stream: &SubmitStream, batch: &Prepared, stats: &SharedStats) -> R
             stats.first_sent_nano = now_nano();
         }
     });
-    stream.send(batch.sequence, batch.envelope.clone()).await
+    stream.send_packed(batch.sequence, batch.packed.clone()).await
 }
 
 fn record(batch: &Prepared, done: &wire::Final, stats: &SharedStats) {

@@ -165,7 +165,7 @@ mod tests {
             sequence: u64::from(sequence),
             digest: Digest([sequence; 32]),
             previous: Digest::ZERO,
-            envelope: bytes::Bytes::new(),
+            packed: bytes::Bytes::new(),
             since_nano: Vec::new(),
         }
     }

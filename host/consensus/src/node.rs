@@ -29,7 +29,7 @@ const LINEARIZABLE_TIMEOUT: Duration = Duration::from_secs(2);
 const LOG_CHECK: Duration = Duration::from_millis(250);
 /// Bytes of entries up to which judging them takes less than handing them to another thread. Raft's own task waits for the
 /// same log besides.
-const JUDGED_AT_ONCE: usize = 16 << 10;
+const JUDGED_AT_ONCE: usize = 8 << 10;
 /// Proposals that wait to be handed to Raft.
 const QUEUE: usize = 64;
 

@@ -9,7 +9,8 @@ use crate::signatures::SignatureCache;
 use crate::state_history::StateHistory;
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Block, Digest, Domain, Header, InspectedProposal, NetworkConfig, StateKey, StateMap, TransactionResult,
+    Block, Digest, Domain, Header, InspectedProposal, NetworkConfig, PackedCalls, StateKey, StateMap,
+    TransactionResult,
 };
 use e2l_runtime::Runtime;
 use e2l_store::{LedgerStore, View};
@@ -21,6 +22,8 @@ pub struct Execution {
     pub block: Block,
     /// What it writes.
     pub writes: Writes,
+    /// How the calls of each of its envelopes are packed.
+    pub packed: Vec<Arc<Vec<PackedCalls>>>,
 }
 
 /// Executes proposals. Holds the state map, which is rebuilt from the store at start and compared with the
@@ -203,6 +206,7 @@ impl Executor {
                 results,
             },
             writes,
+            packed: inspections.iter().map(|found| found.groups.clone()).collect(),
         })
     }
 }

@@ -8,30 +8,82 @@ use crate::waiters::reason_of;
 use bytes::Bytes;
 use e2l_client::refusal;
 use e2l_client::wire::{Refusal, refusal::Reason};
-use e2l_ledger::{Canonical, Certificate, Envelope, Inspection, SignatureError, check_envelope};
+use e2l_ledger::{
+    Canonical, Certificate, Envelope, InspectedProposal, Inspection, Limits, PackedEnvelope, PackedProposal,
+    PackedProposalError, SignatureError, check_envelope,
+};
 use e2l_store::StoreError;
 use std::sync::Arc;
+
+/// An envelope as it came.
+pub enum Brought {
+    /// Its canonical bytes.
+    Plain(Bytes),
+    /// Canonical bytes of the packed one.
+    Packed(Bytes),
+}
+
+impl Brought {
+    /// What a message has in its two fields.
+    pub fn of(plain: Bytes, packed: Bytes) -> Self {
+        if packed.is_empty() {
+            Self::Plain(plain)
+        } else {
+            Self::Packed(packed)
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Plain(bytes) | Self::Packed(bytes) => bytes.len(),
+        }
+    }
+
+    /// Bytes that it may have. What cannot be compressed is a little longer when it is packed.
+    fn limit(&self, limits: &Limits) -> u64 {
+        let limit = limits.batch_max_bytes.max(limits.argument_max_bytes) + 4096;
+        match self {
+            Self::Plain(_) => limit,
+            Self::Packed(_) => limit + limit / 64,
+        }
+    }
+
+    /// Reads and inspects it.
+    fn read(&self, limits: &Limits) -> Result<(Envelope, Inspection), String> {
+        match self {
+            Self::Plain(bytes) => {
+                let envelope = Envelope::decode(bytes).map_err(|error| error.to_string())?;
+                let inspection = Inspection::of(&envelope);
+                Ok((envelope, inspection))
+            }
+            Self::Packed(bytes) => {
+                let packed = PackedEnvelope::decode(bytes).map_err(|error| error.to_string())?;
+                let envelope = packed
+                    .unpack(limits)
+                    .map_err(|why| format!("packed envelope: {why}"))?;
+                let inspection = Inspection::with_groups(&envelope, packed.groups);
+                Ok((envelope, inspection))
+            }
+        }
+    }
+}
 
 /// Checks an envelope that its own sender, or another peer for it, brings with a certificate.
 ///
 /// # Errors
 /// Why it is refused.
-pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pooled, Refusal> {
-    let limit = node
-        .config
-        .limits
-        .batch_max_bytes
-        .max(node.config.limits.argument_max_bytes)
-        + 4096;
-    if bytes.len() as u64 > limit {
+pub fn check(node: &Node, brought: &Brought, certificate: Certificate) -> Result<Pooled, Refusal> {
+    let limits = &node.config.limits;
+    let limit = brought.limit(limits);
+    if brought.len() as u64 > limit {
         let message = format!(
             "the envelope has {} bytes, at most {limit} are accepted",
-            bytes.len()
+            brought.len()
         );
         return Err(refusal(Reason::Malformed, message));
     }
-    let envelope = Envelope::decode(&bytes).map_err(|error| refusal(Reason::Malformed, error.to_string()))?;
-    let inspection = Inspection::of(&envelope);
+    let read = brought.read(limits);
+    let (envelope, inspection) = read.map_err(|why| refusal(Reason::Malformed, why))?;
     let (network, config) = (&node.network, &node.config);
     check_envelope(&envelope, &inspection, &certificate, network, config, now_nano())
         .map_err(|refused| refusal(reason_of(refused.code), refused.reason))?;
@@ -52,9 +104,16 @@ pub fn check(node: &Node, bytes: Bytes, certificate: Certificate) -> Result<Pool
     Ok(Pooled {
         envelope: envelope.into(),
         inspection: Arc::new(inspection),
-        bytes,
         certificate,
     })
+}
+
+/// Unpacks and inspects a proposal; what waits in the pool was inspected when it came.
+///
+/// # Errors
+/// The bytes are no packed proposal.
+pub fn inspect(node: &Node, bytes: &[u8]) -> Result<InspectedProposal, PackedProposalError> {
+    PackedProposal::inspect(bytes, &node.config.limits, |packed| node.pool.known(packed))
 }
 
 /// Puts a checked envelope into the pool.

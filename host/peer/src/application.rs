@@ -1,5 +1,6 @@
 //! What Raft drives: validates what a leader wants to append, applies what is committed.
 
+use crate::admission::inspect;
 use crate::catch_up::{catch_up, check_point};
 use crate::chain::{ChainError, leader_certificate};
 use crate::chain_thread::ChainThread;
@@ -11,7 +12,7 @@ use crate::votes_in::now_nano;
 use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
 use e2l_execution::check_proposal;
 use e2l_ledger::{
-    ActorConfig, Canonical, Certificate, InspectedProposal, NetworkConfig, PeerConfig, SignedProposal,
+    ActorConfig, Canonical, Certificate, NetworkConfig, PackedProposal, PeerConfig, SignedProposal,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -33,7 +34,9 @@ impl LedgerApplication {
 
     /// One proposal that a leader wants to append.
     fn judge(&self, entry: &Incoming<'_>) -> Result<(), String> {
-        let proposal = SignedProposal::decode(entry.payload).map_err(|error| error.to_string())?;
+        let inspected = inspect(&self.node, entry.payload);
+        let inspected = inspected.map_err(|error| error.to_string())?;
+        let proposal = &inspected.proposal;
         let header = &proposal.header;
         if header.term > entry.term {
             return Err(format!(
@@ -41,13 +44,13 @@ impl LedgerApplication {
                 header.term, entry.term
             ));
         }
-        let certificate = leader_certificate(&self.node, &proposal).map_err(|error| error.to_string())?;
+        let certificate = leader_certificate(&self.node, proposal).map_err(|error| error.to_string())?;
         // A peer that has still to execute the blocks below may not know the leader's certificate yet; the
         // chain checks it again, with the ledger's state, before the proposal becomes a block.
         if let Some(certificate) = certificate {
             let node = &self.node;
             check_proposal(
-                &proposal,
+                proposal,
                 &certificate,
                 &node.network,
                 &node.config,
@@ -63,8 +66,7 @@ impl LedgerApplication {
                  clocks"
             ));
         }
-        self.verify_envelopes(&proposal);
-        let inspected = InspectedProposal::of(proposal);
+        self.verify_envelopes(proposal);
         self.node.proposals.keep(entry.payload.clone(), inspected);
         Ok(())
     }
@@ -157,7 +159,9 @@ impl Application for LedgerApplication {
     }
 
     fn contradiction(&self, held: &[u8], sent: &[u8]) {
-        let (Ok(held), Ok(sent)) = (SignedProposal::decode(held), SignedProposal::decode(sent)) else {
+        // Only what was signed counts: it need not unpack.
+        let signed = |bytes| PackedProposal::decode(bytes).map(PackedProposal::into_statement);
+        let (Ok(held), Ok(sent)) = (signed(held), signed(sent)) else {
             return;
         };
         if let Err(error) = check_proposals(&self.node, &held, &sent) {

@@ -1,14 +1,17 @@
 //! The chain of blocks: turns committed proposals and fetched blocks into executed, durable blocks. All of it
 //! runs on one thread with a stack that deep contract calls need.
 
+use crate::admission::inspect;
 use crate::evidence::check_ledger_batch;
 use crate::node::{Executed, Node};
 use e2l_consensus::Committed;
-use e2l_execution::{ChainTip, ExecutionError, Executor, VoidProposal, check_chain, check_proposal};
+use e2l_execution::{
+    ChainTip, Execution, ExecutionError, Executor, VoidProposal, check_chain, check_proposal,
+};
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Acknowledgement, Block, Canonical, Certificate, DecodeError, Digest, Domain, Endorsement, Envelope,
-    Header, InspectedProposal, SignedProposal, SignedVote, StateKey, Vote,
+    Acknowledgement, Block, Certificate, Digest, Domain, Endorsement, Envelope, Header, InspectedProposal,
+    PackedProposalError, SignedProposal, SignedVote, StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, SignOnceError, Statement, StoreError, View};
 use std::sync::Arc;
@@ -45,7 +48,7 @@ pub enum ChainError {
 #[derive(Debug, thiserror::Error)]
 enum Void {
     #[error(transparent)]
-    Encoding(#[from] DecodeError),
+    Encoding(#[from] PackedProposalError),
     #[error(transparent)]
     Rule(#[from] VoidProposal),
     #[error("it was signed for term {signed} and appended in term {appended}")]
@@ -119,7 +122,7 @@ impl Chain {
     fn judge(&self, bytes: &[u8], term: u64) -> Result<InspectedProposal, Judged> {
         let inspected = match self.node.proposals.take(bytes) {
             Some(inspected) => inspected,
-            None => InspectedProposal::of(SignedProposal::decode(bytes).map_err(Void::from)?),
+            None => inspect(&self.node, bytes).map_err(Void::from)?,
         };
         let proposal = &inspected.proposal;
         if proposal.header.term != term {
@@ -199,22 +202,23 @@ impl Chain {
             .executor
             .execute(inspected, &self.tip, &self.node.config, base)?;
         self.quick = begun.elapsed() < QUICK;
-        self.write(execution.block, execution.writes, together)
+        self.write(execution, together)
     }
 
     /// Makes a block durable together with this peer's votes about it, and tells the others.
-    fn write(
-        &mut self,
-        block: Block,
-        writes: e2l_execution::Writes,
-        acknowledges: bool,
-    ) -> Result<(), ChainError> {
+    fn write(&mut self, execution: Execution, acknowledges: bool) -> Result<(), ChainError> {
+        let Execution {
+            block,
+            writes,
+            packed,
+        } = execution;
         let (height, header) = (block.header.height, block.header.digest());
         let vote = self.endorse(height, header)?;
         let mut write = BlockWrite {
             block: &block,
             state: writes.state,
             logs: writes.logs,
+            packed,
             raft_applied: &self.marker,
             acknowledges,
             endorsement: vote.as_ref(),
@@ -310,7 +314,7 @@ impl Chain {
             self.node.alarm(format!("height {height}: {why}"));
             return Err(foreign(why));
         }
-        self.write(execution.block, execution.writes, false)
+        self.write(execution, false)
     }
 
     /// Proof of what the state holds under a key, and the height as of which.

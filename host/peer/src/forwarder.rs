@@ -5,7 +5,7 @@ use crate::node::Node;
 use crate::pool::Pooled;
 use e2l_client::wire::{ForwardRequest, ForwardedEnvelope, Refusal, refusal::Reason};
 use e2l_consensus::Leadership;
-use e2l_ledger::Member;
+use e2l_ledger::{Canonical, Member};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,8 +52,9 @@ async fn forward_some(
     gaps: &mut HashMap<Member, Instant>,
 ) -> bool {
     let envelopes = waiting.iter().map(|pooled| ForwardedEnvelope {
-        envelope: pooled.bytes.clone(),
+        packed: pooled.packed().encode().into(),
         certificate: pooled.certificate.der().to_vec().into(),
+        ..ForwardedEnvelope::default()
     });
     let reply = match link
         .forward(ForwardRequest {

@@ -6,8 +6,14 @@ use e2l_ledger::InspectedProposal;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 
-/// Most bytes of proposals kept; decoded they take about as much again.
-const MAX_BYTES: usize = 16 << 20;
+/// Most bytes of proposals kept, unpacked and packed together.
+const MAX_BYTES: usize = 32 << 20;
+
+/// What a proposal takes of them.
+fn size((bytes, inspected): &(Bytes, InspectedProposal)) -> usize {
+    let envelopes = inspected.proposal.envelopes.iter();
+    bytes.len() + envelopes.map(|envelope| envelope.size()).sum::<usize>()
+}
 
 /// See the module. What is not found is decoded again: forgetting costs time only.
 #[derive(Default)]
@@ -16,16 +22,16 @@ pub struct ProposalCache {
 }
 
 impl ProposalCache {
-    /// Keeps a proposal under its canonical bytes.
+    /// Keeps a proposal under the bytes that are in the Raft log.
     pub fn keep(&self, bytes: Bytes, proposal: InspectedProposal) {
         let mut kept = self.kept.lock();
         kept.push_back((bytes, proposal));
-        let mut held: usize = kept.iter().map(|(bytes, _)| bytes.len()).sum();
+        let mut held: usize = kept.iter().map(size).sum();
         while held > MAX_BYTES
             && kept.len() > 1
-            && let Some((oldest, _)) = kept.pop_front()
+            && let Some(oldest) = kept.pop_front()
         {
-            held -= oldest.len();
+            held -= size(&oldest);
         }
     }
 

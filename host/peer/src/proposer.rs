@@ -5,7 +5,7 @@ use crate::pool::{Load, Pooled};
 use crate::votes_in::now_nano;
 use bytes::Bytes;
 use e2l_consensus::{Leadership, RaftNode};
-use e2l_ledger::{Canonical, Digest, InspectedProposal, ProposalHeader, SignedProposal};
+use e2l_ledger::{Canonical, Digest, InspectedProposal, PackedProposal, ProposalHeader, SignedProposal};
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ async fn lead(
                 term,
                 height: head.height,
             };
-            let bytes = Bytes::from(inspected.proposal.encode());
+            let bytes = Bytes::from(PackedProposal::packed_already(&inspected).encode());
             node.proposals.keep(bytes.clone(), inspected);
             in_flight.push(raft.propose(bytes));
             continue;

@@ -61,6 +61,7 @@ fn main() {
                 block: &prepared.block,
                 state: prepared.state,
                 logs: prepared.logs,
+                packed: Vec::new(),
                 raft_applied: b"",
                 acknowledges: false,
                 endorsement: None,

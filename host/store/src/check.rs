@@ -169,6 +169,7 @@ impl LedgerStore {
             block,
             state: Vec::new(),
             logs: Vec::new(),
+            packed: Vec::new(),
             raft_applied: &[],
             acknowledges: false,
             endorsement: None,

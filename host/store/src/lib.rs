@@ -31,6 +31,7 @@ mod set_aside;
 mod sign_once;
 mod snapshot;
 mod syncs;
+mod transactions;
 mod view;
 mod votes;
 mod write;

@@ -39,6 +39,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 16 << 10,
             bloom: false,
             appended: true,
+            packed: true,
         },
     ),
     (
@@ -48,6 +49,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 8 << 10,
             bloom: false,
             appended: false,
+            packed: false,
         },
     ),
     (
@@ -57,6 +59,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 8 << 10,
             bloom: true,
             appended: false,
+            packed: false,
         },
     ),
     (
@@ -66,6 +69,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 8 << 10,
             bloom: true,
             appended: false,
+            packed: false,
         },
     ),
     (
@@ -75,6 +79,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 16 << 10,
             bloom: false,
             appended: true,
+            packed: false,
         },
     ),
     (
@@ -84,6 +89,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 8 << 10,
             bloom: false,
             appended: true,
+            packed: false,
         },
     ),
     (
@@ -93,6 +99,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 8 << 10,
             bloom: true,
             appended: false,
+            packed: false,
         },
     ),
     (
@@ -102,6 +109,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 8 << 10,
             bloom: false,
             appended: true,
+            packed: false,
         },
     ),
     (
@@ -111,6 +119,7 @@ const COLUMNS: [(&str, Shape); 9] = [
             block: 4 << 10,
             bloom: false,
             appended: false,
+            packed: false,
         },
     ),
 ];
@@ -125,6 +134,8 @@ struct Shape {
     bloom: bool,
     /// Whether new keys are always behind all others.
     appended: bool,
+    /// Whether most of a record is compressed already.
+    packed: bool,
 }
 
 /// The fastest of the library's usual levels.
@@ -161,7 +172,9 @@ impl Shape {
         }
         let mut options = Options::default();
         options.set_block_based_table_factory(&table);
-        if self.appended {
+        if self.packed {
+            options.set_compression_type(DBCompressionType::None);
+        } else if self.appended {
             // Files of keys that only grow are never merged, only moved down: they are compressed once, for good.
             options.set_compression_type(DBCompressionType::Zstd);
             options.set_compression_options(-14, ZSTD_LEVEL, 0, 0);

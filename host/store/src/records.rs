@@ -4,22 +4,13 @@
 //! An executed envelope has one result per call, so each result has one call. A refused envelope has one
 //! result for all its calls, under the envelope's digest: its result has all of them.
 
-use crate::columns::{TRANSACTIONS, transaction_key};
-use crate::seal::seal_with;
+use crate::transactions::StoredTransaction;
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{
-    BatchHeader, Block, Call, Canonical, Digest, Domain, Envelope, Header, Member, ProposalHeader,
-    RequestHeader, Signature, SignedBatch, SignedProposal, SignedRequest, TransactionResult, ValidationCode,
-    merkle_root,
+    Block, Call, Canonical, Digest, Domain, Envelope, Header, Member, ProposalHeader, Signature, SignedBatch,
+    SignedProposal, SignedRequest, StatementHeader, merkle_root,
 };
 use std::sync::Arc;
-
-/// A signed statement without its calls.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) enum StatementHeader {
-    Batch(BatchHeader),
-    Request(RequestHeader),
-}
 
 /// An envelope without its calls.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -83,92 +74,6 @@ pub(crate) struct Skeleton {
 
 impl Canonical for Skeleton {
     const WHAT: &'static str = "block skeleton";
-}
-
-/// A result without its id, which follows from its envelope, and the calls that it is about.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) struct StoredTransaction {
-    pub calls: Vec<Call>,
-    pub code: ValidationCode,
-    pub fuel: u64,
-    pub output: Vec<u8>,
-}
-
-impl StoredTransaction {
-    fn result(self, id: Digest) -> (Vec<Call>, TransactionResult) {
-        let Self {
-            calls,
-            code,
-            fuel,
-            output,
-        } = self;
-        (
-            calls,
-            TransactionResult {
-                id,
-                code,
-                fuel,
-                output,
-            },
-        )
-    }
-}
-
-/// Bytes at which a chunk is full: as much as a database block holds, so that one transaction costs no more to read.
-const CHUNK_BYTES: usize = 12 << 10;
-
-/// Neighbouring transactions of a block, which share a record: a record costs more than what is in it.
-#[derive(Default)]
-pub(crate) struct TransactionChunk {
-    first: u32,
-    count: u32,
-    content: Vec<u8>,
-    record: Vec<u8>,
-}
-
-impl TransactionChunk {
-    /// Adds the next transaction of the block.
-    pub(crate) fn push(&mut self, index: u32, calls: &[Call], result: &TransactionResult) {
-        if self.count == 0 {
-            self.first = index;
-        }
-        self.count += 1;
-        let rest = (&result.code, result.fuel, &result.output);
-        let written = calls
-            .serialize(&mut self.content)
-            .and_then(|()| rest.serialize(&mut self.content));
-        debug_assert!(written.is_ok(), "memory accepts every byte");
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.content.len() >= CHUNK_BYTES
-    }
-
-    /// Gives the record away, if there is anything in it, and begins the next.
-    pub(crate) fn seal(&mut self, height: u64, put: impl FnOnce(&[u8], &[u8])) {
-        if self.count == 0 {
-            return;
-        }
-        let key = transaction_key(height, self.first);
-        let (count, content) = (self.count, &self.content);
-        seal_with(TRANSACTIONS, &key, &mut self.record, |record| {
-            record.extend_from_slice(&count.to_le_bytes());
-            record.extend_from_slice(content);
-        });
-        put(&key, &self.record);
-        self.content.clear();
-        self.count = 0;
-    }
-
-    /// The transactions of a record's content.
-    pub(crate) fn read(content: &[u8]) -> Result<Vec<StoredTransaction>, String> {
-        let transactions: Vec<StoredTransaction> =
-            borsh::from_slice(content).map_err(|error| error.to_string())?;
-        if transactions.is_empty() {
-            return Err("there is nothing in it".to_owned());
-        }
-        Ok(transactions)
-    }
 }
 
 impl Skeleton {

@@ -7,9 +7,10 @@ use crate::columns::{
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::ledger_store::Tip;
-use crate::records::{Skeleton, StoredTransaction, TransactionChunk};
+use crate::records::Skeleton;
 use crate::seal::unseal;
 use crate::snapshot::OwnedSnapshot;
+use crate::transactions::{StoredTransaction, read_transactions};
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{Block, Canonical, Digest, Header, LogHead, Member, StateKey};
 use lru::LruCache;
@@ -332,7 +333,7 @@ impl View {
             }
             let content = unseal(TRANSACTIONS, key, record)
                 .ok_or_else(|| corrupt(index, "its checksum does not hold".to_owned()))?;
-            transactions.extend(TransactionChunk::read(content).map_err(|why| corrupt(index, why))?);
+            transactions.extend(read_transactions(content).map_err(|why| corrupt(index, why))?);
             iterator.next();
         }
         self.finish(TRANSACTIONS, &iterator)?;
@@ -362,7 +363,7 @@ impl View {
         let first = first.ok_or_else(|| corrupt("it is missing"))?;
         let content =
             unseal(TRANSACTIONS, key, record).ok_or_else(|| corrupt("its checksum does not hold"))?;
-        let chunk = TransactionChunk::read(content).map_err(|why| corrupt(&why))?;
+        let chunk = read_transactions(content).map_err(|why| corrupt(&why))?;
         let found = chunk.into_iter().nth((index - first) as usize);
         found.ok_or_else(|| corrupt("it is missing"))
     }

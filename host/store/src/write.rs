@@ -8,14 +8,17 @@ use crate::database::Database;
 use crate::error::StoreError;
 use crate::ledger_store::Tip;
 use crate::log_run::{self, LogRun};
-use crate::records::{Skeleton, StatementHeader, TransactionChunk};
+use crate::records::Skeleton;
 use crate::seal::{seal, seal_with};
+use crate::transactions::TransactionWriter;
 use crate::view::BatchPlace;
 use crate::votes::ActorVote;
 use borsh::BorshSerialize;
-use e2l_ledger::{Block, Canonical, Digest, StateKey, Vote};
+use e2l_ledger::{Block, Canonical, Digest, PackedCalls, StateKey, StatementHeader, Vote, pack_calls};
 use rocksdb::WriteBatch;
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// A block and everything that is written with it.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct BlockWrite<'a> {
     pub logs: Vec<LogRun>,
     /// Raft's applied state after the block: opaque.
     pub raft_applied: &'a [u8],
+    /// How the calls of each envelope are packed; those of an envelope that is not there are packed here.
+    pub packed: Vec<Arc<Vec<PackedCalls>>>,
     /// Whether this peer acknowledges the block's proposal only now: the sign-once record is written with it.
     pub acknowledges: bool,
     /// This peer's endorsement of the block's header with its actor's name; the sign-once record is written
@@ -123,37 +128,56 @@ impl BlockWrite<'_> {
     ) -> Result<(), StoreError> {
         let height = self.block.header.height;
         let (transactions, ids) = (database.column(TRANSACTIONS)?, database.column(TX_INDEX)?);
-        let mut chunk = TransactionChunk::default();
+        let packed = self.packed_calls();
         let mut refused = HashSet::new();
         let mut places = Vec::with_capacity(skeleton.results());
-        for (envelope, part) in self.block.proposal.envelopes.iter().zip(&skeleton.envelopes) {
+        let mut writer =
+            TransactionWriter::new(height, |key, record| batch.put_cf(transactions, key, record));
+        let envelopes = self.block.proposal.envelopes.iter().zip(&skeleton.envelopes);
+        for ((envelope, part), groups) in envelopes.zip(&packed) {
             let calls = envelope.calls();
-            for offset in 0..part.results {
-                let index = part.first + offset;
-                // Skeleton::of has compared these lengths.
-                let result = &self.block.results[index as usize];
-                let own = if part.refused {
-                    calls
-                } else {
-                    std::slice::from_ref(&calls[offset as usize])
-                };
-                chunk.push(index, own, result);
-                if chunk.is_full() {
-                    chunk.seal(height, |key, record| batch.put_cf(transactions, key, record));
-                }
+            // Skeleton::of has compared these lengths.
+            let results = &self.block.results[part.first as usize..][..part.results as usize];
+            if let ([result], true) = (results, part.refused) {
+                writer.refused(calls, result);
                 // The same envelope can be refused again and again: the first one keeps its place.
-                if !part.refused || (refused.insert(result.id) && !is_known(database, &result.id)?) {
-                    places.push((half(&result.id), transaction_key(height, index)));
+                if refused.insert(result.id) && !is_known(database, &result.id)? {
+                    places.push((half(&result.id), transaction_key(height, part.first)));
                 }
+                continue;
             }
+            let mut start = 0;
+            for group in groups.iter() {
+                let end = start + group.count as usize;
+                writer.group(&calls[start..end], group, &results[start..end]);
+                start = end;
+            }
+            let ids = results.iter().zip(part.first..);
+            places.extend(ids.map(|(result, index)| (half(&result.id), transaction_key(height, index))));
         }
-        chunk.seal(height, |key, record| batch.put_cf(transactions, key, record));
+        writer.close();
+        drop(writer);
         // Neighbours in the memtable are found in the processor's cache.
         places.sort_unstable();
         for (id, place) in places {
             batch.put_cf(ids, id, place);
         }
         Ok(())
+    }
+
+    /// The calls of each envelope, packed: those that came with the block, if they are as many as its calls.
+    fn packed_calls(&self) -> Vec<Cow<'_, [PackedCalls]>> {
+        let envelopes = self.block.proposal.envelopes.iter().enumerate();
+        let packed = envelopes.map(|(number, envelope)| {
+            let calls = envelope.calls();
+            let came = self.packed.get(number).map(|groups| groups.as_slice());
+            let fits = |groups: &&[PackedCalls]| {
+                groups.iter().map(|group| group.count as usize).sum::<usize>() == calls.len()
+            };
+            came.filter(fits)
+                .map_or_else(|| pack_calls(calls).into(), Cow::Borrowed)
+        });
+        packed.collect()
     }
 
     fn put_batches(

@@ -15,7 +15,8 @@ use e2l_consensus::{
 };
 use e2l_identity::{FileIdentity, StaticTrust, server_config};
 use e2l_ledger::{
-    Canonical, Digest, Envelope, GenesisFile, ProposalHeader, Role, SignedProposal, SignedVote, Signer,
+    Canonical, Digest, Envelope, GenesisFile, Limits, PackedEnvelope, PackedProposal, ProposalHeader, Role,
+    SignedProposal, SignedVote, Signer,
 };
 use e2l_tests::{Members, PATIENCE, announce, eventually};
 use futures::FutureExt;
@@ -246,7 +247,7 @@ impl MaliciousPeer {
             previous: proposal.header.digest(),
             time_nano,
         };
-        proposal.encode().into()
+        PackedProposal::pack(&proposal).encode().into()
     }
 
     /// A proposal after a story, of any time.
@@ -312,7 +313,8 @@ impl MaliciousPeer {
     pub fn take_forwarded(&self) -> Vec<(Envelope, Vec<u8>)> {
         let taken = std::mem::take(&mut *self.lies.forwarded.lock().unwrap());
         let decode = |forwarded: ForwardedEnvelope| {
-            let envelope = Envelope::decode(&forwarded.envelope).unwrap();
+            let packed = PackedEnvelope::decode(&forwarded.packed).unwrap();
+            let envelope = packed.unpack(&Limits::default()).unwrap();
             (envelope, forwarded.certificate.to_vec())
         };
         taken.into_iter().map(decode).collect()

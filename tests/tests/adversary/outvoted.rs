@@ -5,8 +5,8 @@ use super::stage::{HONEST, Stage};
 use e2l_client::wire::GetBlockReply;
 use e2l_ledger::proof::FinalHeaderProof;
 use e2l_ledger::{
-    Block, Canonical, Digest, Endorsement, Envelope, Header, Role, SignedProposal, SignedVote, Signer,
-    TransactionResult, ValidationCode, Vote,
+    Block, Canonical, Digest, Endorsement, Envelope, Header, Limits, PackedProposal, Role, SignedProposal,
+    SignedVote, Signer, TransactionResult, ValidationCode, Vote,
 };
 use e2l_tests::{PATIENCE, eventually};
 
@@ -66,7 +66,13 @@ async fn an_outvoted_peer_names_the_first_transaction_and_endorses_nothing_more(
     victim_executes(&stage, 1).await;
 
     let genesis = stage.genesis_header();
-    let block = rejecting(&stage, SignedProposal::decode(&payload).unwrap(), &genesis);
+    let block = rejecting(
+        &stage,
+        PackedProposal::inspect(&payload, &Limits::default(), |_| None)
+            .unwrap()
+            .proposal,
+        &genesis,
+    );
     let tx_id = block.results[0].id;
     let header = block.header.clone();
     let signers = [ACTOR, absent].map(|actor| stage.members.identity(actor, Role::Peer, "peer").unwrap());

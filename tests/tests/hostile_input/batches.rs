@@ -6,7 +6,8 @@ use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::submit_reply::Outcome;
 use e2l_identity::FileIdentity;
 use e2l_ledger::{
-    Algorithm, BatchHeader, Call, Canonical, Digest, Domain, Envelope, Role, SignedBatch, SignedRequest,
+    Algorithm, BatchHeader, Call, Canonical, Digest, Domain, Envelope, PackedCalls, PackedEnvelope, Role,
+    SignedBatch, SignedRequest, pack_calls,
 };
 use e2l_tests::{Network, TestCollector, event};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ struct Case {
     what: &'static str,
     from: Arc<FileIdentity>,
     envelope: Bytes,
+    packed: bool,
     reason: Reason,
     says: &'static str,
 }
@@ -56,9 +58,20 @@ impl Cases {
             what,
             from,
             envelope,
+            packed: false,
             reason,
             says,
         });
+    }
+
+    /// A good batch whose packed form was changed.
+    fn packed(&mut self, what: &'static str, says: &'static str, change: impl Fn(&mut Vec<PackedCalls>)) {
+        let mut packed = PackedEnvelope::pack(&Envelope::Batch(self.good()));
+        change(Arc::make_mut(&mut packed.groups));
+        self.bytes(what, packed.encode(), Reason::Malformed, says);
+        self.list
+            .iter_mut()
+            .for_each(|case| case.packed |= case.what == what);
     }
 
     /// A batch whose header was changed before it was signed.
@@ -94,6 +107,36 @@ impl Cases {
         let batch = self.honest.sign(self.honest.header(&calls), calls);
         self.bytes(what, Envelope::Batch(batch).encode(), Reason::Malformed, says);
     }
+}
+
+fn packed(cases: &mut Cases) {
+    let cannot = "cannot be unpacked";
+    cases.packed("no groups", "header does not describe", |groups| groups.clear());
+    cases.packed("another group", "header does not describe", |groups| {
+        let mut calls = groups[0].unpack().unwrap();
+        calls[0].argument[0] ^= 1;
+        *groups = pack_calls(&calls);
+    });
+    cases.packed(
+        "a group too many",
+        "does not hold as many as it should",
+        |groups| {
+            groups.push(groups[0].clone());
+        },
+    );
+    cases.packed("no LZ4", cannot, |groups| groups[0].packed.fill(0xff));
+    cases.packed("fewer bytes than said", cannot, |groups| groups[0].length += 1);
+    cases.packed("more bytes than said", cannot, |groups| groups[0].length -= 1);
+    cases.packed("calls that are not there", cannot, |groups| {
+        groups[0].count = u32::MAX
+    });
+    cases.packed("gigabytes, as it says", "are accepted", |groups| {
+        groups[0].length = u32::MAX
+    });
+    cases.packed("zeros that unpack to gigabytes", "are accepted", |groups| {
+        groups[0].packed = lz4_flex::block::compress(&vec![0; 64 << 20]);
+        groups[0].length = 64 << 20;
+    });
 }
 
 fn encodings(cases: &mut Cases) {
@@ -356,6 +399,7 @@ async fn every_bad_envelope_is_refused_for_its_own_reason() {
         list: Vec::new(),
     };
     encodings(&mut cases);
+    packed(&mut cases);
     contents(&mut cases);
     signatures(&mut cases, &other);
     places(&mut cases);
@@ -365,7 +409,10 @@ async fn every_bad_envelope_is_refused_for_its_own_reason() {
         for case in &cases.list {
             let what = format!("{} at {actor}", case.what);
             let caller = stage.caller(&case.from, actor).await;
-            let outcome = caller.submit(case.envelope.clone()).await;
+            let outcome = match case.packed {
+                true => caller.submit_packed(case.envelope.clone()).await,
+                false => caller.submit(case.envelope.clone()).await,
+            };
             let outcome = outcome.unwrap_or_else(|error| panic!("{what}: {error:#}"));
             let Outcome::Refusal(refusal) = outcome else {
                 panic!("{what}: it was taken: {outcome:?}");

@@ -81,7 +81,27 @@ impl Caller {
 
     /// Submits one envelope.
     pub async fn submit(&self, envelope: Bytes) -> Result<wire::submit_reply::Outcome> {
-        let request = wire::SubmitRequest { tag: 7, envelope };
+        let (tag, packed) = (7, Bytes::new());
+        self.submit_either(wire::SubmitRequest {
+            tag,
+            envelope,
+            packed,
+        })
+        .await
+    }
+
+    /// Submits one packed envelope.
+    pub async fn submit_packed(&self, packed: Bytes) -> Result<wire::submit_reply::Outcome> {
+        let (tag, envelope) = (7, Bytes::new());
+        self.submit_either(wire::SubmitRequest {
+            tag,
+            envelope,
+            packed,
+        })
+        .await
+    }
+
+    async fn submit_either(&self, request: wire::SubmitRequest) -> Result<wire::submit_reply::Outcome> {
         let reply = self.call("Ledger/Submit", &request).await?;
         let [message] = reply.messages.as_slice() else {
             anyhow::bail!("one answer is expected: {reply:?}");

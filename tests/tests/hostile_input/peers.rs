@@ -315,6 +315,7 @@ async fn a_peer_cannot_bring_what_no_collector_signed() {
             .map(|case| wire::ForwardedEnvelope {
                 envelope: case.envelope.clone(),
                 certificate: case.certificate.clone().into(),
+                ..Default::default()
             })
             .collect(),
     };

@@ -96,6 +96,7 @@ async fn votes_and_envelopes_of_those_who_may_not_bring_them_are_not_looked_at()
         envelopes: vec![wire::ForwardedEnvelope {
             envelope: envelope.clone(),
             certificate: collector.identity.certificate().der().to_vec().into(),
+            ..Default::default()
         }],
     };
     // A good batch of a good collector, through a door that is not the sender's.
@@ -121,6 +122,7 @@ async fn votes_and_envelopes_of_those_who_may_not_bring_them_are_not_looked_at()
             let submit = wire::SubmitRequest {
                 tag: 1,
                 envelope: envelope.clone(),
+                ..Default::default()
             };
             let reply = caller.call("Ledger/Submit", &submit).await.unwrap();
             reply.is(

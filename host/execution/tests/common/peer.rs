@@ -156,8 +156,13 @@ impl Peer {
 
     /// Checks a proposal, executes it and writes the block.
     pub fn apply(&mut self, proposal: &SignedProposal) -> Block {
+        self.apply_inspected(InspectedProposal::of(proposal.clone()))
+    }
+
+    /// The same of a proposal whose digests are known.
+    pub fn apply_inspected(&mut self, inspected: InspectedProposal) -> Block {
         let tip = self.store.tip().unwrap();
-        let members = &self.members;
+        let (members, proposal) = (&self.members, &inspected.proposal);
         let checked = check_proposal(
             proposal,
             &members.leader,
@@ -173,18 +178,16 @@ impl Peer {
         };
         check_chain(proposal, &chain).unwrap();
         let view = Arc::new(self.store.view());
-        let done = self.executor.execute(
-            InspectedProposal::of(proposal.clone()),
-            &tip.header,
-            &members.config,
-            view,
-        );
-        let done = done.unwrap();
-        assert!(done.block.is_consistent());
+        let done = self
+            .executor
+            .execute(inspected, &tip.header, &members.config, view)
+            .unwrap();
+        // Refused unless header, proposal and results describe each other.
         let write = BlockWrite {
             block: &done.block,
             state: done.writes.state,
             logs: done.writes.logs,
+            packed: done.packed,
             raft_applied: b"applied",
             acknowledges: false,
             endorsement: None,

@@ -3,7 +3,7 @@
 use super::access::{Action, authorize};
 use super::announcements::Announcements;
 use super::ledger::{block_reply, unsound};
-use crate::admission;
+use crate::admission::{self, Brought};
 use crate::evidence::{check_placed_batch, hear_all, told};
 use crate::inquiry;
 use crate::node::Node;
@@ -34,6 +34,8 @@ const MAX_BLOCKS: u32 = 512;
 const MAX_REFERENCES: u32 = 32 * 1024;
 /// Most envelopes in one message.
 const MAX_FORWARDED: usize = 4096;
+/// Bytes of calls in one message at which no more of it is taken: several times what a peer sends.
+const MAX_FORWARDED_BYTES: usize = 16 << 20;
 
 /// The service.
 pub struct PeeringApi {
@@ -72,15 +74,21 @@ impl PeeringApi {
         }
     }
 
-    fn take(&self, forwarded: ForwardedEnvelope) -> Refusal {
+    /// `room` is what may still be taken of the message.
+    fn take(&self, forwarded: ForwardedEnvelope, room: &mut usize) -> Refusal {
+        if *room == 0 {
+            return refusal(Reason::Busy, "too much in one message: send the rest again");
+        }
         let certificate = match Certificate::parse(&forwarded.certificate) {
             Ok(certificate) => certificate,
             Err(error) => return refusal(Reason::Unauthentic, error.to_string()),
         };
-        let pooled = match admission::check(&self.node, forwarded.envelope, certificate) {
+        let brought = Brought::of(forwarded.envelope, forwarded.packed);
+        let pooled = match admission::check(&self.node, &brought, certificate) {
             Ok(pooled) => pooled,
             Err(refused) => return refused,
         };
+        *room = room.saturating_sub(pooled.envelope.size());
         let taken = admission::take(&self.node, pooled.clone());
         match taken {
             Ok(Taken::Waiting) => Refusal::default(),
@@ -166,9 +174,10 @@ impl Peering for PeeringApi {
             );
             return Err(refusal_status(&refusal(Reason::Malformed, message)));
         }
+        let mut room = MAX_FORWARDED_BYTES;
         let outcomes = envelopes
             .into_iter()
-            .map(|forwarded| self.take(forwarded))
+            .map(|forwarded| self.take(forwarded, &mut room))
             .collect();
         Ok(Response::new(ForwardReply { outcomes }))
     }

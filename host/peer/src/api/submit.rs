@@ -2,7 +2,7 @@
 
 use super::duplicate::on_ledger;
 use super::ledger::unsound;
-use crate::admission;
+use crate::admission::{self, Brought};
 use crate::node::Node;
 use crate::pool::Taken;
 use crate::waiters::Answer;
@@ -31,8 +31,8 @@ pub(super) async fn submit(
     while open || !waiting.is_empty() {
         tokio::select! {
             request = requests.next(), if open && waiting.len() < MAX_WAITING => match request {
-                Some(Ok(SubmitRequest { tag, envelope })) => {
-                    let settled = accept(&node, &certificate, envelope);
+                Some(Ok(SubmitRequest { tag, envelope, packed })) => {
+                    let settled = accept(&node, &certificate, &Brought::of(envelope, packed));
                     waiting.push(async move { (tag, settled.wait().await) });
                 }
                 Some(Err(status)) => {
@@ -81,8 +81,8 @@ pub(super) fn refuse(refused: Refusal) -> Settled {
     Settled::Now(Box::new(Err(refused)))
 }
 
-fn accept(node: &Node, certificate: &Certificate, bytes: bytes::Bytes) -> Settled {
-    let pooled = match admission::check(node, bytes, certificate.clone()) {
+fn accept(node: &Node, certificate: &Certificate, brought: &Brought) -> Settled {
+    let pooled = match admission::check(node, brought, certificate.clone()) {
         Ok(pooled) => pooled,
         Err(refused) => return refuse(refused),
     };

@@ -88,6 +88,7 @@ impl Replayer {
             block: &execution.block,
             state: execution.writes.state,
             logs: execution.writes.logs,
+            packed: execution.packed,
             raft_applied: &[],
             acknowledges: false,
             endorsement: None,

@@ -1,6 +1,6 @@
 //! One envelope that waits.
 
-use e2l_ledger::{Certificate, Digest, Envelope, Inspection};
+use e2l_ledger::{Certificate, Digest, Envelope, Inspection, PackedEnvelope};
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
@@ -11,10 +11,15 @@ pub struct Pooled {
     pub envelope: Arc<Envelope>,
     /// What hashing its calls found.
     pub inspection: Arc<Inspection>,
-    /// Its canonical bytes.
-    pub bytes: bytes::Bytes,
     /// The certificate that signed it.
     pub certificate: Certificate,
+}
+
+impl Pooled {
+    /// As it travels.
+    pub fn packed(&self) -> PackedEnvelope {
+        PackedEnvelope::with_groups(&self.envelope, self.inspection.groups.clone())
+    }
 }
 
 /// What counts against the bounds of a block.
@@ -62,7 +67,7 @@ impl Entry {
 
     /// Bytes that it holds of the pool.
     pub fn held(&self) -> usize {
-        self.pooled.bytes.len()
+        self.pooled.envelope.size()
     }
 }
 

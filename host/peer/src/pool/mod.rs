@@ -10,12 +10,16 @@ pub use entry::{Load, Pooled};
 
 use e2l_client::refusal;
 use e2l_client::wire::{Refusal, refusal::Reason};
-use e2l_ledger::{Block, Canonical, Digest, Envelope, EnvelopeSource, Member, SenderHead, SignedBatch};
+use e2l_ledger::{
+    Block, Canonical, Digest, Envelope, EnvelopeSource, Inspection, Member, PackedEnvelope, SenderHead,
+    SignedBatch,
+};
 use entry::{Entry, Room};
 use parking_lot::Mutex;
 use queue::{Gone, Queue};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Bounds of the pool.
@@ -212,7 +216,8 @@ impl Pool {
                 ..refusal(Reason::SequenceGap, refused.reason)
             });
         }
-        if queue.held() + pooled.bytes.len() > free || queue.len() >= self.options.max_batches_per_sender {
+        if queue.held() + pooled.envelope.size() > free || queue.len() >= self.options.max_batches_per_sender
+        {
             return Err(busy());
         }
         let entry = Entry::new(pooled);
@@ -230,7 +235,7 @@ impl Pool {
         if inner.requests.contains_key(&id) {
             return Ok(Taken::Waiting);
         }
-        let full = inner.held + pooled.bytes.len() > self.options.max_bytes;
+        let full = inner.held + pooled.envelope.size() > self.options.max_bytes;
         if full || inner.requests.len() >= self.options.max_requests {
             return Err(busy());
         }
@@ -406,6 +411,23 @@ impl Pool {
         }
         drop(inner);
         rivals_in(block, gone_from_queues)
+    }
+
+    /// An envelope that waits here and is packed in exactly the same bytes: it need not be unpacked and hashed again.
+    pub fn known(&self, packed: &PackedEnvelope) -> Option<(Arc<Envelope>, Arc<Inspection>)> {
+        let inner = self.inner.lock();
+        let entry = match packed.source() {
+            EnvelopeSource::Batch(sender, incarnation, sequence) => {
+                inner.queues.get(&sender)?.get((incarnation, sequence))?
+            }
+            EnvelopeSource::Request(id) => &inner.requests.get(&id)?.entry,
+        };
+        let Pooled {
+            envelope, inspection, ..
+        } = &entry.pooled;
+        packed
+            .is_of(envelope, &inspection.groups)
+            .then(|| (envelope.clone(), inspection.clone()))
     }
 
     /// The batch that waits under the same number as another one.

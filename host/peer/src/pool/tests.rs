@@ -5,8 +5,8 @@ use super::{Load, Pool, PoolOptions, Pooled, Taken};
 use e2l_client::wire::{Refusal, refusal::Reason};
 use e2l_identity::{Authority, FileIdentity, Validity};
 use e2l_ledger::{
-    BatchHeader, Block, Call, Canonical, Digest, Envelope, EnvelopeSource, Header, Inspection, Member,
-    ProposalHeader, Role, SenderHead, SignedBatch, SignedProposal, Signer, TransactionResult, ValidationCode,
+    BatchHeader, Block, Call, Digest, Envelope, EnvelopeSource, Header, Inspection, Member, ProposalHeader,
+    Role, SenderHead, SignedBatch, SignedProposal, Signer, TransactionResult, ValidationCode,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -59,7 +59,6 @@ impl Collector {
         let envelope = Envelope::Batch(SignedBatch::sign(header, calls, &self.identity));
         Pooled {
             inspection: Arc::new(Inspection::of(&envelope)),
-            bytes: envelope.encode().into(),
             envelope: Arc::new(envelope),
             certificate: self.identity.certificate().clone(),
         }
@@ -168,7 +167,7 @@ fn what_was_refused_goes_with_what_follows_it_and_may_come_again() {
 #[test]
 fn one_sender_leaves_room_for_the_next() {
     let mut loud = Collector::new("loud");
-    let size = loud.batch(10).bytes.len();
+    let size = loud.batch(10).envelope.size();
     let mut loud = Collector::new("loud");
     let pool = Pool::new(PoolOptions {
         max_bytes: 12 * size,

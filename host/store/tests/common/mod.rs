@@ -286,6 +286,7 @@ impl Prepared {
                 block: &self.block,
                 state: self.state,
                 logs: self.logs,
+                packed: Vec::new(),
                 raft_applied: b"applied",
                 acknowledges: false,
                 endorsement: None,

@@ -1,0 +1,187 @@
+//! Records of a block's transactions: neighbours share one, for a record costs more than what is in it. Calls stay as
+//! they were packed when they came.
+//!
+//! Where a record ends depends on the sizes of the calls alone, so that a block that is written again has the same ones.
+
+use crate::columns::{TRANSACTIONS, transaction_key};
+use crate::seal::seal_with;
+use borsh::{BorshDeserialize, BorshSerialize};
+use e2l_ledger::{Call, Digest, GROUP_BYTES, PackedCalls, TransactionResult, ValidationCode};
+use std::borrow::Cow;
+
+/// Groups with fewer bytes of calls share a record with others: many small envelopes make few records.
+const SHARES: usize = GROUP_BYTES / 4;
+
+/// A result without its id, which follows from its envelope, and the calls that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredTransaction {
+    pub calls: Vec<Call>,
+    pub code: ValidationCode,
+    pub fuel: u64,
+    pub output: Vec<u8>,
+}
+
+impl StoredTransaction {
+    pub(crate) fn result(self, id: Digest) -> (Vec<Call>, TransactionResult) {
+        let Self {
+            calls,
+            code,
+            fuel,
+            output,
+        } = self;
+        (
+            calls,
+            TransactionResult {
+                id,
+                code,
+                fuel,
+                output,
+            },
+        )
+    }
+}
+
+/// What became of some calls of a record.
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Outcome {
+    /// Number of the calls: one, or all of a refused envelope.
+    calls: u32,
+    code: ValidationCode,
+    fuel: u64,
+    output: Vec<u8>,
+}
+
+/// The transactions of a record's content; says what is wrong with it.
+pub(crate) fn read_transactions(content: &[u8]) -> Result<Vec<StoredTransaction>, String> {
+    let (outcomes, packed): (Vec<Outcome>, PackedCalls) =
+        borsh::from_slice(content).map_err(|error| error.to_string())?;
+    if outcomes.is_empty() {
+        return Err("there is nothing in it".to_owned());
+    }
+    let mut calls = packed.unpack()?.into_iter();
+    let mut transactions = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        let own: Vec<Call> = calls.by_ref().take(outcome.calls as usize).collect();
+        if own.len() != outcome.calls as usize {
+            return Err("it has more results than calls".to_owned());
+        }
+        transactions.push(StoredTransaction {
+            calls: own,
+            code: outcome.code,
+            fuel: outcome.fuel,
+            output: outcome.output,
+        });
+    }
+    match calls.next() {
+        None => Ok(transactions),
+        Some(_) => Err("it has more calls than results".to_owned()),
+    }
+}
+
+/// Writes the records of one block.
+pub(crate) struct TransactionWriter<'a, F: FnMut(&[u8], &[u8])> {
+    height: u64,
+    put: F,
+    /// What the open record has.
+    first: u32,
+    outcomes: Vec<u8>,
+    count: u32,
+    calls: Vec<&'a [Call]>,
+    bytes: usize,
+    /// How its calls are packed, if one group is all it has.
+    packed: Option<&'a PackedCalls>,
+    record: Vec<u8>,
+}
+
+impl<'a, F: FnMut(&[u8], &[u8])> TransactionWriter<'a, F> {
+    /// For the block of this height; `put` takes keys and sealed records.
+    pub(crate) fn new(height: u64, put: F) -> Self {
+        Self {
+            height,
+            put,
+            first: 0,
+            outcomes: Vec::new(),
+            count: 0,
+            calls: Vec::new(),
+            bytes: 0,
+            packed: None,
+            record: Vec::new(),
+        }
+    }
+
+    /// Adds a group of an executed envelope, with one result for each of its calls.
+    pub(crate) fn group(
+        &mut self,
+        calls: &'a [Call],
+        packed: &'a PackedCalls,
+        results: &[TransactionResult],
+    ) {
+        let length = packed.length as usize;
+        let outputs: usize = results.iter().map(|result| result.output.len()).sum();
+        if outputs >= GROUP_BYTES && results.len() > 1 {
+            // One record for all of it would be too much to read for each.
+            for (call, result) in calls.iter().zip(results) {
+                self.single(std::slice::from_ref(call), 1, result);
+            }
+            return;
+        }
+        if length >= SHARES {
+            self.close();
+        }
+        self.packed = (self.count == 0).then_some(packed);
+        results.iter().for_each(|result| self.outcome(1, result));
+        self.hold(calls, length);
+    }
+
+    /// Adds a refused envelope: all its calls have one result.
+    pub(crate) fn refused(&mut self, calls: &'a [Call], result: &TransactionResult) {
+        // Limits on envelopes keep their number far below 4 billion.
+        self.single(calls, calls.len() as u32, result);
+    }
+
+    /// Adds calls with one result, which are packed here.
+    fn single(&mut self, calls: &'a [Call], count: u32, result: &TransactionResult) {
+        self.packed = None;
+        self.outcome(count, result);
+        self.hold(calls, calls.iter().map(Call::size).sum());
+    }
+
+    fn hold(&mut self, calls: &'a [Call], length: usize) {
+        self.calls.push(calls);
+        self.bytes += length;
+        if self.bytes + self.outcomes.len() >= GROUP_BYTES || length >= SHARES {
+            self.close();
+        }
+    }
+
+    fn outcome(&mut self, calls: u32, result: &TransactionResult) {
+        self.count += 1;
+        let written = (calls, &result.code, result.fuel, &result.output).serialize(&mut self.outcomes);
+        debug_assert!(written.is_ok(), "memory accepts every byte");
+    }
+
+    /// Writes the open record, if there is anything in it.
+    pub(crate) fn close(&mut self) {
+        if self.count == 0 {
+            return;
+        }
+        let packed = match self.packed.take() {
+            Some(packed) => Cow::Borrowed(packed),
+            None => Cow::Owned(PackedCalls::pack(&self.calls.concat())),
+        };
+        let key = transaction_key(self.height, self.first);
+        let (count, outcomes) = (self.count, &self.outcomes);
+        seal_with(TRANSACTIONS, &key, &mut self.record, |record| {
+            record.extend_from_slice(&count.to_le_bytes());
+            record.extend_from_slice(outcomes);
+            let written = packed.serialize(record);
+            debug_assert!(written.is_ok(), "memory accepts every byte");
+        });
+        (self.put)(&key, &self.record);
+        self.first += self.count;
+        self.count = 0;
+        self.outcomes.clear();
+        self.calls.clear();
+        self.bytes = 0;
+    }
+}
