@@ -314,7 +314,7 @@ fn blocks_of_other_forms_are_refused() {
 #[test]
 fn what_cannot_be_compressed_is_packed_all_the_same() {
     let random = |n: u32| {
-        (0..400_u32).flat_map(|i| {
+        (0..400_u32).flat_map(move |i| {
             *Domain::Value
                 .hash(&[n, i].map(u32::to_le_bytes).concat())
                 .as_bytes()

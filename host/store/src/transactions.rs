@@ -185,3 +185,145 @@ impl<'a, F: FnMut(&[u8], &[u8])> TransactionWriter<'a, F> {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::columns::parse_transaction_key;
+    use crate::seal::unseal;
+    use e2l_ledger::pack_calls;
+
+    fn calls(number: usize, bytes: usize) -> Vec<Call> {
+        let call = |n: usize| Call {
+            chaincode: "eventdb".to_owned(),
+            function: "createEvent".to_owned(),
+            argument: vec![n as u8; bytes],
+        };
+        (0..number).map(call).collect()
+    }
+
+    fn results(number: usize, output: usize) -> Vec<TransactionResult> {
+        let result = |n: usize| TransactionResult {
+            id: Digest([n as u8; 32]),
+            code: ValidationCode::Valid,
+            fuel: n as u64,
+            output: vec![7; output],
+        };
+        (0..number).map(result).collect()
+    }
+
+    /// First index and transactions of each record that these envelopes become; refused ones have one result.
+    fn records(
+        envelopes: &[(Vec<Call>, Vec<TransactionResult>, bool)],
+    ) -> Vec<(u32, Vec<StoredTransaction>)> {
+        let packed: Vec<_> = envelopes.iter().map(|(calls, ..)| pack_calls(calls)).collect();
+        let mut found = Vec::new();
+        let mut writer = TransactionWriter::new(5, |key, record| {
+            let (height, first) = parse_transaction_key(key).unwrap();
+            assert_eq!(height, 5);
+            let content = unseal(TRANSACTIONS, key, record).unwrap();
+            found.push((first, read_transactions(content).unwrap()));
+        });
+        for ((calls, results, refused), groups) in envelopes.iter().zip(&packed) {
+            if *refused {
+                writer.refused(calls, &results[0]);
+                continue;
+            }
+            let mut start = 0;
+            for group in groups {
+                let end = start + group.count as usize;
+                writer.group(&calls[start..end], group, &results[start..end]);
+                start = end;
+            }
+        }
+        writer.close();
+        drop(writer);
+        found
+    }
+
+    /// All of them, in order, each in the record that its index leads to.
+    fn check(envelopes: &[(Vec<Call>, Vec<TransactionResult>, bool)]) -> Vec<usize> {
+        let records = records(envelopes);
+        let mut index = 0;
+        for (first, transactions) in &records {
+            assert_eq!(*first as usize, index);
+            index += transactions.len();
+        }
+        let stored = records.iter().flat_map(|(_, transactions)| transactions);
+        let expected = envelopes.iter().flat_map(|(calls, results, refused)| {
+            let each = if *refused { calls.len().max(1) } else { 1 };
+            let chunks: Vec<Vec<Call>> = match calls.is_empty() {
+                true => vec![Vec::new()],
+                false => calls.chunks(each).map(<[Call]>::to_vec).collect(),
+            };
+            chunks.into_iter().zip(results)
+        });
+        let mut count = 0;
+        for (stored, (calls, result)) in stored.zip(expected) {
+            assert_eq!(stored.calls, calls);
+            assert_eq!((stored.fuel, &stored.output), (result.fuel, &result.output));
+            count += 1;
+        }
+        assert_eq!(count, index);
+        records
+            .iter()
+            .map(|(_, transactions)| transactions.len())
+            .collect()
+    }
+
+    #[test]
+    fn a_group_is_a_record() {
+        let sizes = check(&[(calls(50, 600), results(50, 0), false)]);
+        let groups: Vec<usize> = pack_calls(&calls(50, 600))
+            .iter()
+            .map(|group| group.count as usize)
+            .collect();
+        assert_eq!(sizes, groups);
+    }
+
+    #[test]
+    fn small_envelopes_share_records() {
+        let one = (calls(1, 600), results(1, 3), false);
+        let sizes = check(&vec![one; 100]);
+        assert!(sizes.len() < 6, "{sizes:?}");
+    }
+
+    #[test]
+    fn refused_envelopes_have_one_result() {
+        let refused = |number| (calls(number, 500), results(1, 40), true);
+        let good = (calls(3, 500), results(3, 0), false);
+        check(&[
+            refused(2),
+            good.clone(),
+            refused(100),
+            refused(0),
+            good,
+            refused(0),
+        ]);
+        assert!(check(&vec![refused(0); 1000]).len() > 2, "results count as well");
+    }
+
+    #[test]
+    fn large_outputs_are_records_of_their_own() {
+        let sizes = check(&[(calls(10, 600), results(10, 9000), false)]);
+        assert_eq!(sizes, [2; 5]);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_not_read() {
+        let [one, two] = [1, 2].map(|number| PackedCalls::pack(&calls(number, 10)));
+        let outcome = |calls| Outcome {
+            calls,
+            code: ValidationCode::Valid,
+            fuel: 1,
+            output: Vec::new(),
+        };
+        let read = |outcomes: Vec<Outcome>, packed: &PackedCalls| {
+            read_transactions(&borsh::to_vec(&(outcomes, packed)).unwrap())
+        };
+        assert!(read(vec![outcome(1)], &one).is_ok());
+        assert!(read(vec![outcome(1)], &two).is_err());
+        assert!(read(vec![outcome(u32::MAX)], &two).is_err());
+        assert!(read(Vec::new(), &one).is_err());
+    }
+}
