@@ -33,6 +33,11 @@ impl Admission {
         }
     }
 
+    /// Connections that are counted now.
+    pub(crate) fn count(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
     /// Counts a connection, or says why there is no room for it.
     pub(crate) fn admit(&self, member: Option<Member>) -> Result<Admitted, String> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

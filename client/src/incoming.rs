@@ -54,6 +54,18 @@ pub struct TlsIncoming {
     accepted: mpsc::Receiver<TlsConnection>,
     address: SocketAddr,
     accepting: JoinHandle<()>,
+    admission: Admission,
+}
+
+/// Counts established connections.
+#[derive(Debug, Clone)]
+pub struct OpenConnections(Admission);
+
+impl OpenConnections {
+    /// How many there are now.
+    pub fn count(&self) -> usize {
+        self.0.count()
+    }
 }
 
 impl TlsIncoming {
@@ -82,9 +94,10 @@ impl TlsIncoming {
     pub fn new(listener: TcpListener, tls: Arc<ServerConfig>, limits: IncomingLimits) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (sender, accepted) = mpsc::channel(64);
+        let admission = Admission::new(limits.clone());
         let door = Arc::new(Door {
             acceptor: TlsAcceptor::from(tls),
-            admission: Admission::new(limits.clone()),
+            admission: admission.clone(),
             handshake_timeout: limits.handshake_timeout,
             accepted: sender,
             log: LogLimit::default(),
@@ -94,7 +107,13 @@ impl TlsIncoming {
             accepted,
             address,
             accepting,
+            admission,
         })
+    }
+
+    /// Counts its connections, also when it is gone.
+    pub fn connections(&self) -> OpenConnections {
+        OpenConnections(self.admission.clone())
     }
 
     /// Where it listens; the port is the real one when it was bound to port 0.

@@ -55,7 +55,7 @@ pub use client::LedgerClient;
 pub use connection::TlsConnection;
 pub use error::ClientError;
 pub use events::EventStream;
-pub use incoming::{IncomingLimits, TlsIncoming};
+pub use incoming::{IncomingLimits, OpenConnections, TlsIncoming};
 pub use link::PeerAddress;
 pub use options::ClientOptions;
 pub use record::{EventRecord, RecordError};

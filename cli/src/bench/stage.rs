@@ -22,6 +22,9 @@ const ACTORS: [&str; 3] = ["provider", "developer", "user"];
 /// File that a collector writes its measurements to.
 const STATS_FILE: &str = "stats.json";
 
+/// Connections of a peer besides its actor's collectors'.
+const SPARE_CONNECTIONS: usize = 256;
+
 /// One process of the benchmark.
 pub struct Process {
     /// `provider's peer`, `collector 2`.
@@ -110,6 +113,17 @@ impl Stage {
             collectors: Vec::new(),
             _temporary: temporary,
         })
+    }
+
+    /// Has the peers take so many collectors' connections together, as an operator would who has them.
+    ///
+    /// # Errors
+    /// Their configurations cannot be written.
+    pub fn allow_connections(&self, count: u32) -> CliResult<()> {
+        let total = count as usize / ACTORS.len() + SPARE_CONNECTIONS;
+        let settings = format!("[connections]\ntotal = {total}\n");
+        let mut actors = self.network.actors().iter();
+        actors.try_for_each(|actor| configure_peer(&self.network, actor, &settings))
     }
 
     /// Starts the peers and waits until they are ready.
@@ -224,9 +238,14 @@ impl Process {
 
 /// As an operator would have them served: on loopback.
 fn serve_metrics(network: &NetworkDir, actor: &str, address: &str) -> CliResult<()> {
+    configure_peer(network, actor, &format!("[metrics]\nlisten = \"{address}\"\n"))
+}
+
+/// Adds settings to a peer's file.
+fn configure_peer(network: &NetworkDir, actor: &str, settings: &str) -> CliResult<()> {
     let path = network.actor_dir(actor).join("peer").join("peer.toml");
     let text = std::fs::read_to_string(&path).map_err(|error| CliError::file("read", &path, &error))?;
-    let text = format!("{text}\n[metrics]\nlisten = \"{address}\"\n");
+    let text = format!("{text}\n{settings}");
     std::fs::write(&path, text).map_err(|error| CliError::file("write", &path, &error))
 }
 

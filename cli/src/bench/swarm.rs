@@ -62,6 +62,7 @@ pub async fn swarm(
     time: Duration,
 ) -> CliResult<SwarmReport> {
     allow_files();
+    stage.allow_connections(count)?;
     start(stage).await?;
     eprintln!("Connecting {count} collectors...");
     let began = Instant::now();

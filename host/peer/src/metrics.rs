@@ -3,11 +3,14 @@
 use crate::api::kept::readable_incidents;
 use crate::api::status;
 use crate::node::Node;
+use crate::options::ConnectionOptions;
+use crate::pool::PoolOptions;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use e2l_client::OpenConnections;
 use e2l_consensus::{Participation, RaftNode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
@@ -47,20 +50,23 @@ pub enum MetricsError {
     },
 }
 
-struct Watched {
-    node: Arc<Node>,
-    raft: Arc<RaftNode>,
+/// What metrics tell of.
+pub struct Watched {
+    /// The ledger.
+    pub node: Arc<Node>,
+    /// Ordering.
+    pub raft: Arc<RaftNode>,
+    /// Counts connections.
+    pub connections: OpenConnections,
+    /// Bounds, which are shown beside what they bound.
+    pub limits: (ConnectionOptions, PoolOptions),
 }
 
 /// Serves `/metrics` (OpenMetrics text) and `/healthz` until the process ends, if an address is set.
 ///
 /// # Errors
 /// The address cannot be used.
-pub async fn serve_metrics(
-    options: &MetricsOptions,
-    node: Arc<Node>,
-    raft: Arc<RaftNode>,
-) -> Result<(), MetricsError> {
+pub async fn serve_metrics(options: &MetricsOptions, watched: Watched) -> Result<(), MetricsError> {
     let Some(listen) = &options.listen else {
         return Ok(());
     };
@@ -74,7 +80,7 @@ pub async fn serve_metrics(
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
-        .with_state(Arc::new(Watched { node, raft }));
+        .with_state(Arc::new(watched));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "metrics are served no more");
@@ -158,6 +164,38 @@ fn gather(watched: &Watched) -> Result<String, String> {
         "pool_bytes",
         "Bytes of envelopes that wait to be ordered",
         status.pool_bytes,
+    );
+    let (connections, pool) = &watched.limits;
+    gauge(
+        "pool_max_bytes",
+        "Bytes of envelopes at which submissions are answered with BUSY",
+        pool.max_bytes as u64,
+    );
+    gauge(
+        "connections",
+        "Established connections",
+        watched.connections.count() as u64,
+    );
+    gauge(
+        "connections_max",
+        "Connections at which no more are taken",
+        connections.total as u64,
+    );
+    let memory = store.memory().map_err(|error| error.to_string())?;
+    gauge(
+        "store_buffer_bytes",
+        "Bytes of new records of the ledger in memory",
+        memory.buffers,
+    );
+    gauge(
+        "store_cache_bytes",
+        "Bytes of the ledger kept in memory for reading",
+        memory.cache,
+    );
+    gauge(
+        "store_file_bytes",
+        "Bytes of the ledger's table files",
+        memory.files,
     );
     gauge(
         "scrub_height",

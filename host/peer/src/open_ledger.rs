@@ -12,7 +12,7 @@ use e2l_consensus::{LogStanding, begin_rejoining, marker_index};
 use e2l_execution::{Components, ExecutionError, Executor};
 use e2l_ledger::{Genesis, Signer, Vote};
 use e2l_runtime::Runtime;
-use e2l_store::{LedgerStore, StoreError, StoreOptions, condemned, set_aside, wait_until_closed};
+use e2l_store::{LedgerStore, StoreError, condemned, set_aside, wait_until_closed};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Opening<'_> {
         }
         let why = self.set_aside(&dir, why)?;
         tracing::error!(%why, "the ledger is damaged: a new one is begun");
-        let store = LedgerStore::open(&dir, &StoreOptions::default())?;
+        let store = LedgerStore::open(&dir, &self.options.store.options())?;
         store.initialize(self.genesis)?;
         store.set_restoring(Some(&why))?;
         drop(store);
@@ -117,7 +117,7 @@ impl Opening<'_> {
 
     fn try_open(&self) -> Result<OpenLedger, ExecutionError> {
         let dir = self.options.data_dir.join("ledger");
-        let store = LedgerStore::open(&dir, &StoreOptions::default())?;
+        let store = LedgerStore::open(&dir, &self.options.store.options())?;
         store.initialize(self.genesis)?;
         let restoring = store.restoring()?;
         if restoring.is_some() || store.tip()?.height == 0 {

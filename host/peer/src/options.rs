@@ -3,6 +3,8 @@
 use crate::metrics::MetricsOptions;
 use crate::pool::PoolOptions;
 use crate::scrubber::ScrubOptions;
+use e2l_client::IncomingLimits;
+use e2l_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,78 @@ pub struct PeerOptions {
     /// Bounds of the pool.
     #[serde(default)]
     pub pool: PoolOptions,
+    /// Bounds on connections.
+    #[serde(default)]
+    pub connections: ConnectionOptions,
+    /// Memory and threads of the ledger's database.
+    #[serde(default)]
+    pub store: StoreSettings,
+}
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionOptions {
+    /// Of all members. Each takes a file descriptor and some 100 KB.
+    pub total: usize,
+    /// Of one member: who opens too many shuts out itself.
+    pub per_member: usize,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        let limits = IncomingLimits::default();
+        Self {
+            total: limits.connections,
+            per_member: limits.connections_per_member,
+        }
+    }
+}
+
+impl ConnectionOptions {
+    /// As the door wants them.
+    pub fn limits(&self) -> IncomingLimits {
+        IncomingLimits {
+            connections: self.total,
+            connections_per_member: self.per_member,
+            ..IncomingLimits::default()
+        }
+    }
+}
+
+/// What the ledger's database may use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// Bytes of blocks, indexes and filters kept for reading.
+    pub cache_bytes: usize,
+    /// Bytes of new records in memory before they become files; twice as much while files are written.
+    pub write_buffer_bytes: usize,
+    /// Threads that write and merge files.
+    pub background_jobs: u16,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        let options = StoreOptions::default();
+        Self {
+            cache_bytes: options.block_cache_bytes,
+            write_buffer_bytes: options.write_buffer_bytes,
+            background_jobs: options.background_jobs,
+        }
+    }
+}
+
+impl StoreSettings {
+    /// As the store wants them.
+    pub fn options(&self) -> StoreOptions {
+        StoreOptions {
+            block_cache_bytes: self.cache_bytes,
+            write_buffer_bytes: self.write_buffer_bytes,
+            background_jobs: self.background_jobs,
+            ..StoreOptions::default()
+        }
+    }
 }
 
 fn default_log() -> String {

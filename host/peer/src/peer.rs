@@ -11,7 +11,7 @@ use crate::divergence::report_divergence;
 use crate::forwarder::forward;
 use crate::inquiry::inquire;
 use crate::links::Links;
-use crate::metrics::serve_metrics;
+use crate::metrics::{Watched, serve_metrics};
 use crate::node::Node;
 use crate::open_ledger::{OpenLedger, Opening};
 use crate::options::PeerOptions;
@@ -21,7 +21,7 @@ use crate::restore::restore;
 use crate::scrubber::scrub;
 use crate::take_part::take_part;
 use anyhow::{Context, Result, bail};
-use e2l_client::{IncomingLimits, TlsIncoming, ledger_server, peering_server, serve};
+use e2l_client::{TlsIncoming, ledger_server, peering_server, serve};
 use e2l_consensus::{ConsensusError, Participation, RaftNode, RaftOptions};
 use e2l_execution::{Components, ExecutionError, QueryRunner};
 use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
@@ -136,7 +136,7 @@ impl Peer {
         let incoming = TlsIncoming::new(
             listener,
             server_config(&identity, trust)?,
-            IncomingLimits::default(),
+            options.connections.limits(),
         )?;
         let routes = Routes::new(ledger_server(LedgerApi::new(
             node.clone(),
@@ -149,7 +149,13 @@ impl Peer {
             raft.clone(),
             my_raft_id,
         )));
-        serve_metrics(&options.metrics, node.clone(), raft.clone()).await?;
+        let watched = Watched {
+            node: node.clone(),
+            raft: raft.clone(),
+            connections: incoming.connections(),
+            limits: (options.connections.clone(), options.pool.clone()),
+        };
+        serve_metrics(&options.metrics, watched).await?;
         spawn_work(&node, &raft, &links);
         if let Some(reports) = node.take_reports() {
             tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));

@@ -21,10 +21,16 @@ pub(crate) struct Database {
     _open: OpenDatabase,
 }
 
-/// A file at the last level is not written anew, and compressed again, only because the snapshots of its time are gone.
-/// There always are some, so that was every file; little in it was overwritten, and goes when it is merged with another.
-/// In seconds: never.
-const LEAVE_LAST_LEVEL: &str = "bottommost_file_compaction_delay=1000000000";
+/// Settings of every column that the bindings have no function for.
+///
+/// A file at the last level is not written anew, and compressed again, only because the snapshots of its time are gone
+/// (`bottommost_file_compaction_delay`, in seconds: never). There always are some, so that was every file; little in it was
+/// overwritten, and goes when it is merged with another.
+///
+/// A new key is looked for from the last one on (`memtable_insert_with_hint_prefix_extractor`, with a prefix that all keys
+/// share): a block's keys come sorted, and neighbours cost a fraction of a descent from the top.
+const COLUMN_SETTINGS: &str = "bottommost_file_compaction_delay=1000000000;\
+                               memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.0";
 
 /// Settings that both databases need for their promises.
 pub(crate) fn durable_options() -> Options {
@@ -61,7 +67,7 @@ impl Database {
         let columns: Result<Vec<_>, _> = columns
             .into_iter()
             .map(|(name, mut options)| {
-                let options = options.get_options_from_string(LEAVE_LAST_LEVEL)?;
+                let options = options.get_options_from_string(COLUMN_SETTINGS)?;
                 Ok(ColumnFamilyDescriptor::new(name, options))
             })
             .collect();

@@ -4,6 +4,7 @@ use crate::columns::{BLOCKS, HEADERS, META, STATE};
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::kept::CERTIFICATE;
+use crate::memory::StoreMemory;
 use crate::options::StoreOptions;
 use crate::records::Skeleton;
 use crate::seal::seal;
@@ -153,6 +154,14 @@ impl LedgerStore {
     fn current(&self) -> Result<Arc<Tip>, StoreError> {
         let tip = self.0.tip.read().clone();
         tip.ok_or_else(|| StoreError::NotInitialized(self.0.database.dir().to_owned()))
+    }
+
+    /// What the database takes now.
+    ///
+    /// # Errors
+    /// The database cannot say.
+    pub fn memory(&self) -> Result<StoreMemory, StoreError> {
+        StoreMemory::of(&self.0.database)
     }
 
     /// The genesis.

@@ -124,6 +124,11 @@ const COLUMNS: [(&str, Shape); 9] = [
     ),
 ];
 
+/// Names of the ledger's columns.
+pub(crate) fn column_names() -> impl Iterator<Item = &'static str> {
+    COLUMNS.iter().map(|(name, _)| *name)
+}
+
 #[derive(Clone, Copy)]
 struct Shape {
     /// Percent of the write buffers.

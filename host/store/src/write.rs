@@ -7,7 +7,7 @@ use crate::columns::{
 use crate::database::Database;
 use crate::error::StoreError;
 use crate::ledger_store::Tip;
-use crate::log_run::{self, LogRun};
+use crate::log_run::{self, LogItem, LogRun};
 use crate::records::Skeleton;
 use crate::seal::{seal, seal_with};
 use crate::transactions::TransactionWriter;
@@ -157,7 +157,6 @@ impl BlockWrite<'_> {
         }
         writer.close();
         drop(writer);
-        // Neighbours in the memtable are found in the processor's cache.
         places.sort_unstable();
         for (id, place) in places {
             batch.put_cf(ids, id, place);
@@ -209,7 +208,10 @@ impl BlockWrite<'_> {
 
     fn put_state(&self, database: &Database, batch: &mut WriteBatch) -> Result<(), StoreError> {
         let column = database.column(STATE)?;
-        for (key, value) in &self.state {
+        let mut state: Vec<_> = self.state.iter().collect();
+        // In the order of their keys, in which the memtable takes them fastest; of several for one the last stays last.
+        state.sort_by_key(|(key, _)| key);
+        for (key, value) in state {
             match value {
                 Some(value) => batch.put_cf(column, key.as_bytes(), value),
                 None => batch.delete_cf(column, key.as_bytes()),
@@ -226,7 +228,7 @@ impl BlockWrite<'_> {
     ) -> Result<(), StoreError> {
         let column = database.column(LOGS)?;
         let height = self.block.header.height;
-        let mut runs = Vec::with_capacity(self.logs.len());
+        let mut records = Vec::with_capacity(2 * self.logs.len());
         for run in &self.logs {
             for item in &run.items {
                 let executed = skeleton.envelope(item.index).is_some_and(|part| !part.refused);
@@ -239,24 +241,33 @@ impl BlockWrite<'_> {
                 }
             }
             let prefix = log_prefix(&run.log);
-            runs.push((log_key(&prefix, run.first), &run.items));
-            for node in &run.nodes {
-                batch.put_cf(
-                    column,
-                    log_node_key(&prefix, node.level, node.index),
-                    node.root.as_bytes(),
-                );
-            }
+            records.push((log_key(&prefix, run.first), LogRecord::Run(&run.items)));
+            let nodes = run.nodes.iter();
+            records.extend(nodes.map(|node| {
+                let key = log_node_key(&prefix, node.level, node.index);
+                (key, LogRecord::Node(&node.root))
+            }));
         }
-        runs.sort_unstable_by_key(|(key, _)| *key);
-        let mut record = Vec::with_capacity(64);
-        for (key, items) in runs {
-            record.clear();
-            log_run::write(height, items, &mut record);
-            batch.put_cf(column, key, &record);
+        records.sort_unstable_by_key(|(key, _)| *key);
+        let mut run = Vec::with_capacity(64);
+        for (key, record) in records {
+            match record {
+                LogRecord::Node(root) => batch.put_cf(column, key, root.as_bytes()),
+                LogRecord::Run(items) => {
+                    run.clear();
+                    log_run::write(height, items, &mut run);
+                    batch.put_cf(column, key, &run);
+                }
+            }
         }
         Ok(())
     }
+}
+
+/// What a log's column holds.
+enum LogRecord<'a> {
+    Run(&'a [LogItem]),
+    Node(&'a Digest),
 }
 
 fn is_known(database: &Database, id: &Digest) -> Result<bool, StoreError> {
