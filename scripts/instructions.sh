@@ -22,7 +22,7 @@ program=$(cargo build --workspace --locked --bench apply_path --message-format=j
 count() { # blocks, events in each: instructions for one event
     local log=$target/callgrind-$2.log
     valgrind --tool=callgrind --callgrind-out-file="$target/callgrind-$2.out" --collect-atstart=no \
-        --toggle-collect='apply_path::apply' --toggle-collect='*10apply_path5apply' \
+        --toggle-collect='apply_path::counted' --toggle-collect='*10apply_path7counted' \
         "$program" "$1" "$2" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
     local collected
     collected=$(sed -n 's/.*Collected *: *\([0-9]*\).*/\1/p' "$log")

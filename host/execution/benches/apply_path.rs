@@ -1,5 +1,5 @@
 //! The apply path for `scripts/instructions.sh`, which counts its instructions under callgrind: from a proposal's bytes
-//! to the durable block, as a follower does it. Time plays no part: [`apply`] alone is counted, on one thread.
+//! to the durable block, as a follower does it. Time plays no part: [`counted`] alone is counted, on one thread.
 //!
 //! Usage: `apply_path BLOCKS EVENTS`, the number of counted blocks and of events in each.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -49,21 +49,21 @@ fn run(blocks: u64, events: u64) {
     };
     // Not counted: every container's first event, which no cache knows, and the compilation of the contract.
     let first = propose(&peer, CONTAINERS);
-    apply_uncounted(&mut peer, &first);
+    uncounted(&mut peer, &first);
     for _ in 0..blocks {
         let proposal = propose(&peer, events);
-        assert_eq!(apply(&mut peer, &proposal), events as usize);
+        assert_eq!(counted(&mut peer, &proposal), events as usize);
     }
     println!("{blocks} blocks of {events} events");
 }
 
 /// What is counted. Returns the number of valid transactions.
 #[inline(never)]
-fn apply(peer: &mut Peer, bytes: &[u8]) -> usize {
-    apply_uncounted(peer, bytes)
+fn counted(peer: &mut Peer, bytes: &[u8]) -> usize {
+    uncounted(peer, bytes)
 }
 
-fn apply_uncounted(peer: &mut Peer, bytes: &[u8]) -> usize {
+fn uncounted(peer: &mut Peer, bytes: &[u8]) -> usize {
     let inspected = PackedProposal::inspect(bytes, &limits(), |_| None).unwrap();
     let block = peer.apply_inspected(inspected);
     let valid = block.results.iter();
