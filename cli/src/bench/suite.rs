@@ -34,7 +34,7 @@ pub struct SuiteArgs {
     /// Seconds of each load [default: 60; quick: 3]
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
     pub duration: Option<u64>,
-    /// Leaders that are killed [default: 5; quick: 1]
+    /// Leaders that are killed [default: 20; quick: 1]
     #[arg(long, value_name = "N")]
     pub kills: Option<u32>,
     /// Collectors that are connected at the same time [default: 1000; quick: 30]
@@ -67,7 +67,7 @@ impl SuiteArgs {
         Sizes {
             runs: self.runs.unwrap_or(1),
             seconds: self.duration.unwrap_or(pick(3, 60)),
-            kills: self.kills.unwrap_or(if self.quick { 1 } else { 5 }),
+            kills: self.kills.unwrap_or(if self.quick { 1 } else { 20 }),
             connected: self.connected.unwrap_or(if self.quick { 30 } else { 1000 }),
             interval: Duration::from_secs(pick(2, 10)),
             events: self.events.unwrap_or(pick(2000, 1_000_000)),

@@ -4,7 +4,7 @@ use crate::chaincodes::Chaincodes;
 use crate::error::ExecutionError;
 use crate::head_cache::HeadCache;
 use crate::host::CallHost;
-use crate::overlay::{Overlay, SharedArgument, Writes};
+use crate::overlay::{MapChange, Overlay, SharedArgument, Writes};
 use crate::signatures::SignatureCache;
 use e2l_ledger::{
     Call, Canonical, Certificate, Digest, Envelope, Header, Inspection, LogHead, NetworkConfig,
@@ -259,12 +259,12 @@ impl<'a> BlockRun<'a> {
         Ok(Some(outcome))
     }
 
-    /// What the block writes, the heads of its logs, and its results.
-    pub(crate) fn finish(self) -> (Writes, HeadCache, Vec<TransactionResult>) {
+    /// What the block writes and changes in the state map, the heads of its logs, and its results.
+    pub(crate) fn finish(self) -> (Writes, Vec<MapChange>, HeadCache, Vec<TransactionResult>) {
         let finished = self.overlay.map(Overlay::finish);
-        let (writes, heads) =
+        let (writes, changes, heads) =
             finished.unwrap_or_else(|| unreachable!("a session gives the overlay back or the block fails"));
-        (writes, heads, self.results)
+        (writes, changes, heads, self.results)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::block_run::BlockRun;
 use crate::chaincodes::{Chaincodes, Components};
 use crate::error::ExecutionError;
 use crate::head_cache::HeadCache;
-use crate::overlay::{Overlay, Writes, map_changes};
+use crate::overlay::{Overlay, Writes};
 use crate::signatures::SignatureCache;
 use crate::state_history::StateHistory;
 use e2l_ledger::proof::MapProof;
@@ -182,9 +182,8 @@ impl Executor {
         for (envelope, inspection) in proposal.envelopes.iter().zip(&inspections) {
             run.envelope(envelope, inspection)?;
         }
-        let (writes, heads, results) = run.finish();
+        let (writes, changes, heads, results) = run.finish();
         self.heads = heads;
-        let changes = map_changes(&writes.state);
         let state_root = self.state.update(proposal.header.height, changes);
         let header = Header {
             network: previous.network,

@@ -1,6 +1,6 @@
 //! Heads of the logs that were written last: the next block most likely appends to the same.
 
-use e2l_ledger::{LogHead, StateKey};
+use e2l_ledger::{Digest, LogHead, StateKey};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 
@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 const KEPT: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
 
 /// See the module. Holds the newest head of a log, or none.
-pub struct HeadCache(LruCache<StateKey, LogHead>);
+pub struct HeadCache(LruCache<StateKey, (Digest, LogHead)>);
 
 impl Default for HeadCache {
     fn default() -> Self {
@@ -20,13 +20,13 @@ impl Default for HeadCache {
 }
 
 impl HeadCache {
-    /// The head of a log.
-    pub fn get(&mut self, log: &StateKey) -> Option<LogHead> {
+    /// The hash of a log's key, and its head.
+    pub fn get(&mut self, log: &StateKey) -> Option<(Digest, LogHead)> {
         self.0.get(log).cloned()
     }
 
     /// A block has made this the head.
-    pub fn put(&mut self, log: StateKey, head: LogHead) {
-        self.0.put(log, head);
+    pub fn put(&mut self, log: StateKey, hash: Digest, head: LogHead) {
+        self.0.put(log, (hash, head));
     }
 }

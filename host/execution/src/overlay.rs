@@ -1,7 +1,7 @@
 //! What a block writes, on top of the state below it, with a savepoint per call.
 
 use crate::head_cache::HeadCache;
-use e2l_ledger::{Digest, Domain, Envelope, LogEntry, LogHead, Provenance, StateKey};
+use e2l_ledger::{Canonical, Digest, Domain, Envelope, LogEntry, LogHead, Provenance, StateKey};
 use e2l_store::{LogItem, LogNode, LogRun, LogValue, StoreError, View};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
@@ -71,6 +71,8 @@ struct Appended {
 /// A log that the block has touched.
 struct BlockLog {
     key: StateKey,
+    /// Of the key.
+    hash: Digest,
     /// Entries below the block.
     stored: u64,
     head: LogHead,
@@ -103,6 +105,9 @@ struct PendingAppend {
     /// Digest of the value.
     digest: Digest,
 }
+
+/// A changed key's hash, and the digest of its new value, if it has one.
+pub type MapChange = (Digest, Option<Digest>);
 
 /// What a block writes in all.
 pub struct Writes {
@@ -191,12 +196,13 @@ impl Overlay {
         if let Some(place) = self.places.get(&key) {
             return Ok(*place);
         }
-        let head = match self.heads.get(&key) {
-            Some(head) => head,
-            None => self.base.log_head(&key)?,
+        let (hash, head) = match self.heads.get(&key) {
+            Some(known) => known,
+            None => (key.hash(), self.base.log_head(&key)?),
         };
         self.logs.push(BlockLog {
             key: key.clone(),
+            hash,
             stored: head.length,
             head,
             entries: Vec::new(),
@@ -288,14 +294,20 @@ impl Overlay {
         }
     }
 
-    /// What the block writes, and the heads of logs after it.
-    pub fn finish(mut self) -> (Writes, HeadCache) {
-        use e2l_ledger::Canonical;
+    /// What the block writes, what that changes in the state map, and the heads of logs after it.
+    pub fn finish(mut self) -> (Writes, Vec<MapChange>, HeadCache) {
         let mut state: Vec<_> = self.written.into_iter().collect();
+        let value = |value: &Vec<u8>| Domain::Value.hash(value);
+        let changes = state.iter();
+        let mut changes: Vec<MapChange> = changes
+            .map(|(key, written)| (key.hash(), written.as_ref().map(value)))
+            .collect();
         let mut logs = Vec::with_capacity(self.logs.len());
         for log in self.logs.into_iter().filter(|log| !log.entries.is_empty()) {
-            state.push((log.key.clone(), Some(log.head.encode())));
-            self.heads.put(log.key.clone(), log.head);
+            let head = log.head.encode();
+            changes.push((log.hash, Some(value(&head))));
+            state.push((log.key.clone(), Some(head)));
+            self.heads.put(log.key, log.hash, log.head);
             let items = log.entries.iter().map(|entry| LogItem {
                 index: entry.provenance.index,
                 value: entry.value.stored(),
@@ -304,10 +316,10 @@ impl Overlay {
                 first: log.stored,
                 items: items.collect(),
                 nodes: log.nodes,
-                log: log.key,
+                log: log.hash,
             });
         }
-        (Writes { state, logs }, self.heads)
+        (Writes { state, logs }, changes, self.heads)
     }
 }
 
@@ -352,12 +364,4 @@ impl<'a> Below<'a> {
         }
         self.read.pop_front().map(|(_, value)| value)
     }
-}
-
-/// The state map's changes for a block's writes.
-pub fn map_changes(state: &[(StateKey, Option<Vec<u8>>)]) -> Vec<(Digest, Option<Digest>)> {
-    state
-        .iter()
-        .map(|(key, value)| (key.hash(), value.as_ref().map(|value| Domain::Value.hash(value))))
-        .collect()
 }

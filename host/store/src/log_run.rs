@@ -3,7 +3,7 @@
 
 use crate::log_node::LogNode;
 use borsh::{BorshDeserialize, BorshSerialize};
-use e2l_ledger::StateKey;
+use e2l_ledger::Digest;
 
 /// What a log entry holds. Its Borsh form is part of what peers send each other.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -33,8 +33,8 @@ pub struct LogItem {
 /// The entries that one block appends to a log, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRun {
-    /// State key of the log's head.
-    pub log: StateKey,
+    /// Hash of the state key of the log's head.
+    pub log: Digest,
     /// Position of the first entry; the head that the same block writes to the state covers the last.
     pub first: u64,
     /// The entries; their indexes never decrease.

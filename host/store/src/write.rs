@@ -2,7 +2,7 @@
 
 use crate::columns::{
     BATCHES, BLOCKS, HEADERS, LOGS, STATE, TRANSACTIONS, TX_INDEX, batch_key, half, log_key, log_node_key,
-    log_prefix, transaction_key,
+    transaction_key,
 };
 use crate::database::Database;
 use crate::error::StoreError;
@@ -240,7 +240,7 @@ impl BlockWrite<'_> {
                     return Err(StoreError::BadBlock { height, why });
                 }
             }
-            let prefix = log_prefix(&run.log);
+            let prefix = half(&run.log);
             records.push((log_key(&prefix, run.first), LogRecord::Run(&run.items)));
             let nodes = run.nodes.iter();
             records.extend(nodes.map(|node| {

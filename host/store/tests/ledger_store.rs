@@ -170,7 +170,7 @@ fn only_the_next_consistent_block_is_written() {
         block: &good,
         state: Vec::new(),
         logs: vec![LogRun {
-            log: all_log(),
+            log: all_log().hash(),
             first: 0,
             items: vec![LogItem {
                 index: 2,
@@ -303,7 +303,7 @@ fn a_log_value_is_inline_or_a_part_of_the_argument() {
     };
     let items = values.into_iter().map(|value| LogItem { index: 0, value });
     let run = LogRun {
-        log: log.clone(),
+        log: log.hash(),
         first: 0,
         items: items.collect(),
         nodes: Vec::new(),

@@ -218,6 +218,15 @@ pub(crate) fn check_parameters(
     Ok(())
 }
 
+/// Most texts are ASCII, and their bytes need not be put together to characters.
+fn holds_control(text: &str) -> bool {
+    if text.is_ascii() {
+        text.bytes().any(|byte| byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    }
+}
+
 fn required(what: &'static str, value: &str, max: usize) -> Result<(), EventError> {
     if value.is_empty() {
         return Err(EventError::Missing(what));
@@ -228,7 +237,7 @@ fn required(what: &'static str, value: &str, max: usize) -> Result<(), EventErro
             format!("{} bytes, at most {max} are allowed", value.len()),
         ));
     }
-    if value.chars().any(char::is_control) {
+    if holds_control(value) {
         return Err(EventError::Malformed(
             what,
             "it holds control characters".to_owned(),

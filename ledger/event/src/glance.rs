@@ -16,7 +16,7 @@ impl<'a> Glance<'a> {
     /// # Errors
     /// A parameter that is missing or malformed; `None` for bytes that are no encoded event: decoding them says why.
     pub fn of(bytes: &'a [u8]) -> Option<Result<Self, EventError>> {
-        let mut rest = Scan(bytes);
+        let mut rest = Scan::new(bytes);
         if rest.byte()? != VERSION || rest.byte()? > 2 {
             return None;
         }
@@ -40,7 +40,7 @@ impl<'a> Glance<'a> {
         if rest.option()? {
             rest.facts()?;
         }
-        if !rest.0.is_empty() {
+        if !rest.is_at_end() {
             return None;
         }
         let checked = check_parameters(
@@ -53,35 +53,53 @@ impl<'a> Glance<'a> {
     }
 }
 
-/// What is still to be read.
-struct Scan<'a>(&'a [u8]);
+/// Where the reading stands.
+struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// The first bytes, as far as they are UTF-8: between texts of less than 128 bytes lie only their lengths, so that is
+    /// most of an event. One long check costs a fraction of many short ones.
+    text: &'a str,
+}
 
 impl<'a> Scan<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
+    fn new(bytes: &'a [u8]) -> Self {
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        Self { bytes, at: 0, text }
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, _) = self.bytes.get(self.at..)?.split_first_chunk::<N>()?;
+        self.at += N;
+        Some(*taken)
     }
 
     fn byte(&mut self) -> Option<u8> {
-        self.take(1).map(|taken| taken[0])
+        self.array().map(|[byte]| byte)
     }
 
     fn length(&mut self) -> Option<usize> {
-        let (taken, rest) = self.0.split_first_chunk::<4>()?;
-        self.0 = rest;
-        usize::try_from(u32::from_le_bytes(*taken)).ok()
+        usize::try_from(u32::from_le_bytes(self.array()?)).ok()
     }
 
     fn number(&mut self) -> Option<u64> {
-        let (taken, rest) = self.0.split_first_chunk::<8>()?;
-        self.0 = rest;
-        Some(u64::from_le_bytes(*taken))
+        self.array().map(u64::from_le_bytes)
     }
 
     fn text(&mut self) -> Option<&'a str> {
         let length = self.length()?;
-        std::str::from_utf8(self.take(length)?).ok()
+        let range = self.at..self.at.checked_add(length)?;
+        let bytes = self.bytes.get(range.clone())?;
+        self.at = range.end;
+        // Where the check above does not reach, or a text does not begin or end with a character, it is checked alone.
+        self.text.get(range).or_else(|| std::str::from_utf8(bytes).ok())
     }
 
     /// Whether there is a value.

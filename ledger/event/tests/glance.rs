@@ -39,6 +39,8 @@ fn events() -> Vec<Event> {
         without(|event| event.actor_id.clear()),
         without(|event| event.action = "a\nb".to_owned()),
         without(|event| event.action = "a".repeat(1025)),
+        without(|event| event.action = "a\u{85}ä".to_owned()),
+        without(|event| drop(event.attributes.insert("long".to_owned(), "ä".repeat(100)))),
         without(|event| event.sequence = 0),
         without(|event| event.time_nano = 0),
         without(|event| event.received_nano = -1),

@@ -252,7 +252,7 @@ impl Chain {
                 });
                 state.insert(log.clone(), Some(head.encode()));
                 let run = logs.entry(log.clone()).or_insert_with(|| LogRun {
-                    log,
+                    log: log.hash(),
                     first: position,
                     items: Vec::new(),
                     nodes: Vec::new(),
