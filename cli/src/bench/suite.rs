@@ -12,6 +12,7 @@ use crate::bench::{on_stage, run_load, write_file};
 use crate::demo::StopSignal;
 use crate::deploy::find_chaincode;
 use crate::error::{CliError, CliResult};
+use clap::ValueEnum;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub struct SuiteArgs {
     /// Where the reports go: a new or empty directory
     #[arg(long, value_name = "DIR", default_value = "e2l-bench")]
     pub out: PathBuf,
+    /// Only these parts, separated by commas
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    pub only: Vec<Part>,
     /// Runs of each load; the table has the median
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=9))]
     pub runs: Option<u32>,
@@ -46,6 +50,25 @@ pub struct SuiteArgs {
     /// Also a long run of so many events, to see whether it slows down
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(10..))]
     pub sustained: Option<u64>,
+}
+
+/// A part of the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Saturation, overload, fixed rates, many containers.
+    Loads,
+    /// One collector.
+    Single,
+    /// Many connected collectors.
+    Connected,
+    /// Reads while events are written.
+    Reads,
+    /// Catching up and starting.
+    Restart,
+    /// Leaders that are killed.
+    Failover,
+    /// The long run, if its length is given.
+    Sustained,
 }
 
 /// Numbers of a suite.
@@ -96,13 +119,11 @@ pub async fn run(args: &SuiteArgs, stop: &StopSignal) -> CliResult<()> {
         rows: Vec::new(),
         failures: Vec::new(),
     };
-    suite.loads().await?;
-    suite.single().await?;
-    suite.connected().await?;
-    suite.reads().await?;
-    suite.restart().await?;
-    suite.failover().await?;
-    suite.sustained().await?;
+    for part in Part::value_variants() {
+        if args.only.is_empty() || args.only.contains(part) {
+            suite.part(*part).await?;
+        }
+    }
     suite.end()
 }
 
@@ -127,6 +148,18 @@ struct Suite<'a> {
 }
 
 impl Suite<'_> {
+    async fn part(&mut self, part: Part) -> CliResult<()> {
+        match part {
+            Part::Loads => self.loads().await,
+            Part::Single => self.single().await,
+            Part::Connected => self.connected().await,
+            Part::Reads => self.reads().await,
+            Part::Restart => self.restart().await,
+            Part::Failover => self.failover().await,
+            Part::Sustained => self.sustained().await,
+        }
+    }
+
     fn show(&mut self, what: impl Into<String>, measured: impl Into<String>) {
         self.rows.push(Row::shown(what, measured));
     }
