@@ -48,14 +48,7 @@ fn record(intruder: &Intruder, column: &str, starts: &[u8]) -> RawRecord {
 
 /// Records whose checksums the intruder makes anew, or that have none.
 fn tamper(intruder: &Intruder, batches: &[SignedBatch]) {
-    let mut altered = record(intruder, "transactions", &ALTERED.to_be_bytes());
-    let at = altered
-        .value
-        .windows(6)
-        .position(|window| window == b"exec-2")
-        .unwrap();
-    altered.value[at + 5] = b'9';
-    intruder.put_with_checksum(&altered).unwrap();
+    intruder.falsify((ALTERED, 0), b"exec-2", b"exec-9").unwrap();
 
     let mut header = record(intruder, "headers", &FORGED_HEADER.to_be_bytes());
     let at = header.value.len() - 30;

@@ -1,9 +1,13 @@
 //! Someone with write access to a ledger's files, for tests: edits records behind the peer's back, and knows how
 //! their checksums are made.
 
-use crate::columns::{BATCHES, BLOCKS, HEADERS, LOGS, META, STATE, TRANSACTIONS, TX_INDEX, VOTES};
+use crate::columns::{
+    BATCHES, BLOCKS, HEADERS, LOGS, META, STATE, TRANSACTIONS, TX_INDEX, VOTES, parse_transaction_key,
+    transaction_key,
+};
 use crate::error::StoreError;
 use crate::seal::{SEAL, seal};
+use crate::transactions::falsify;
 use rocksdb::{DB, IteratorMode, Options};
 use std::path::{Path, PathBuf};
 
@@ -123,6 +127,30 @@ impl Intruder {
             value: seal(&record.column, &record.key, content),
             ..record.clone()
         })
+    }
+
+    /// Changes bytes of a stored transaction's argument, in a record that looks untouched.
+    ///
+    /// # Errors
+    /// There is no such transaction, its argument does not hold `from`, or the record cannot be written.
+    pub fn falsify(&self, (height, index): (u64, u32), from: &[u8], to: &[u8]) -> Result<(), StoreError> {
+        let key = transaction_key(height, index);
+        let records = self.records(TRANSACTIONS)?.into_iter();
+        // The last record that begins at the transaction or before it; its neighbours share it.
+        let record = records
+            .take_while(|record| record.key.as_slice() <= &key[..])
+            .last();
+        let found = record.and_then(|record| Some((parse_transaction_key(&record.key)?, record)));
+        let Some(((_, first), mut record)) = found.filter(|((found, _), _)| *found == height) else {
+            return Err(self.failed(format!(
+                "there is no transaction at height {height} index {index}"
+            )));
+        };
+        let content = record.value.get(SEAL..).unwrap_or_default();
+        let falsified = falsify(content, (index - first) as usize, from, to);
+        let falsified = falsified.map_err(|why| self.failed(why))?;
+        record.value.splice(SEAL.., falsified);
+        self.put_with_checksum(&record)
     }
 
     /// Removes a record.

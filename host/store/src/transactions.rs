@@ -78,6 +78,27 @@ pub(crate) fn read_transactions(content: &[u8]) -> Result<Vec<StoredTransaction>
     }
 }
 
+/// The content with bytes changed in the argument of the transaction of this number in the record; for
+/// [`Intruder`](crate::Intruder). Says what cannot be.
+pub(crate) fn falsify(content: &[u8], number: usize, from: &[u8], to: &[u8]) -> Result<Vec<u8>, String> {
+    let (outcomes, packed): (Vec<Outcome>, PackedCalls) =
+        borsh::from_slice(content).map_err(|error| error.to_string())?;
+    let mut calls = packed.unpack()?;
+    let place = outcomes
+        .iter()
+        .take(number)
+        .map(|outcome| outcome.calls as usize)
+        .sum::<usize>();
+    let argument = calls.get_mut(place).map(|call| &mut call.argument);
+    let argument = argument.ok_or_else(|| format!("the record has no transaction {number}"))?;
+    let at = argument
+        .windows(from.len().max(1))
+        .position(|window| window == from);
+    let at = at.ok_or("the transaction does not hold these bytes")?;
+    argument.splice(at..at + from.len(), to.iter().copied());
+    borsh::to_vec(&(outcomes, PackedCalls::pack(&calls))).map_err(|error| error.to_string())
+}
+
 /// Writes the records of one block.
 pub(crate) struct TransactionWriter<'a, F: FnMut(&[u8], &[u8])> {
     height: u64,

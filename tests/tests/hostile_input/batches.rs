@@ -127,7 +127,8 @@ fn packed(cases: &mut Cases) {
     cases.packed("no LZ4", cannot, |groups| groups[0].packed.fill(0xff));
     cases.packed("fewer bytes than said", cannot, |groups| groups[0].length += 1);
     cases.packed("more bytes than said", cannot, |groups| groups[0].length -= 1);
-    cases.packed("calls that are not there", cannot, |groups| {
+    cases.packed("calls that are not there", cannot, |groups| groups[0].count = 400);
+    cases.packed("more calls than there may be", "are accepted", |groups| {
         groups[0].count = u32::MAX
     });
     cases.packed("gigabytes, as it says", "are accepted", |groups| {

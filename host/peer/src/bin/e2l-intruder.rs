@@ -38,23 +38,7 @@ fn main() -> Result<()> {
         );
     }
     let intruder = Intruder::open(&arguments.data_dir.join("ledger"))?;
-    let key = [
-        &arguments.height.to_be_bytes()[..],
-        &arguments.index.to_be_bytes(),
-    ]
-    .concat();
-    let records = intruder.records("transactions")?;
-    let record = records.into_iter().find(|record| record.key == key);
-    let mut record = record.with_context(|| {
-        format!(
-            "there is no transaction at height {} index {}",
-            arguments.height, arguments.index
-        )
-    })?;
-    let at = record.value.windows(from.len()).position(|window| window == from);
-    let at = at.context("the record does not hold these bytes")?;
-    record.value.splice(at..at + from.len(), to);
-    Ok(intruder.put_with_checksum(&record)?)
+    Ok(intruder.falsify((arguments.height, arguments.index), &from, &to)?)
 }
 
 fn bytes(text: &str) -> Result<Vec<u8>> {
