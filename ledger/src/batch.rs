@@ -4,6 +4,7 @@ use crate::canonical::Canonical;
 use crate::hash::{Digest, Domain, Hasher};
 use crate::member::Member;
 use crate::merkle::merkle_root;
+use crate::proposal::EnvelopeSource;
 use crate::signature::{Signature, Signer};
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -68,6 +69,11 @@ impl BatchHeader {
     /// batch can be signed again after its certificate was renewed.
     pub fn digest(&self) -> Digest {
         self.digest_as(Domain::Batch)
+    }
+
+    /// How it is told from the sender's others.
+    pub(crate) fn source(&self) -> EnvelopeSource {
+        EnvelopeSource::Batch(self.sender.clone(), self.incarnation, self.sequence)
     }
 
     /// Id of the transaction at `index` of this batch.

@@ -193,16 +193,9 @@ impl PackedEnvelope {
 
     /// Of an envelope whose calls are packed already.
     pub fn with_groups(envelope: &Envelope, groups: Arc<Vec<PackedCalls>>) -> Self {
-        let (statement, signature) = match envelope {
-            Envelope::Batch(batch) => (StatementHeader::Batch(batch.header.clone()), &batch.signature),
-            Envelope::Request(request) => (
-                StatementHeader::Request(request.header.clone()),
-                &request.signature,
-            ),
-        };
         Self {
-            statement,
-            signature: signature.clone(),
+            statement: StatementHeader::of(envelope),
+            signature: envelope.signature().clone(),
             groups,
         }
     }
@@ -235,12 +228,9 @@ impl PackedEnvelope {
 
     /// Whether it is this envelope, packed in these groups.
     pub fn is_of(&self, envelope: &Envelope, groups: &[PackedCalls]) -> bool {
-        let statement = match (&self.statement, envelope) {
-            (StatementHeader::Batch(header), Envelope::Batch(batch)) => *header == batch.header,
-            (StatementHeader::Request(header), Envelope::Request(request)) => *header == request.header,
-            _ => false,
-        };
-        statement && self.signature == *envelope.signature() && *self.groups == groups
+        self.signature == *envelope.signature()
+            && *self.groups == groups
+            && self.statement == StatementHeader::of(envelope)
     }
 
     /// The envelope. Whether it is good is for others to say: only what would be a burden is refused here.

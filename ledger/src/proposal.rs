@@ -73,11 +73,8 @@ impl Envelope {
     /// How it is told from the sender's others.
     pub fn source(&self) -> EnvelopeSource {
         match self {
-            Self::Batch(batch) => {
-                let header = &batch.header;
-                EnvelopeSource::Batch(header.sender.clone(), header.incarnation, header.sequence)
-            }
-            Self::Request(request) => EnvelopeSource::Request(request.header.transaction_id()),
+            Self::Batch(batch) => batch.header.source(),
+            Self::Request(request) => request.header.source(),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::batch::Call;
 use crate::canonical::Canonical;
 use crate::hash::{Digest, Domain};
 use crate::member::Member;
+use crate::proposal::EnvelopeSource;
 use crate::signature::{Signature, Signer};
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -30,6 +31,11 @@ impl RequestHeader {
     /// What is signed.
     pub fn digest(&self) -> Digest {
         self.digest_as(Domain::Request)
+    }
+
+    /// How it is told from the sender's others.
+    pub(crate) fn source(&self) -> EnvelopeSource {
+        EnvelopeSource::Request(self.transaction_id())
     }
 
     /// Id of the transaction: sender and nonce, so that a nonce cannot be used twice.

@@ -1,7 +1,7 @@
 //! What a sender's signature covers.
 
 use crate::batch::BatchHeader;
-use crate::proposal::EnvelopeSource;
+use crate::proposal::{Envelope, EnvelopeSource};
 use crate::request::RequestHeader;
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -15,13 +15,19 @@ pub enum StatementHeader {
 }
 
 impl StatementHeader {
+    /// What the signature of an envelope covers.
+    pub fn of(envelope: &Envelope) -> Self {
+        match envelope {
+            Envelope::Batch(batch) => Self::Batch(batch.header.clone()),
+            Envelope::Request(request) => Self::Request(request.header.clone()),
+        }
+    }
+
     /// How it is told from the sender's others.
     pub fn source(&self) -> EnvelopeSource {
         match self {
-            Self::Batch(header) => {
-                EnvelopeSource::Batch(header.sender.clone(), header.incarnation, header.sequence)
-            }
-            Self::Request(header) => EnvelopeSource::Request(header.transaction_id()),
+            Self::Batch(header) => header.source(),
+            Self::Request(header) => header.source(),
         }
     }
 }

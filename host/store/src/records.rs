@@ -88,10 +88,7 @@ impl Skeleton {
                 .is_some_and(|result| result.id == envelope.digest());
             let results = if refused { 1 } else { envelope.transactions() };
             envelopes.push(EnvelopeHeader {
-                statement: match &**envelope {
-                    Envelope::Batch(batch) => StatementHeader::Batch(batch.header.clone()),
-                    Envelope::Request(request) => StatementHeader::Request(request.header.clone()),
-                },
+                statement: StatementHeader::of(envelope),
                 signature: envelope.signature().clone(),
                 first: u32::try_from(cursor).map_err(|_| "too many results")?,
                 results: u32::try_from(results).map_err(|_| "too many results")?,
