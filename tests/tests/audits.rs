@@ -57,7 +57,7 @@ fn files_and_peers_are_audited_and_executed_again() {
         ("a header", "height 4", |intruder| forge(intruder, "headers", 4)),
         ("a block", "block 5", |intruder| forge(intruder, "blocks", 5)),
         ("a transaction", "height 6", |intruder| {
-            forge(intruder, "transactions", 6)
+            intruder.falsify((6, 0), b"exec-0", b"exec-9").unwrap();
         }),
         ("a missing transaction", "height 7", |intruder| {
             intruder

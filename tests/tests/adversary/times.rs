@@ -3,7 +3,7 @@
 use super::malicious_peer::now_nano;
 use super::stage::{HONEST, Stage};
 use e2l_client::wire::StatusReply;
-use e2l_ledger::Canonical;
+use e2l_ledger::{Canonical, PackedProposal};
 use e2l_tests::{PATIENCE, wait_until};
 
 const SECOND: i64 = 1_000_000_000;
@@ -21,7 +21,8 @@ async fn blocks_dated_before_their_parent_or_after_the_clock_do_not_come_to_be()
     // Before the block below: it is committed, and void on both. Its batch may come again.
     let batch = stage.batch(0);
     let dated_back = stage.liar.sign(&story, story.time_nano - 1, batch.clone());
-    stage.liar.propose(dated_back.encode().into(), None);
+    let payload = PackedProposal::pack(&dated_back).encode();
+    stage.liar.propose(payload.into(), None);
     for actor in HONEST {
         wait_until("it is void", PATIENCE, || {
             let log = stage.network.peer_log(actor);
@@ -39,7 +40,8 @@ async fn blocks_dated_before_their_parent_or_after_the_clock_do_not_come_to_be()
     let batch = stage.batch(1);
     let ahead = now_nano() + drift_ms * 1_000_000 + 60 * SECOND;
     let early = stage.liar.sign(&story, ahead, batch);
-    stage.liar.propose(early.encode().into(), None);
+    let payload = PackedProposal::pack(&early).encode();
+    stage.liar.propose(payload.into(), None);
     for actor in HONEST {
         wait_until("it is refused", PATIENCE, || {
             let log = stage.network.peer_log(actor);
