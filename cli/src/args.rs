@@ -66,7 +66,7 @@ pub enum Command {
     /// See how peers are
     #[command(subcommand)]
     Peer(PeerCommand),
-    /// Call, query, list or build chaincode
+    /// Write, test, build and compare chaincode; list it, call it
     #[command(subcommand)]
     Chaincode(ChaincodeCommand),
     /// Issue certificates

@@ -1,11 +1,17 @@
 //! `e2l chaincode`: what contracts there are, and calls to them.
 
 mod build;
+mod contract;
+mod developer;
+mod diff;
 mod invoke;
 mod list;
+mod new;
+mod package;
 mod query;
+mod test;
 
-pub use build::build;
+pub use developer::DeveloperCommand;
 
 use crate::commands::argument::{ArgumentArgs, Encoding};
 use crate::error::{CliError, CliResult};
@@ -15,7 +21,6 @@ use e2l_ledger::Role;
 use invoke::invoke;
 use list::{active, list};
 use query::query;
-use std::path::PathBuf;
 
 /// What to do with chaincode.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -35,8 +40,9 @@ pub enum ChaincodeCommand {
     /// when all of them say the same, byte for byte. That is agreement, not a proof against the genesis as `e2l history`
     /// gives: these actors together can lie. Exit code 1 if they differ, 3 if too few answer.
     Query(QueryArgs),
-    /// Build a contract's source into a component; the same source gives the same bytes
-    Build(BuildArgs),
+    /// What needs no network.
+    #[command(flatten)]
+    Developer(DeveloperCommand),
 }
 
 /// A call.
@@ -61,17 +67,6 @@ pub struct QueryArgs {
     no_verify: bool,
 }
 
-/// A build.
-#[derive(Debug, Clone, clap::Args)]
-pub struct BuildArgs {
-    /// Directory of the contract's crate
-    #[arg(default_value = "chaincode/eventdb")]
-    pub source: PathBuf,
-    /// The component to write
-    #[arg(long, value_name = "FILE", default_value = "target/chaincode/eventdb.wasm")]
-    pub out: PathBuf,
-}
-
 impl ChaincodeCommand {
     /// The role in which the call is made.
     pub fn role(&self) -> Role {
@@ -91,7 +86,7 @@ pub async fn run(session: &Session, command: &ChaincodeCommand) -> CliResult<()>
         ChaincodeCommand::List => list(session).await,
         ChaincodeCommand::Invoke(args) => invoke(session, args).await,
         ChaincodeCommand::Query(args) => query(session, args).await,
-        ChaincodeCommand::Build(args) => build(args, session.format()),
+        ChaincodeCommand::Developer(command) => command.run(session.format()),
     }
 }
 
