@@ -271,3 +271,146 @@ fn check_size(bytes: &[u8]) -> Result<(), PackageError> {
 fn is_plain(path: &str) -> bool {
     path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.contains('\\')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source() -> SourceTree {
+        let place = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("Cargo.toml", "[package]"),
+            ("src/lib.rs", "//! Nothing."),
+            ("wit/ledger.wit", "package a:b;"),
+            ("target/debug/large", "compiled"),
+            (".git/index", "versions"),
+        ] {
+            let path = place.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        SourceTree::read(place.path()).unwrap()
+    }
+
+    fn described() -> Described {
+        Described {
+            name: "counter".into(),
+            version: "1.0.0".into(),
+            functions: Vec::new(),
+        }
+    }
+
+    fn built() -> Built {
+        let component = b"a component".to_vec();
+        Built {
+            digest: Domain::Chaincode.hash(&component),
+            component,
+            toolchain: Toolchain {
+                rustc: "rustc 1.0.0".into(),
+                host: "here".into(),
+            },
+        }
+    }
+
+    /// The files of a package, to be changed.
+    fn files() -> BTreeMap<String, Vec<u8>> {
+        let package = Package::new(built(), described(), source()).unwrap();
+        tar::read(&package.encode().unwrap()).unwrap()
+    }
+
+    fn refused(files: &BTreeMap<String, Vec<u8>>) -> String {
+        Package::decode(&tar::write(files).unwrap())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_package_is_the_same_every_time_and_comes_back_whole() {
+        let package = Package::new(built(), described(), source()).unwrap();
+        let bytes = package.encode().unwrap();
+        assert!(Package::is_package(&bytes));
+        assert_eq!(Package::decode(&bytes).unwrap(), package);
+        assert_eq!(
+            Package::new(built(), described(), source())
+                .unwrap()
+                .encode()
+                .unwrap(),
+            bytes
+        );
+        let names: Vec<String> = files().into_keys().collect();
+        let expected = [
+            "component.wasm",
+            "manifest.json",
+            "source/chaincode/contract/Cargo.toml",
+            "source/chaincode/contract/src/lib.rs",
+            "source/chaincode/contract/wit/ledger.wit",
+        ];
+        assert_eq!(names, expected.map(|name| format!("counter-1.0.0/{name}")));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let changed = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+            let mut files = files();
+            change(&mut files);
+            refused(&files)
+        };
+        let name = |name: &str| format!("counter-1.0.0/{name}");
+        let put = |path: &str, content: &[u8]| {
+            changed(&|files| {
+                files.insert(name(path), content.to_vec());
+            })
+        };
+        assert!(put("component.wasm", b"another").contains("do not use it"));
+        assert!(put("manifest.json", b"{}").contains("manifest.json"));
+        assert!(put("more", b"").contains("does not belong"));
+        for path in [
+            "source/../up",
+            "source/./here",
+            "source//twice",
+            "source/back\\slash",
+        ] {
+            assert!(put(path, b"").contains("does not belong"), "{path}");
+        }
+        for missing in ["component.wasm", "manifest.json"] {
+            let removed = changed(&|files| {
+                files.remove(&name(missing));
+            });
+            assert!(removed.contains(missing), "{removed}");
+        }
+        let bare = changed(&|files| {
+            files.remove(&name("source/chaincode/contract/Cargo.toml"));
+        });
+        assert!(bare.contains("no source"), "{bare}");
+        let manifest = String::from_utf8(files()[&name("manifest.json")].clone()).unwrap();
+        // The same in other words, another directory, a directory above.
+        let spaced = manifest.replace(": ", ":  ");
+        assert!(put("manifest.json", spaced.as_bytes()).contains("not written as"));
+        let renamed = manifest.replace("\"counter\"", "\"other\"");
+        assert!(put("manifest.json", renamed.as_bytes()).contains("its directory is"));
+        let versioned = manifest.replace("\"1.0.0\"", "\"../1\"");
+        assert!(put("manifest.json", versioned.as_bytes()).contains("cannot name a file"));
+        assert!(Package::decode(b"\0asm").is_err());
+        assert!(refused(&BTreeMap::new()).contains("empty"));
+    }
+
+    #[test]
+    fn a_name_or_version_that_cannot_name_a_file_is_not_packed() {
+        for (name, version) in [
+            ("Counter", "1"),
+            ("a/b", "1"),
+            ("counter", "1/2"),
+            ("counter", &"1".repeat(65)),
+        ] {
+            let described = Described {
+                name: name.into(),
+                version: version.into(),
+                functions: Vec::new(),
+            };
+            assert!(
+                Package::new(built(), described, source()).is_err(),
+                "{name} {version}"
+            );
+        }
+    }
+}

@@ -143,8 +143,12 @@ fn what_no_network_can_have_is_an_error() {
             ledger.invoke(&[stranger], SECOND),
             Err(TestError::Actor(_))
         ));
+        // One that is too large is refused, and several are no block.
         let large = call(Role::Admin, "count", &"x".repeat(3 << 20));
-        assert!(matches!(ledger.invoke(&[large], SECOND), Err(TestError::Void(_))));
+        let refused = ledger.invoke(std::slice::from_ref(&large), SECOND).unwrap();
+        assert_eq!(refused[0].code, ValidationCode::BadPayload);
+        let both = ledger.invoke(&[large.clone(), large], SECOND);
+        assert!(matches!(both, Err(TestError::Void(_))));
     })
     .unwrap();
 }
