@@ -7,6 +7,7 @@ use crate::chain_thread::ChainThread;
 use crate::evidence::check_proposals;
 use crate::links::Links;
 use crate::node::Node;
+use crate::proposal_cache::Kept;
 use crate::standing::log_end;
 use crate::votes_in::now_nano;
 use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
@@ -34,7 +35,8 @@ impl LedgerApplication {
 
     /// One proposal that a leader wants to append.
     fn judge(&self, entry: &Incoming<'_>) -> Result<(), String> {
-        let inspected = inspect(&self.node, entry.payload);
+        let config = self.node.config();
+        let inspected = inspect(&self.node, entry.payload, &config.limits);
         let inspected = inspected.map_err(|error| error.to_string())?;
         let proposal = &inspected.proposal;
         let header = &proposal.header;
@@ -53,13 +55,13 @@ impl LedgerApplication {
                 proposal,
                 &certificate,
                 &node.network,
-                &node.config,
+                &config,
                 &node.signatures,
             )
             .map_err(|error| error.to_string())?;
         }
         let ahead_ms = header.time_nano.saturating_sub(now_nano()) / 1_000_000;
-        let drift_ms = i64::try_from(self.node.config.limits.clock_drift_ms).unwrap_or(i64::MAX);
+        let drift_ms = i64::try_from(config.limits.clock_drift_ms).unwrap_or(i64::MAX);
         if ahead_ms > drift_ms {
             return Err(format!(
                 "its time is {ahead_ms} ms ahead of this peer's clock, at most {drift_ms} ms are accepted: check both \
@@ -67,7 +69,9 @@ impl LedgerApplication {
             ));
         }
         self.verify_envelopes(proposal);
-        self.node.proposals.keep(entry.payload.clone(), inspected);
+        let limits = config.limits.clone();
+        let kept = Kept { inspected, limits };
+        self.node.proposals.keep(entry.payload.clone(), kept);
         Ok(())
     }
 
@@ -178,7 +182,7 @@ impl Application for LedgerApplication {
     }
 
     fn voters(&self) -> BTreeMap<u64, NodeInfo> {
-        voters(&self.node.config)
+        voters(&self.node.config())
     }
 }
 

@@ -163,7 +163,7 @@ impl Links {
     /// An address in the configuration is not one.
     pub fn new(node: &Node, my_raft_id: u64, tls: &Arc<ClientConfig>) -> Result<Arc<Self>, ClientError> {
         let mut links = BTreeMap::new();
-        for actor in &node.config.actors {
+        for actor in &node.config().actors {
             let Some(peer) = actor.peer.as_ref().filter(|peer| peer.raft_id != my_raft_id) else {
                 continue;
             };

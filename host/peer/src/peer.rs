@@ -99,7 +99,7 @@ impl Peer {
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
         let queries = QueryThreads::new(
             Arc::new(QueryRunner::new(runtime, components)),
-            node.config.clone(),
+            node.clone(),
         );
 
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();

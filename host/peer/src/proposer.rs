@@ -151,7 +151,8 @@ enum Cut {
 /// Cuts at once when everything before is final; otherwise only full blocks, so that a flood fills them, and what has
 /// waited.
 fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Option<Instant>) -> Cut {
-    let limits = &node.config.limits;
+    let config = node.config();
+    let limits = &config.limits;
     let waiting = node.pool.unproposed(term);
     if waiting == Load::default() {
         *oldest = None;

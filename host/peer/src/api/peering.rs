@@ -61,8 +61,7 @@ impl PeeringApi {
         let certificate = authorize(&self.node, request, Action::Peer)?;
         let member = certificate.member();
         let configured = self
-            .node
-            .config
+            .node.config()
             .actor(&member.actor)
             .and_then(|actor| actor.peer.as_ref());
         match configured.filter(|peer| peer.name == member.name) {
