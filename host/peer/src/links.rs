@@ -2,9 +2,10 @@
 
 use crate::node::Node;
 use bytes::Bytes;
+use e2l_client::wire::ledger_client::LedgerClient;
 use e2l_client::wire::peering_client::PeeringClient;
 use e2l_client::wire::{
-    AnnounceReply, AnnounceRequest, FetchBlocksRequest, FetchLogReply, FetchLogRequest, FetchProposalReply,
+    AnnounceReply, AnnounceRequest, ConfigChangesReply, ConfigChangesRequest, FetchBlocksRequest, FetchLogReply, FetchLogRequest, FetchProposalReply,
     FetchProposalRequest, ForwardReply, ForwardRequest, GetBlockReply, RaftRequest, StandingReply,
     StandingRequest,
 };
@@ -75,6 +76,15 @@ impl Link {
                 .fetch_blocks(FetchBlocksRequest { from_height, limit }),
         )
         .await
+    }
+
+    /// Asks for the changes of the configuration that are in force from heights above `after`.
+    ///
+    /// # Errors
+    /// No link, or the other side refuses.
+    pub async fn config_changes(&self, after: u64) -> Result<ConfigChangesReply, Status> {
+        let mut ledger = LedgerClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        within(CALL_TIMEOUT, ledger.config_changes(ConfigChangesRequest { after })).await
     }
 
     /// Asks what entries of a log refer to.

@@ -14,7 +14,6 @@ use crate::scrubber::ScrubProgress;
 use crate::vote_log::VoteLog;
 use crate::votes_in::now_nano;
 use crate::waiters::Waiters;
-use arc_swap::ArcSwap;
 use e2l_execution::SignatureCache;
 use e2l_identity::Trust;
 use e2l_ledger::proof::Anchor;
@@ -54,7 +53,7 @@ pub struct Node {
     /// What proofs of other peers are checked against.
     pub anchor: Anchor,
     /// The configuration of the next height.
-    config: ArcSwap<NetworkConfig>,
+    config: watch::Sender<Arc<NetworkConfig>>,
     /// Signs in this peer's name.
     pub signer: Arc<dyn Signer>,
     /// Blocks and state.
@@ -116,7 +115,7 @@ pub struct Finalized {
 
 impl Trust for Node {
     fn config(&self) -> Arc<NetworkConfig> {
-        self.config.load_full()
+        Self::config(self)
     }
 }
 
@@ -170,7 +169,7 @@ impl Node {
             network: genesis.digest(),
             evidence: EvidenceBook::load(&store, &anchor)?,
             anchor,
-            config: ArcSwap::new(config),
+            config: watch::Sender::new(config),
             signer,
             store,
             signatures: Arc::default(),
@@ -232,14 +231,19 @@ impl Node {
 
     /// The configuration of the next height.
     pub fn config(&self) -> Arc<NetworkConfig> {
-        self.config.load_full()
+        self.config.borrow().clone()
+    }
+
+    /// Follows the configuration.
+    pub fn watch_config(&self) -> watch::Receiver<Arc<NetworkConfig>> {
+        self.config.subscribe()
     }
 
     /// A block that was executed has changed the configuration, from this height on.
     pub fn on_config(&self, from: u64, config: NetworkConfig) {
         tracing::info!(from, root = %config.root(), "the network's configuration changes");
         self.anchor.know(from, config.clone());
-        self.config.store(Arc::new(config));
+        self.config.send_replace(Arc::new(config));
     }
 
     /// Signs a vote and offers it to the other peers. The caller has made the sign-once record durable.

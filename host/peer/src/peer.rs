@@ -133,10 +133,11 @@ impl Peer {
             )
         })?;
         let address = listener.local_addr()?.to_string();
-        let incoming = TlsIncoming::new(
+        let incoming = TlsIncoming::following(
             listener,
             server_config(&identity, trust)?,
             options.connections.limits(),
+            node.watch_config(),
         )?;
         let routes = Routes::new(ledger_server(LedgerApi::new(
             node.clone(),
