@@ -87,7 +87,9 @@ impl Chain {
         let reply = client.ancestry(wire::GetAncestryRequest { ranges }).await?;
         let proof = AncestryProof::decode(&reply.proof)?;
         let newest = match proof.verify(anchor) {
-            Err(ProofError::Configuration { changed_later: true, .. }) => {
+            Err(ProofError::Configuration {
+                changed_later: true, ..
+            }) => {
                 learn_changes(client, anchor).await?;
                 proof.verify(anchor)
             }

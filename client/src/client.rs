@@ -299,9 +299,11 @@ impl LedgerClient {
     /// See [`ClientError`].
     pub async fn state_value(&self, key: &e2l_ledger::StateKey) -> Result<wire::GetStateReply, ClientError> {
         let key = key.as_bytes().to_vec().into();
-        self.read("state", wire::GetStateRequest { key }, |mut stub, request| async move {
-            stub.get_state(request).await
-        })
+        self.read(
+            "state",
+            wire::GetStateRequest { key },
+            |mut stub, request| async move { stub.get_state(request).await },
+        )
         .await
     }
 

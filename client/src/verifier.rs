@@ -312,12 +312,11 @@ impl Verifier {
     }
 
     /// Verifies something, and learns changes of the configuration first if that is why it cannot be verified.
-    async fn proven<T>(
-        &self,
-        verify: impl Fn(&Anchor) -> Result<T, ProofError>,
-    ) -> Result<T, VerifyError> {
+    async fn proven<T>(&self, verify: impl Fn(&Anchor) -> Result<T, ProofError>) -> Result<T, VerifyError> {
         match verify(&self.anchor) {
-            Err(ProofError::Configuration { changed_later: true, .. }) => {
+            Err(ProofError::Configuration {
+                changed_later: true, ..
+            }) => {
                 learn_changes(&self.client, &self.anchor).await?;
                 Ok(verify(&self.anchor)?)
             }

@@ -197,7 +197,7 @@ fn distribute(directory: &Path, plan: &NetworkPlan, file: &GenesisFile) -> Resul
             write_public(&home.join("genesis.json"), &json)?;
         }
         let components = home.join("peer").join("chaincode");
-        for chaincode in &plan.chaincode {
+        if let Some(chaincode) = &plan.chaincode {
             let digest = Domain::Chaincode.hash(&chaincode.component);
             write_public(&components.join(format!("{digest}.wasm")), &chaincode.component)?;
         }

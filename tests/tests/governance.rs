@@ -21,7 +21,11 @@ fn said(output: &Output) -> String {
 /// Runs `e2l` for an actor, and returns what it prints on standard output.
 fn run(network: &Network, actor: &str, arguments: &[&str]) -> String {
     let output = network.e2l(actor, arguments);
-    assert!(output.status.success(), "{actor}: {arguments:?}: {}", said(&output));
+    assert!(
+        output.status.success(),
+        "{actor}: {arguments:?}: {}",
+        said(&output)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -47,7 +51,18 @@ fn approve(network: &Network, others: &[&str], id: &str) {
 fn record_in_second(network: &Network, actor: &str) {
     let event = r#"{"Type": "container", "Action": "start", "Actor": {"ID": "c1", "Attributes": {}}, "scope": "local",
         "time": 1800000000, "timeNano": 1800000000000000000}"#;
-    run(network, actor, &["chaincode", "invoke", "--chaincode", "second", "createEvent", event]);
+    run(
+        network,
+        actor,
+        &[
+            "chaincode",
+            "invoke",
+            "--chaincode",
+            "second",
+            "createEvent",
+            event,
+        ],
+    );
 }
 
 /// How many events `second` has.
@@ -64,8 +79,15 @@ fn start_collector(network: &Network) -> Child {
 
 /// Every event that the collector invented is on the ledger once, in its order.
 fn is_complete(events: &[Value]) {
-    let sequences: Vec<u64> = events.iter().map(|event| event["sequence"].as_u64().unwrap()).collect();
-    assert_eq!(sequences, (1..=EVENTS).collect::<Vec<u64>>(), "lost, doubled or out of order");
+    let sequences: Vec<u64> = events
+        .iter()
+        .map(|event| event["sequence"].as_u64().unwrap())
+        .collect();
+    assert_eq!(
+        sequences,
+        (1..=EVENTS).collect::<Vec<u64>>(),
+        "lost, doubled or out of order"
+    );
     assert!(events.iter().all(|event| event["validation_code"] == "VALID"));
 }
 
@@ -76,19 +98,43 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
     let id = run(
         &network,
         "provider",
-        &["chaincode", "propose", text(component()), "--name", "second", "--note", "another"],
+        &[
+            "chaincode",
+            "propose",
+            text(component()),
+            "--name",
+            "second",
+            "--note",
+            "another",
+        ],
     );
     let listed = network.json("user", &["proposal", "list"]);
     assert_eq!(listed[0]["id"], id.as_str());
     assert_eq!(listed[0]["awaits"], serde_json::json!(["developer", "user"]));
     let twice = refused(&network, "provider", &["proposal", "approve", &id]);
     assert!(twice.contains("ALREADY_DECIDED"), "{twice}");
-    assert_eq!(run(&network, "developer", &["chaincode", "approve", &id[..10]]), id);
+    assert_eq!(
+        run(&network, "developer", &["chaincode", "approve", &id[..10]]),
+        id
+    );
     let listed = network.json("user", &["chaincode", "list"]);
-    assert!(listed.as_array().unwrap().iter().all(|one| one["chaincode"] == "eventdb"), "two of three are not all");
+    assert!(
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["chaincode"] == "eventdb"),
+        "two of three are not all"
+    );
     assert_eq!(run(&network, "user", &["chaincode", "approve", &id]), id);
     let shown = network.json("developer", &["proposal", "show", &id]);
-    assert!(shown["status"].as_str().unwrap().starts_with("active from height"), "{shown}");
+    assert!(
+        shown["status"]
+            .as_str()
+            .unwrap()
+            .starts_with("active from height"),
+        "{shown}"
+    );
     record_in_second(&network, "user");
     assert_eq!(recorded_in_second(&network, "developer"), 1);
 
@@ -120,7 +166,12 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
     file["configurations"].as_array_mut().unwrap().remove(0);
     std::fs::write(&receipt, file.to_string()).unwrap();
     let output = network.e2l("user", &verify);
-    assert_ne!(output.status.code(), Some(0), "a change is left out: {}", said(&output));
+    assert_ne!(
+        output.status.code(),
+        Some(0),
+        "a change is left out: {}",
+        said(&output)
+    );
 
     let output = network.e2l("user", &["audit", "--replay"]);
     assert!(output.status.success(), "{}", said(&output));
@@ -144,7 +195,11 @@ fn a_peer_that_was_away_while_the_configuration_changed_catches_up() {
     let mut network = Network::start(1);
     network.stop_peer("user");
     // Majority is enough for finality; the lifecycle policy waits for the third.
-    let id = run(&network, "provider", &["chaincode", "propose", text(component()), "--name", "second"]);
+    let id = run(
+        &network,
+        "provider",
+        &["chaincode", "propose", text(component()), "--name", "second"],
+    );
     approve(&network, &["developer"], &id);
     // The user's admin signs at another actor's peer: its own is away.
     assert_eq!(run(&network, "user", &["proposal", "approve", &id]), id);
@@ -152,7 +207,8 @@ fn a_peer_that_was_away_while_the_configuration_changed_catches_up() {
     network.start_peer("user");
     wait_until("the peer that was away has caught up", PATIENCE, || {
         let views = [network.view("user")?, network.view("provider")?];
-        (views[0].state_root == views[1].state_root && views[0].final_height == views[1].final_height).then_some(())
+        (views[0].state_root == views[1].state_root && views[0].final_height == views[1].final_height)
+            .then_some(())
     });
     assert_eq!(recorded_in_second(&network, "user"), 1);
 }
@@ -167,14 +223,22 @@ fn a_revoked_collector_is_cut_off_and_the_other_goes_on() {
         (network.view("user")?.transactions > 500).then_some(())
     });
     let certificate: PathBuf = network.collector_home(1).join("collector.pem");
-    let id = run(&network, "developer", &["proposal", "create", "revoke", text(&certificate)]);
+    let id = run(
+        &network,
+        "developer",
+        &["proposal", "create", "revoke", text(&certificate)],
+    );
     approve(&network, &["provider", "user"], &id);
-    wait_until("the peers close its connections", std::time::Duration::from_secs(5), || {
-        network
-            .peer_log("provider")
-            .contains("a connection is closed: its certificate is not trusted any more")
-            .then_some(())
-    });
+    wait_until(
+        "the peers close its connections",
+        std::time::Duration::from_secs(5),
+        || {
+            network
+                .peer_log("provider")
+                .contains("a connection is closed: its certificate is not trusted any more")
+                .then_some(())
+        },
+    );
     let done = other.wait().unwrap();
     assert!(done.success(), "{}", network.collector_log(2));
     let _ = revoked.kill();
@@ -184,7 +248,10 @@ fn a_revoked_collector_is_cut_off_and_the_other_goes_on() {
     assert_eq!(of("collector-2"), 2000, "the other collector lost nothing");
     assert!(of("collector-1") < EVENTS as usize);
     // What it signed before stays proven.
-    let first = events.iter().find(|event| event["sender"] == "collector-1").unwrap();
+    let first = events
+        .iter()
+        .find(|event| event["sender"] == "collector-1")
+        .unwrap();
     run(&network, "user", &["receipt", first["tx_id"].as_str().unwrap()]);
     let output = network.e2l("user", &["audit", "--replay"]);
     assert!(output.status.success(), "{}", said(&output));
@@ -197,18 +264,40 @@ fn a_component_that_peers_refuse_and_a_source_that_is_another_change_nothing() {
     std::fs::write(&junk, b"no component").unwrap();
     let output = network.e2l("provider", &["chaincode", "propose", text(&junk)]);
     assert!(!output.status.success());
-    assert!(said(&output).contains("is not a contract that peers would run"), "{}", said(&output));
-    let id = run(&network, "provider", &["chaincode", "propose", text(component()), "--name", "second"]);
+    assert!(
+        said(&output).contains("is not a contract that peers would run"),
+        "{}",
+        said(&output)
+    );
+    let id = run(
+        &network,
+        "provider",
+        &["chaincode", "propose", text(component()), "--name", "second"],
+    );
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/hostile");
-    let other = refused(&network, "user", &["chaincode", "approve", &id, "--rebuild", text(&source)]);
+    let other = refused(
+        &network,
+        "user",
+        &["chaincode", "approve", &id, "--rebuild", text(&source)],
+    );
     assert!(other.contains("nothing was approved"), "{other}");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaincode/eventdb");
-    run(&network, "user", &["chaincode", "approve", &id, "--rebuild", text(&source)]);
+    run(
+        &network,
+        "user",
+        &["chaincode", "approve", &id, "--rebuild", text(&source)],
+    );
     run(&network, "developer", &["chaincode", "reject", &id]);
     let closed = refused(&network, "developer", &["chaincode", "approve", &id]);
     assert!(closed.contains("PROPOSAL_CLOSED"), "{closed}");
     let shown = network.json("user", &["proposal", "show", &id]);
     assert_eq!(shown["status"], "rejected");
     let listed = network.json("user", &["chaincode", "list"]);
-    assert!(listed.as_array().unwrap().iter().all(|one| one["chaincode"] == "eventdb"));
+    assert!(
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["chaincode"] == "eventdb")
+    );
 }

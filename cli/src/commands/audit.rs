@@ -6,7 +6,7 @@ use crate::commands::audit_offline::{LedgerFiles, Offline, Replayer};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Cell, Column, Listing, Style, Table};
 use crate::session::Session;
-use e2l_client::{Checkpoint, ClientError, LedgerClient};
+use e2l_client::{Checkpoint, ClientError, LedgerClient, VerifyError, learn_changes};
 use e2l_ledger::proof::{Anchor, Auditor, FinalHeaderProof};
 use e2l_ledger::{Block, Canonical, Digest};
 use futures::StreamExt;
@@ -91,7 +91,13 @@ pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
         let ledger = offline.ledger(data_dir)?;
         let mut audited = Audited::of(data_dir.display().to_string());
         let mut auditor = Auditor::new(anchor, session.genesis_header());
-        audited.finding = read(&mut auditor, (ledger, anchor), Passing(replayer, export), &mut audited).err();
+        audited.finding = read(
+            &mut auditor,
+            (ledger, anchor),
+            Passing(replayer, export),
+            &mut audited,
+        )
+        .err();
         audited.take(&auditor);
         audited.contains(known);
         all.push(audited);

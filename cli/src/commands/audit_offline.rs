@@ -5,9 +5,9 @@ use super::audit::Finding;
 use crate::daemon::sibling;
 use crate::error::{CliError, CliResult};
 use crate::session::Session;
+use e2l_client::pipe::{Frame, FrameError, read_frame, write_frame};
 use e2l_ledger::Canonical;
 use e2l_ledger::proof::{Anchor, ConfigChange};
-use e2l_client::pipe::{Frame, FrameError, read_frame, write_frame};
 use std::ffi::OsStr;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -162,7 +162,8 @@ impl LedgerFiles {
                     return Ok(Some((block, proof)));
                 }
                 Frame::ConfigChange(bytes) => {
-                    let change = ConfigChange::decode(&bytes).map_err(|error| Finding::False(error.to_string()))?;
+                    let change =
+                        ConfigChange::decode(&bytes).map_err(|error| Finding::False(error.to_string()))?;
                     let learnt = anchor.learn(&change);
                     learnt.map_err(|error| Finding::False(error.to_string()))?;
                 }

@@ -36,8 +36,12 @@ pub(super) async fn deploy_together(network: &NetworkDir, session: &Session) -> 
 
 /// Runs `e2l chaincode` for an actor; what it prints.
 async fn step(network: &Path, actor: &str, arguments: &[&std::ffi::OsStr]) -> CliResult<String> {
-    let program = std::env::current_exe()
-        .map_err(|error| CliError::usage(format!("this program has no path: {error}"), "start it by its path"))?;
+    let program = std::env::current_exe().map_err(|error| {
+        CliError::usage(
+            format!("this program has no path: {error}"),
+            "start it by its path",
+        )
+    })?;
     let done = Command::new(&program)
         .args(["--actor", actor, "--network"])
         .arg(network)
@@ -53,7 +57,10 @@ async fn step(network: &Path, actor: &str, arguments: &[&std::ffi::OsStr]) -> Cl
     let said = String::from_utf8_lossy(&done.stderr);
     let said = said.lines().find_map(|line| line.strip_prefix("error: "));
     Err(CliError::refused(
-        format!("{actor} could not take part in deploying the contract: {}", said.unwrap_or("it said nothing")),
+        format!(
+            "{actor} could not take part in deploying the contract: {}",
+            said.unwrap_or("it said nothing")
+        ),
         "see the peers' logs in the directory's logs/, and start the demo again",
     ))
 }

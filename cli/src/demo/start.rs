@@ -2,11 +2,11 @@
 
 use crate::daemon::DaemonSpec;
 use crate::demo::DemoArgs;
+use crate::demo::deploy::deploy_together;
 use crate::demo::fleet::Fleet;
 use crate::demo::live::StopSignal;
 use crate::demo::source::{ChosenSource, choose};
 use crate::demo::watch::{look, watch};
-use crate::demo::deploy::deploy_together;
 use crate::deploy::{NetworkOptions, create, free_addresses};
 use crate::error::{CliError, CliResult};
 use crate::network_dir::NetworkDir;

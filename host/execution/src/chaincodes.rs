@@ -2,7 +2,7 @@
 
 use crate::error::ExecutionError;
 use e2l_ledger::{ChaincodeDefinition, Digest, Domain, NetworkConfig, StateKey};
-use e2l_runtime::{Admitted, AdmissionError, Runtime, StaticLimits};
+use e2l_runtime::{AdmissionError, Admitted, Runtime, StaticLimits};
 use e2l_store::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -112,7 +112,8 @@ impl Governance<'_> {
 
     fn decide(&mut self, argument: &[u8], approves: bool) -> Judged<Called> {
         let decision = Decision::decode(argument).map_err(|error| error.to_string());
-        let Decision { proposal: id } = judge!(decision.map_err(|why| refuse(ValidationCode::BadPayload, why)));
+        let Decision { proposal: id } =
+            judge!(decision.map_err(|why| refuse(ValidationCode::BadPayload, why)));
         let Some(mut record) = self.record(&id)? else {
             return refused(
                 ValidationCode::UnknownProposal,
@@ -149,14 +150,20 @@ impl Governance<'_> {
         if proposal.expires_at < height {
             return Err(refuse(
                 ValidationCode::ProposalExpired,
-                format!("its last height is {}, this is height {height}", proposal.expires_at),
+                format!(
+                    "its last height is {}, this is height {height}",
+                    proposal.expires_at
+                ),
             ));
         }
         let latest = height.saturating_add(self.config.limits.request_lifetime_blocks);
         if proposal.expires_at > latest {
             return Err(refuse(
                 ValidationCode::BadPayload,
-                format!("its last height {} is too far ahead: at most {latest}", proposal.expires_at),
+                format!(
+                    "its last height {} is too far ahead: at most {latest}",
+                    proposal.expires_at
+                ),
             ));
         }
         Ok(())
@@ -184,7 +191,10 @@ impl Governance<'_> {
 
     /// Admits the components that a proposal deploys, and keeps those that came with it.
     fn keep_components(&mut self, proposal: &GovernanceProposal, components: Vec<Vec<u8>>) -> Judged<()> {
-        let mut wanted: BTreeSet<Digest> = proposal.definitions().map(|definition| definition.digest).collect();
+        let mut wanted: BTreeSet<Digest> = proposal
+            .definitions()
+            .map(|definition| definition.digest)
+            .collect();
         for bytes in components {
             let digest = Domain::Chaincode.hash(&bytes);
             if !wanted.remove(&digest) {
@@ -206,7 +216,9 @@ impl Governance<'_> {
             if self.overlay.get(&StateKey::component(&digest))?.is_none() {
                 return refused(
                     ValidationCode::BadPayload,
-                    format!("it deploys component {digest}, which neither comes with it nor is on the ledger"),
+                    format!(
+                        "it deploys component {digest}, which neither comes with it nor is on the ledger"
+                    ),
                 );
             }
         }
@@ -239,7 +251,9 @@ impl Governance<'_> {
         };
         let mut index = ProposalIndex::decode(&bytes)?;
         for id in index.open.clone() {
-            let Some(mut record) = self.record(&id)? else { continue };
+            let Some(mut record) = self.record(&id)? else {
+                continue;
+            };
             if !record.is_open(self.caller.height) {
                 record.outcome = ProposalStatus::Expired;
                 self.put(StateKey::proposal(&id), record.encode());

@@ -56,7 +56,9 @@ impl<'a> Stage<'a> {
 
     fn proposal(&self, changes: impl IntoIterator<Item = Change>, life: u64) -> GovernanceProposal {
         let config = self.peers[0].config();
-        let changes = changes.into_iter().map(|change| ProposedChange::of(config, change));
+        let changes = changes
+            .into_iter()
+            .map(|change| ProposedChange::of(config, change));
         GovernanceProposal {
             changes: changes.collect(),
             expires_at: self.height() + life,
@@ -64,7 +66,11 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn propose(&mut self, proposal: &GovernanceProposal, components: Vec<Vec<u8>>) -> (ValidationCode, String) {
+    fn propose(
+        &mut self,
+        proposal: &GovernanceProposal,
+        components: Vec<Vec<u8>>,
+    ) -> (ValidationCode, String) {
         let proposing = Proposing {
             proposal: proposal.clone(),
             components,
@@ -79,7 +85,9 @@ impl<'a> Stage<'a> {
 
     fn index(&self) -> ProposalIndex {
         let bytes = self.peers[1].state(&StateKey::proposals());
-        bytes.map_or_else(ProposalIndex::default, |bytes| ProposalIndex::decode(&bytes).unwrap())
+        bytes.map_or_else(ProposalIndex::default, |bytes| {
+            ProposalIndex::decode(&bytes).unwrap()
+        })
     }
 }
 
@@ -157,7 +165,10 @@ fn a_contract_that_all_actors_approve_runs_from_the_next_height_on() {
         assert_eq!(kept, stage.peers[0].config().encode());
         // It has a key space of its own, beside the one that runs the same component.
         let batch = stage.orderer.batch(vec![counting]);
-        assert_eq!(stage.block(vec![batch]), [(ValidationCode::Valid, "1".to_owned())]);
+        assert_eq!(
+            stage.block(vec![batch]),
+            [(ValidationCode::Valid, "1".to_owned())]
+        );
         let header = stage.peers[0].store.tip().unwrap().header;
         assert_eq!(header.config_root, stage.peers[0].config().root());
         assert_eq!(header.next_config_root, header.config_root);
@@ -183,7 +194,10 @@ fn what_is_no_contract_is_refused_with_a_code_of_its_own() {
             (b"junk".to_vec(), ValidationCode::NotAComponent),
             (large, ValidationCode::ComponentLimit),
             (importing(), ValidationCode::ForeignImport),
-            (wasm_encoder::Component::new().finish(), ValidationCode::NotAContract),
+            (
+                wasm_encoder::Component::new().finish(),
+                ValidationCode::NotAContract,
+            ),
         ];
         for (bytes, code) in cases {
             let proposal = stage.proposal([deploy("new", "1", &bytes)], 40);
@@ -197,7 +211,10 @@ fn what_is_no_contract_is_refused_with_a_code_of_its_own() {
         let proposal = stage.proposal([deploy("new", "1", &bytes)], 40);
         assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::BadPayload);
         let proposal = stage.proposal([limits(|limits| limits.block_max_transactions = 7)], 40);
-        assert_eq!(stage.propose(&proposal, vec![bytes]).0, ValidationCode::BadPayload);
+        assert_eq!(
+            stage.propose(&proposal, vec![bytes]).0,
+            ValidationCode::BadPayload
+        );
     });
 }
 
@@ -229,23 +246,53 @@ fn only_admins_of_voting_actors_decide_and_each_once() {
             components: Vec::new(),
         };
         // A collector's batch may hold any call.
-        let batch = stage.orderer.batch(vec![governance(function::PROPOSE, proposing.encode())]);
+        let batch = stage
+            .orderer
+            .batch(vec![governance(function::PROPOSE, proposing.encode())]);
         assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::RoleNotAllowed);
-        assert_eq!(stage.call(developer, approve(id)).0, ValidationCode::UnknownProposal);
+        assert_eq!(
+            stage.call(developer, approve(id)).0,
+            ValidationCode::UnknownProposal
+        );
         assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
-        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::DuplicateTxid);
-        assert_eq!(stage.call(&members.admin, approve(id)).0, ValidationCode::AlreadyDecided);
+        assert_eq!(
+            stage.propose(&proposal, Vec::new()).0,
+            ValidationCode::DuplicateTxid
+        );
+        assert_eq!(
+            stage.call(&members.admin, approve(id)).0,
+            ValidationCode::AlreadyDecided
+        );
         assert_eq!(stage.call(developer, approve(id)).0, ValidationCode::Valid);
-        assert_eq!(stage.call(developer, reject(id)).0, ValidationCode::AlreadyDecided);
-        assert_eq!(stage.peers[0].config(), &members.genesis.config, "two of three are not all");
+        assert_eq!(
+            stage.call(developer, reject(id)).0,
+            ValidationCode::AlreadyDecided
+        );
+        assert_eq!(
+            stage.peers[0].config(),
+            &members.genesis.config,
+            "two of three are not all"
+        );
         assert_eq!(stage.call(user, reject(id)).0, ValidationCode::Valid);
-        assert!(matches!(stage.record(&id).outcome, ProposalStatus::Rejected { .. }));
+        assert!(matches!(
+            stage.record(&id).outcome,
+            ProposalStatus::Rejected { .. }
+        ));
         assert_eq!(stage.call(user, approve(id)).0, ValidationCode::ProposalClosed);
         assert_eq!(stage.index().closed, [id]);
         for (call, code) in [
-            (governance("withdraw", Vec::new()), ValidationCode::ContractRejected),
-            (governance(function::PROPOSE, b"junk".to_vec()), ValidationCode::BadPayload),
-            (governance(function::APPROVE, b"junk".to_vec()), ValidationCode::BadPayload),
+            (
+                governance("withdraw", Vec::new()),
+                ValidationCode::ContractRejected,
+            ),
+            (
+                governance(function::PROPOSE, b"junk".to_vec()),
+                ValidationCode::BadPayload,
+            ),
+            (
+                governance(function::APPROVE, b"junk".to_vec()),
+                ValidationCode::BadPayload,
+            ),
         ] {
             assert_eq!(stage.call(user, call).0, code);
         }
@@ -264,13 +311,25 @@ fn a_proposal_expires_and_what_replaces_the_same_supersedes_it() {
         for proposal in [&short, &first, &second] {
             assert_eq!(stage.propose(proposal, Vec::new()).0, ValidationCode::Valid);
         }
-        assert_eq!(stage.call(developer, approve(short.id())).0, ValidationCode::ProposalExpired);
+        assert_eq!(
+            stage.call(developer, approve(short.id())).0,
+            ValidationCode::ProposalExpired
+        );
         // Both are approved in one block: the second replaces what is not there any more.
-        assert_eq!(stage.call(developer, approve(first.id())).0, ValidationCode::Valid);
-        assert_eq!(stage.call(developer, approve(second.id())).0, ValidationCode::Valid);
+        assert_eq!(
+            stage.call(developer, approve(first.id())).0,
+            ValidationCode::Valid
+        );
+        assert_eq!(
+            stage.call(developer, approve(second.id())).0,
+            ValidationCode::Valid
+        );
         let both = [first.id(), second.id()].map(|id| stage.signed(user, approve(id)));
         let codes = stage.block(both.into());
-        assert!(codes.iter().all(|(code, _)| *code == ValidationCode::Valid), "{codes:?}");
+        assert!(
+            codes.iter().all(|(code, _)| *code == ValidationCode::Valid),
+            "{codes:?}"
+        );
         assert_eq!(stage.peers[0].config().limits.block_max_transactions, 7);
         match stage.record(&second.id()).outcome {
             ProposalStatus::Failed { code, .. } => assert_eq!(code, ValidationCode::ProposalSuperseded),
@@ -285,8 +344,14 @@ fn a_proposal_expires_and_what_replaces_the_same_supersedes_it() {
         for admin in [developer, user] {
             assert_eq!(stage.call(admin, approve(early.id())).0, ValidationCode::Valid);
         }
-        assert_eq!(stage.call(developer, approve(late.id())).0, ValidationCode::ProposalSuperseded);
-        assert_eq!(stage.propose(&late, Vec::new()).0, ValidationCode::ProposalSuperseded);
+        assert_eq!(
+            stage.call(developer, approve(late.id())).0,
+            ValidationCode::ProposalSuperseded
+        );
+        assert_eq!(
+            stage.propose(&late, Vec::new()).0,
+            ValidationCode::ProposalSuperseded
+        );
         assert_eq!(stage.record(&short.id()).outcome, ProposalStatus::Expired);
     });
 }
@@ -301,11 +366,26 @@ fn what_would_make_no_sense_cannot_be_proposed() {
         let authorities = Vec::new();
         let cases: [(&str, Vec<Change>); 8] = [
             ("nothing changes", vec![Change::Limits(Limits::default())]),
-            ("a limit out of range", vec![limits(|limits| limits.block_max_transactions = 0)]),
-            ("a limit that holds batches", vec![limits(|limits| limits.batch_max_bytes = 2048)]),
+            (
+                "a limit out of range",
+                vec![limits(|limits| limits.block_max_transactions = 0)],
+            ),
+            (
+                "a limit that holds batches",
+                vec![limits(|limits| limits.batch_max_bytes = 2048)],
+            ),
             ("no such actor", vec![Change::Authorities { actor, authorities }]),
-            ("no authority", vec![Change::Authorities { actor: "user".into(), authorities: Vec::new() }]),
-            ("no such chaincode", vec![Change::RemoveChaincode("nowhere".into())]),
+            (
+                "no authority",
+                vec![Change::Authorities {
+                    actor: "user".into(),
+                    authorities: Vec::new(),
+                }],
+            ),
+            (
+                "no such chaincode",
+                vec![Change::RemoveChaincode("nowhere".into())],
+            ),
             ("a reserved name", vec![deploy(GOVERNANCE, "1", &bytes)]),
             ("a bad name", vec![deploy("Upper Case", "1", &bytes)]),
         ];
@@ -323,7 +403,10 @@ fn what_would_make_no_sense_cannot_be_proposed() {
             assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
         }
         let proposal = stage.proposal([limits(|limits| limits.max_unfinal_blocks = 9)], 40);
-        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::TooManyProposals);
+        assert_eq!(
+            stage.propose(&proposal, Vec::new()).0,
+            ValidationCode::TooManyProposals
+        );
     });
 }
 

@@ -129,7 +129,10 @@ async fn proven_header(node: &Node, link: &Link, height: u64) -> Result<Digest, 
 /// Learns what was changed in the configuration up to a block, if it was executed under one that is not known here yet.
 async fn learn_changes(node: &Node, link: &Link, reply: &GetBlockReply) -> Result<(), String> {
     let proof = FinalHeaderProof::decode(&reply.finality).map_err(|error| error.to_string())?;
-    while let Err(ProofError::Configuration { changed_later: true, .. }) = node.anchor.config_of(&proof.header) {
+    while let Err(ProofError::Configuration {
+        changed_later: true, ..
+    }) = node.anchor.config_of(&proof.header)
+    {
         let known = node.anchor.newest_from();
         let changes = link.config_changes(known).await;
         for bytes in changes.map_err(|status| status.message().to_owned())?.changes {

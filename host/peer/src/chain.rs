@@ -202,9 +202,7 @@ impl Chain {
         }
         let base = self.node.newest().view;
         let begun = Instant::now();
-        let execution = self
-            .executor
-            .execute(inspected, &self.tip, &self.config, base)?;
+        let execution = self.executor.execute(inspected, &self.tip, &self.config, base)?;
         self.quick = begun.elapsed() < QUICK;
         self.write(execution, together)
     }

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use e2l_client::wire::ledger_client::LedgerClient;
 use e2l_client::wire::peering_client::PeeringClient;
 use e2l_client::wire::{
-    AnnounceReply, AnnounceRequest, ConfigChangesReply, ConfigChangesRequest, FetchBlocksRequest, FetchLogReply, FetchLogRequest, FetchProposalReply,
-    FetchProposalRequest, ForwardReply, ForwardRequest, GetBlockReply, RaftRequest, StandingReply,
-    StandingRequest,
+    AnnounceReply, AnnounceRequest, ConfigChangesReply, ConfigChangesRequest, FetchBlocksRequest,
+    FetchLogReply, FetchLogRequest, FetchProposalReply, FetchProposalRequest, ForwardReply, ForwardRequest,
+    GetBlockReply, RaftRequest, StandingReply, StandingRequest,
 };
 use e2l_client::{ClientError, MAX_MESSAGE_BYTES, Target, connect_lazy};
 use e2l_consensus::{MessageKind, Transport, TransportError};
@@ -84,7 +84,11 @@ impl Link {
     /// No link, or the other side refuses.
     pub async fn config_changes(&self, after: u64) -> Result<ConfigChangesReply, Status> {
         let mut ledger = LedgerClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        within(CALL_TIMEOUT, ledger.config_changes(ConfigChangesRequest { after })).await
+        within(
+            CALL_TIMEOUT,
+            ledger.config_changes(ConfigChangesRequest { after }),
+        )
+        .await
     }
 
     /// Asks what entries of a log refer to.

@@ -18,8 +18,8 @@ use e2l_execution::SignatureCache;
 use e2l_identity::Trust;
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{
-    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer, StateKey,
-    Vote,
+    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer,
+    StateKey, Vote,
 };
 use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
@@ -596,7 +596,10 @@ pub(crate) fn know_configs(anchor: &Anchor, view: &View) -> Result<(), StoreErro
     let changes = view.scan(&StateKey::config_from(0), &StateKey::configs_end(), usize::MAX)?;
     for (key, bytes) in changes {
         let corrupt = |why: String| StoreError::corrupt_state(&key, why);
-        let from = key.local().try_into().map_err(|_| corrupt("its key names no height".to_owned()))?;
+        let from = key
+            .local()
+            .try_into()
+            .map_err(|_| corrupt("its key names no height".to_owned()))?;
         let config = NetworkConfig::decode(&bytes).map_err(|error| corrupt(error.to_string()))?;
         anchor.know(u64::from_be_bytes(from), config);
     }

@@ -97,10 +97,7 @@ impl Peer {
             restoring,
         } = ledger;
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
-        let queries = QueryThreads::new(
-            Arc::new(QueryRunner::new(runtime, components)),
-            node.clone(),
-        );
+        let queries = QueryThreads::new(Arc::new(QueryRunner::new(runtime, components)), node.clone());
 
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;

@@ -7,8 +7,8 @@ use crate::node::{Executed, HeadError, Node, missing};
 use crate::soundness::{Unsound, sound_block};
 use e2l_execution::ExecutionError;
 use e2l_ledger::proof::{
-    AncestryProof, Anchor, ConfigChange, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry, ProofError, Receipt,
-    SenderHeadProof, StateValueProof, prove_range_with,
+    AncestryProof, Anchor, ConfigChange, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry,
+    ProofError, Receipt, SenderHeadProof, StateValueProof, prove_range_with,
 };
 use e2l_ledger::{
     Block, Certificate, Digest, Domain, Envelope, Header, LogEntry, Member, SenderHead, SignedVote, StateKey,

@@ -80,8 +80,9 @@ impl Change {
             Self::Revoke(certificates) => config.revoked.extend(certificates.iter().copied()),
             Self::Authorities { actor, authorities } => {
                 let found = config.actors.iter_mut().find(|known| known.name == *actor);
-                let found =
-                    found.ok_or_else(|| ConfigError::Missing(format!("`{actor}` is not an actor of the network")))?;
+                let found = found.ok_or_else(|| {
+                    ConfigError::Missing(format!("`{actor}` is not an actor of the network"))
+                })?;
                 found.authorities.clone_from(authorities);
             }
         }
@@ -93,9 +94,17 @@ impl Change {
 /// was signed must stay so.
 fn keeps_batches(now: &Limits, then: &Limits) -> Result<(), ConfigError> {
     let bounds = [
-        ("batch_max_transactions", now.batch_max_transactions, then.batch_max_transactions),
+        (
+            "batch_max_transactions",
+            now.batch_max_transactions,
+            then.batch_max_transactions,
+        ),
         ("batch_max_bytes", now.batch_max_bytes, then.batch_max_bytes),
-        ("argument_max_bytes", now.argument_max_bytes, then.argument_max_bytes),
+        (
+            "argument_max_bytes",
+            now.argument_max_bytes,
+            then.argument_max_bytes,
+        ),
     ];
     match bounds.into_iter().find(|(_, now, then)| then < now) {
         None => Ok(()),
@@ -108,8 +117,16 @@ fn keeps_batches(now: &Limits, then: &Limits) -> Result<(), ConfigError> {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Chaincode(ChaincodeDefinition { name, version, digest }) => {
-                write!(f, "chaincode {name} becomes version {version} ({})", digest.short())
+            Self::Chaincode(ChaincodeDefinition {
+                name,
+                version,
+                digest,
+            }) => {
+                write!(
+                    f,
+                    "chaincode {name} becomes version {version} ({})",
+                    digest.short()
+                )
             }
             Self::RemoveChaincode(name) => write!(f, "chaincode {name} ends"),
             Self::Limits(_) => f.write_str("limits change"),
@@ -118,7 +135,11 @@ impl fmt::Display for Change {
                 write!(f, "certificates are revoked: {}", shown.join(", "))
             }
             Self::Authorities { actor, authorities } => {
-                write!(f, "{actor} has {} certificate authorities from now on", authorities.len())
+                write!(
+                    f,
+                    "{actor} has {} certificate authorities from now on",
+                    authorities.len()
+                )
             }
         }
     }

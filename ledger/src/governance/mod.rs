@@ -10,7 +10,9 @@ mod record;
 
 pub use change::{Change, ProposedChange};
 pub use proposal::{CannotApply, Decision, GovernanceProposal, Proposing};
-pub use record::{ProposalIndex, ProposalRecord, ProposalStatus, Verdict, Vote as GovernanceVote};
+pub use record::{
+    ProposalIndex, ProposalRecord, ProposalStatus, Verdict, Vote as GovernanceVote, may_decide,
+};
 
 /// Name of the chaincode that changes the network; no contract can be deployed under it.
 pub const GOVERNANCE: &str = "governance";

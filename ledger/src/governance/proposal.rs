@@ -31,7 +31,9 @@ impl Canonical for GovernanceProposal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CannotApply {
     /// What it was meant to replace is not there any more.
-    #[error("it is superseded: {0}, but what that replaces has changed since it was proposed: propose it anew")]
+    #[error(
+        "it is superseded: {0}, but what that replaces has changed since it was proposed: propose it anew"
+    )]
     Superseded(Change),
     /// The configuration would make no sense.
     #[error("the configuration would not be usable: {0}")]

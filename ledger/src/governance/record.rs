@@ -127,7 +127,11 @@ impl ProposalRecord {
     pub fn verdict(&self, config: &NetworkConfig) -> Verdict {
         let voters: Vec<&str> = config.voters().map(|(actor, _)| actor.name.as_str()).collect();
         let count = |approves: bool| {
-            let said = |actor: &&&str| self.votes.get(**actor).is_some_and(|vote| vote.approves == approves);
+            let said = |actor: &&&str| {
+                self.votes
+                    .get(**actor)
+                    .is_some_and(|vote| vote.approves == approves)
+            };
             voters.iter().filter(said).count()
         };
         let required = config.lifecycle.required(voters.len());
@@ -153,7 +157,10 @@ impl ProposalRecord {
             ProposalStatus::Open | ProposalStatus::Expired => "expired".to_owned(),
             ProposalStatus::Active { from_height } => format!("active from height {from_height}"),
             ProposalStatus::Rejected { .. } => "rejected".to_owned(),
-            ProposalStatus::Failed { code: ValidationCode::ProposalSuperseded, .. } => "superseded".to_owned(),
+            ProposalStatus::Failed {
+                code: ValidationCode::ProposalSuperseded,
+                ..
+            } => "superseded".to_owned(),
             ProposalStatus::Failed { .. } => "failed".to_owned(),
         }
     }
@@ -169,7 +176,10 @@ pub fn may_decide(member: &Member, config: &NetworkConfig) -> Result<(), Refused
     }
     Err(Refused {
         code: ValidationCode::RoleNotAllowed,
-        reason: format!("actor `{}` does not vote, so it has no say in changes", member.actor),
+        reason: format!(
+            "actor `{}` does not vote, so it has no say in changes",
+            member.actor
+        ),
     })
 }
 

@@ -117,7 +117,9 @@ fn check_issued_ever(certificate: &Certificate, anchor: &Anchor) -> Result<(), P
     let mut epochs = anchor.epochs().into_iter().rev();
     let newest = epochs.next().map(|epoch| certificate.check_issued(&epoch.config));
     match newest {
-        Some(Err(error)) if epochs.all(|epoch| certificate.check_issued(&epoch.config).is_err()) => Err(error.into()),
+        Some(Err(error)) if epochs.all(|epoch| certificate.check_issued(&epoch.config).is_err()) => {
+            Err(error.into())
+        }
         _ => Ok(()),
     }
 }

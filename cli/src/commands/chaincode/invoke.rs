@@ -3,8 +3,8 @@
 use super::{CallArgs, prepare, shown};
 use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Listing, Style, Table};
-use crate::session::Session;
 use crate::request::request;
+use crate::session::Session;
 use e2l_ledger::proof::VerifiedTransaction;
 use e2l_ledger::{Call, ValidationCode};
 use serde::Serialize;

@@ -47,7 +47,9 @@ async fn rebuild(session: &Session, id: &Digest, source: &Path) -> CliResult<()>
         .map_err(|error| CliError::usage(error, "name the directory of the contract's crate"))?;
     let found = built.digest;
     if found == definition.digest {
-        session.note(&format!("the source gives the proposed component, digest {found}"));
+        session.note(&format!(
+            "the source gives the proposed component, digest {found}"
+        ));
         return Ok(());
     }
     Err(CliError::refused(

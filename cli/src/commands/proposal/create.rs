@@ -66,7 +66,9 @@ pub struct Lifetime {
 fn parse_setting(text: &str) -> Result<(String, u64), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     let value = value.replace('_', "");
-    let value = value.parse().map_err(|_| format!("`{value}` is not a whole number"))?;
+    let value = value
+        .parse()
+        .map_err(|_| format!("`{value}` is not a whole number"))?;
     Ok((name.to_owned(), value))
 }
 
@@ -76,7 +78,10 @@ pub(super) async fn run(session: &Session, command: &CreateCommand) -> CliResult
         CreateCommand::Limits { set, life } => (Change::Limits(with_settings(&config.limits, set)?), life),
         CreateCommand::Revoke { certificates, life } => (Change::Revoke(digests(certificates)?), life),
         CreateCommand::Authorities { of, files, life } => {
-            let authorities = files.iter().map(|file| authority(file)).collect::<CliResult<_>>()?;
+            let authorities = files
+                .iter()
+                .map(|file| authority(file))
+                .collect::<CliResult<_>>()?;
             let actor = of.clone();
             (Change::Authorities { actor, authorities }, life)
         }
@@ -94,7 +99,9 @@ pub(crate) async fn propose(
 ) -> CliResult<()> {
     let config = session.current_config().await?;
     let height = session.status().await?.final_height;
-    let changes = changes.into_iter().map(|change| ProposedChange::of(&config, change));
+    let changes = changes
+        .into_iter()
+        .map(|change| ProposedChange::of(&config, change));
     let proposal = GovernanceProposal {
         changes: changes.collect(),
         expires_at: height.saturating_add(life.expires_in.max(1)),
@@ -123,7 +130,11 @@ fn with_settings(limits: &Limits, set: &[(String, u64)]) -> CliResult<Limits> {
         match fields.get_mut(name) {
             Some(field) => *field = (*value).into(),
             None => {
-                let known = fields.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+                let known = fields
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name.as_str());
                 let known = known.collect::<Vec<_>>().join(", ");
                 return Err(CliError::usage(
                     format!("`{name}` is not a limit"),

@@ -32,7 +32,11 @@ pub(crate) async fn resolve(session: &Session, text: &str) -> CliResult<Digest> 
 
 /// Approves or rejects a proposal, and says what came of it.
 pub(crate) async fn decide(session: &Session, id: &Digest, approves: bool) -> CliResult<()> {
-    let function = if approves { function::APPROVE } else { function::REJECT };
+    let function = if approves {
+        function::APPROVE
+    } else {
+        function::REJECT
+    };
     let call = Call {
         chaincode: GOVERNANCE.to_owned(),
         function: function.to_owned(),

@@ -7,7 +7,15 @@ use crate::output::{Cell, Column, Listing, Style, Table};
 use crate::session::Session;
 
 const FIELDS: [&str; 9] = [
-    "id", "status", "changes", "proposer", "approved_by", "rejected_by", "awaits", "expires_at", "note",
+    "id",
+    "status",
+    "changes",
+    "proposer",
+    "approved_by",
+    "rejected_by",
+    "awaits",
+    "expires_at",
+    "note",
 ];
 
 pub(super) async fn list(session: &Session) -> CliResult<()> {
@@ -27,8 +35,16 @@ pub(super) async fn list(session: &Session) -> CliResult<()> {
         let (record, _) = record(session, id).await?;
         let approved = record.votes.iter().filter(|(_, vote)| vote.approves);
         let approved: Vec<&str> = approved.map(|(actor, _)| actor.as_str()).collect();
-        let changes = record.proposal.changes.iter().map(|proposed| proposed.change.to_string());
-        let style = if record.is_open(height) { Style::Accent } else { Style::Dim };
+        let changes = record
+            .proposal
+            .changes
+            .iter()
+            .map(|proposed| proposed.change.to_string());
+        let style = if record.is_open(height) {
+            Style::Accent
+        } else {
+            Style::Dim
+        };
         table.push(vec![
             Cell::new(id.to_string().get(..12).unwrap_or_default(), Style::Bold),
             Cell::new(record.status_at(height), style),

@@ -9,8 +9,8 @@ mod show;
 pub use create::CreateCommand;
 pub(crate) use create::{Lifetime, propose};
 pub(crate) use decide::{decide, resolve};
-pub(crate) use read::{index, record};
-pub(crate) use show::{awaited, show};
+pub(crate) use read::record;
+pub(crate) use show::show;
 
 use crate::error::CliResult;
 use crate::session::Session;

@@ -23,7 +23,10 @@ pub(crate) async fn record(session: &Session, id: &Digest) -> CliResult<(Proposa
     let (value, block) = session.verifier()?.state_value(&StateKey::proposal(id)).await?;
     let Some(bytes) = value else {
         return Err(CliError::refused(
-            format!("there is no proposal {id} as of height {} (proven)", block.header.height),
+            format!(
+                "there is no proposal {id} as of height {} (proven)",
+                block.header.height
+            ),
             "name one that `e2l proposal list` shows",
         ));
     };

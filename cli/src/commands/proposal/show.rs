@@ -93,7 +93,11 @@ fn details(session: &Session, change: &Change, open: bool) -> Vec<String> {
             let now = config.chaincode(&definition.name);
             let mut lines = vec![format!("digest {}", definition.digest)];
             if let Some(now) = now.filter(|now| open && now.digest != definition.digest) {
-                lines.push(format!("instead of version {} ({})", now.version, now.digest.short()));
+                lines.push(format!(
+                    "instead of version {} ({})",
+                    now.version,
+                    now.digest.short()
+                ));
             }
             lines
         }
@@ -107,7 +111,11 @@ fn details(session: &Session, change: &Change, open: bool) -> Vec<String> {
 fn changed_limits(now: &Limits, then: &Limits) -> Vec<String> {
     let fields = |limits: &Limits| serde_json::to_value(limits).unwrap_or_default();
     let (now, then) = (fields(now), fields(then));
-    let names = now.as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let names = now
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.clone());
     names
         .filter(|name| now[name] != then[name])
         .map(|name| format!("{name}: {} becomes {}", now[&name], then[&name]))

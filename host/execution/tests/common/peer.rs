@@ -103,15 +103,25 @@ impl<'a> Orderer<'a> {
             envelopes: 0,
         };
         // At most one more than envelopes; those of the envelopes' senders come first.
-        let Members { collector, admin, stranger, others, .. } = self.members;
+        let Members {
+            collector,
+            admin,
+            stranger,
+            others,
+            ..
+        } = self.members;
         let members = [collector, admin, stranger, &others[0], &others[1]];
         let signs = |member: &&&Identity| {
             let digest = member.certificate().digest();
-            envelopes.iter().any(|envelope| envelope.signature().certificate == digest)
+            envelopes
+                .iter()
+                .any(|envelope| envelope.signature().certificate == digest)
         };
         let (senders, idle): (Vec<&Identity>, Vec<&Identity>) = members.iter().partition(signs);
         let certificates = senders.into_iter().chain(idle).take(envelopes.len() + 1);
-        let certificates = certificates.map(|member| member.certificate().der().to_vec()).collect();
+        let certificates = certificates
+            .map(|member| member.certificate().der().to_vec())
+            .collect();
         SignedProposal::sign(header, certificates, envelopes, &self.members.peer)
     }
 }

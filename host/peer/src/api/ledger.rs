@@ -14,10 +14,10 @@ use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
     Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, ConfigChangesReply,
-    ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest, GetAncestryReply, GetAncestryRequest, GetBlockReply, GetBlockRequest,
-    GetLogPageReply, GetLogPageRequest, GetReceiptReply, GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest,
-    QueryReply, QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply,
-    SubmitRequest,
+    ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest, GetAncestryReply,
+    GetAncestryRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest, GetReceiptReply,
+    GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest, QueryReply,
+    QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
@@ -371,7 +371,10 @@ impl Ledger for LedgerApi {
         let found = tokio::task::spawn_blocking(move || proofs::config_changes(&node, after)).await;
         let found = found.map_err(|error| internal(&error))?;
         let found = found.map_err(|error| unsound(&self.node, error.into()))?;
-        let changes = found.iter().take(MAX_CHANGES).map(|change| change.encode().into());
+        let changes = found
+            .iter()
+            .take(MAX_CHANGES)
+            .map(|change| change.encode().into());
         Ok(Response::new(ConfigChangesReply {
             changes: changes.collect(),
         }))

@@ -68,9 +68,7 @@ impl Replayer {
     fn block(&mut self, block: Block) -> Result<Option<String>, OfflineError> {
         let base = Arc::new(self.store.view());
         let proposal = InspectedProposal::of(block.proposal);
-        let execution = self
-            .executor
-            .execute(proposal, &self.tip, &self.config, base)?;
+        let execution = self.executor.execute(proposal, &self.tip, &self.config, base)?;
         let height = block.header.height;
         let results = execution.block.results.iter().zip(&block.results);
         if let Some((index, (own, recorded))) =
