@@ -10,6 +10,7 @@ use crate::commands::history::HistoryArgs;
 use crate::commands::incidents::IncidentsArgs;
 use crate::commands::network::NetworkCommand;
 use crate::commands::peer::PeerCommand;
+use crate::commands::proposal::ProposalCommand;
 use crate::commands::receipt::ReceiptArgs;
 use crate::commands::verify::VerifyArgs;
 use crate::demo::DemoArgs;
@@ -66,7 +67,10 @@ pub enum Command {
     /// See how peers are
     #[command(subcommand)]
     Peer(PeerCommand),
-    /// Write, test, build and compare chaincode; list it, call it
+    /// Change the network together: propose, approve, see what is proposed
+    #[command(subcommand)]
+    Proposal(ProposalCommand),
+    /// Write, test, build, deploy and call chaincode
     #[command(subcommand)]
     Chaincode(ChaincodeCommand),
     /// Issue certificates

@@ -44,5 +44,7 @@ pub fn write(path: &Path, anchor: &Anchor, proof: &FinalHeaderProof) -> CliResul
     let block = proof
         .verify(anchor)
         .map_err(|error| CliError::refused(error, "audit again"))?;
-    ProofFile::of_checkpoint(*anchor.network(), proof, &block).replace(path)
+    ProofFile::of_checkpoint(*anchor.network(), proof, &block)
+        .resting_on(anchor)
+        .replace(path)
 }

@@ -33,8 +33,8 @@ pub struct NetworkOptions {
     pub collectors: BTreeMap<String, u32>,
     /// Endorsements that make a block final.
     pub finality: Policy,
-    /// The component.
-    pub chaincode: PathBuf,
+    /// Component that is active from the first block on, if any.
+    pub chaincode: Option<PathBuf>,
     /// Events per second of a synthetic source, for collectors that are told to use one.
     pub synthetic_rate: Option<f64>,
 }
@@ -56,7 +56,7 @@ struct PeerFile<'a> {
 /// # Errors
 /// Names or addresses make no sense, the component cannot be read, or files cannot be written.
 pub fn create(directory: &Path, options: &NetworkOptions) -> CliResult<NetworkDir> {
-    let component = Component::load(&options.chaincode)?;
+    let component = options.chaincode.as_deref().map(Component::load).transpose()?;
     let actors = options
         .actors
         .iter()
@@ -71,11 +71,11 @@ pub fn create(directory: &Path, options: &NetworkOptions) -> CliResult<NetworkDi
         actors: actors.collect(),
         limits: Limits::default(),
         finality: options.finality,
-        chaincode: ChaincodePlan {
+        chaincode: component.map(|component| ChaincodePlan {
             name: component.name,
             version: component.version,
             component: component.bytes,
-        },
+        }),
         engine: engine(),
         now: OffsetDateTime::now_utc(),
     };

@@ -21,6 +21,7 @@ mod network_dir;
 pub mod output;
 mod profile;
 mod proof_file;
+mod request;
 mod run;
 mod session;
 mod settings;

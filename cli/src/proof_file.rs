@@ -5,7 +5,7 @@ use crate::entry_value::{entry_value, log_of};
 use crate::error::{CliError, CliResult};
 use e2l_ledger::event::Event;
 use e2l_ledger::proof::{
-    Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPageProof, ProofError, Receipt,
+    Anchor, ConfigChange, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPageProof, ProofError, Receipt,
     VerifiedTransaction,
 };
 use e2l_ledger::{Canonical, DecodeError, Digest, LogHead};
@@ -41,6 +41,9 @@ pub struct ProofFile {
     pub claim: Value,
     /// Canonical encodings, hexadecimal: one receipt, piece of evidence or final header, or the pages of a history.
     pub proofs: Vec<String>,
+    /// Canonical encodings of the changes of the configuration since the genesis that they rest on, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configurations: Vec<String>,
 }
 
 /// Why a file proves nothing.
@@ -131,6 +134,16 @@ impl ProofFile {
                 .into_iter()
                 .map(|proof| hex::encode(proof.encode()))
                 .collect(),
+            configurations: Vec::new(),
+        }
+    }
+
+    /// The same, with the changes of the configuration that were proven to whoever has this anchor.
+    pub fn resting_on(self, anchor: &Anchor) -> Self {
+        let changes = anchor.epochs().into_iter().filter_map(|epoch| epoch.proof);
+        Self {
+            configurations: changes.map(|change| hex::encode(change.encode())).collect(),
+            ..self
         }
     }
 
@@ -185,6 +198,12 @@ impl ProofFile {
                 expected: *anchor.network(),
             });
         }
+        for change in decode_all::<ConfigChange>(&self.configurations)? {
+            // What is known already was learnt from another file of this network, or from a peer.
+            if change.finality.header.height >= anchor.newest_from() {
+                anchor.learn(&change)?;
+            }
+        }
         let proven = match self.kind {
             ProofKind::Receipt => receipt_claim(&self.only::<Receipt>()?.verify(anchor)?),
             ProofKind::History => history_claim(&self.all()?, anchor)?,
@@ -195,11 +214,7 @@ impl ProofFile {
     }
 
     fn all<P: Canonical>(&self) -> Result<Vec<P>, FileError> {
-        let decode = |text: &String| {
-            let bytes = hex::decode(text).map_err(|_| FileError::Hex)?;
-            Ok(P::decode(&bytes)?)
-        };
-        self.proofs.iter().map(decode).collect()
+        decode_all(&self.proofs)
     }
 
     /// The only proof in the file.
@@ -213,6 +228,14 @@ impl ProofFile {
             _ => Err(FileError::Count(self.proofs.len())),
         }
     }
+}
+
+fn decode_all<P: Canonical>(texts: &[String]) -> Result<Vec<P>, FileError> {
+    let decode = |text: &String| {
+        let bytes = hex::decode(text).map_err(|_| FileError::Hex)?;
+        Ok(P::decode(&bytes)?)
+    };
+    texts.iter().map(decode).collect()
 }
 
 /// The words must be those of the proof, no more and no fewer.

@@ -3,7 +3,8 @@
 use crate::args::{Cli, Command};
 use crate::commands::chaincode::ChaincodeCommand;
 use crate::commands::{
-    audit, cert, chaincode, events, evidence, history, incidents, network, peer, receipt, shell, verify,
+    audit, cert, chaincode, events, evidence, history, incidents, network, peer, proposal, receipt, shell,
+    verify,
 };
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Style, Terminal};
@@ -86,6 +87,10 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {
             with_session(settings()?, Role::Client, async |s| peer::run(s, command).await)
+        }
+        Command::Proposal(command) => {
+            let role = command.role();
+            with_session(settings()?, role, async |s| proposal::run(s, command).await)
         }
         Command::Chaincode(command) => {
             let role = command.role();

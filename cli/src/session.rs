@@ -6,7 +6,7 @@ use crate::network_dir::read_genesis;
 use crate::output::{Format, Style, Terminal};
 use crate::settings::{Place, Settings};
 use e2l_client::{ClientOptions, LedgerClient, PeerAddress, Verifier, wire};
-use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_identity::{ExpectedPeer, FileIdentity, client_config};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{Digest, GenesisFile, Header, NetworkConfig, Role, Signer};
 use futures::stream::BoxStream;
@@ -20,6 +20,7 @@ use std::time::Duration;
 pub struct Session {
     client: LedgerClient,
     genesis: Arc<GenesisFile>,
+    anchor: Arc<Anchor>,
     network: Digest,
     identity: Arc<FileIdentity>,
     format: Format,
@@ -45,8 +46,13 @@ impl Session {
         let mut peers = PeerAddress::voters(config, None);
         let rank = |peer: &PeerAddress| material.prefer.iter().position(|actor| *actor == peer.actor);
         peers.sort_by_key(|peer| rank(peer).unwrap_or(usize::MAX));
-        let trust = Arc::new(StaticTrust(Arc::new(config.clone())));
-        let tls = client_config(&identity, trust, ExpectedPeer::Any)
+        let anchor = Arc::new(Anchor::new(&material.genesis).map_err(|error| {
+            CliError::refused(
+                format!("the genesis cannot be trusted: {error}"),
+                "get the genesis that all actors have signed",
+            )
+        })?);
+        let tls = client_config(&identity, anchor.clone(), ExpectedPeer::Any)
             .map_err(|error| CliError::usage(error, "check the identity's files and the genesis"))?;
         let options = ClientOptions {
             read_timeout: settings.timeout,
@@ -60,6 +66,7 @@ impl Session {
         };
         Ok(Self {
             client: LedgerClient::new(peers, &tls, options)?,
+            anchor,
             network: material.genesis.genesis.digest(),
             genesis: material.genesis,
             identity: Arc::new(identity),
@@ -117,12 +124,11 @@ impl Session {
     /// # Errors
     /// Not every actor has approved the genesis; the checkpoint is not there or not of this network.
     pub fn verifier(&self) -> CliResult<Verifier> {
-        let anchor = self.anchor()?;
-        let verifier = Verifier::new(self.client.clone(), Arc::clone(&anchor));
+        let verifier = Verifier::new(self.client.clone(), Arc::clone(&self.anchor));
         let Some(path) = &self.checkpoint else {
             return Ok(verifier);
         };
-        let checkpoint = checkpoint_file::read(path, &anchor)?.ok_or_else(|| {
+        let checkpoint = checkpoint_file::read(path, &self.anchor)?.ok_or_else(|| {
             CliError::usage(
                 format!("there is no checkpoint {}", path.display()),
                 "make one with `e2l audit --checkpoint FILE`",
@@ -131,18 +137,18 @@ impl Session {
         Ok(verifier.since(checkpoint))
     }
 
-    /// What is trusted from the beginning.
+    /// What is trusted: the genesis, and the changes of the configuration that were proven since.
+    pub fn anchor(&self) -> &Anchor {
+        &self.anchor
+    }
+
+    /// The configuration now, after asking for changes of it.
     ///
     /// # Errors
-    /// Not every actor has approved the genesis.
-    pub fn anchor(&self) -> CliResult<Arc<Anchor>> {
-        let anchor = Anchor::new(&self.genesis).map_err(|error| {
-            CliError::refused(
-                format!("the genesis cannot be trusted: {error}"),
-                "get the genesis that all actors have signed",
-            )
-        })?;
-        Ok(Arc::new(anchor))
+    /// No peer answers, or what it sends is not proven.
+    pub async fn current_config(&self) -> CliResult<Arc<NetworkConfig>> {
+        e2l_client::learn_changes(&self.client, &self.anchor).await?;
+        Ok(self.anchor.newest())
     }
 
     /// File of the last checkpoint, if one is named.
@@ -155,9 +161,9 @@ impl Session {
         self.genesis.genesis.header()
     }
 
-    /// Configuration in the genesis.
-    pub fn config(&self) -> &NetworkConfig {
-        &self.genesis.genesis.config
+    /// The newest configuration that was proven so far; the genesis's at first.
+    pub fn config(&self) -> Arc<NetworkConfig> {
+        self.anchor.newest()
     }
 
     /// Hash of the genesis.

@@ -76,6 +76,7 @@ mod tests {
                 transactions: 0,
                 state_root: Digest::ZERO,
                 config_root: Digest::ZERO,
+                next_config_root: Digest::ZERO,
                 time_nano: 0,
             };
             previous = header.digest();

@@ -1,9 +1,10 @@
 //! What a client has proven before: whatever it is shown later must be of the same chain, and no older.
 
 use crate::client::LedgerClient;
+use crate::config_changes::learn_changes;
 use crate::verifier::VerifyError;
 use crate::wire;
-use e2l_ledger::proof::{AncestryProof, Anchor};
+use e2l_ledger::proof::{AncestryProof, Anchor, ProofError};
 use e2l_ledger::{Canonical, Digest, Header};
 use std::collections::BTreeMap;
 use tokio::sync::Mutex;
@@ -85,7 +86,16 @@ impl Chain {
         let ranges = vec![range(self.checkpoint.height, 1), range(from, AHEAD)];
         let reply = client.ancestry(wire::GetAncestryRequest { ranges }).await?;
         let proof = AncestryProof::decode(&reply.proof)?;
-        let newest = proof.verify(anchor)?.header;
+        let newest = match proof.verify(anchor) {
+            Err(ProofError::Configuration {
+                changed_later: true, ..
+            }) => {
+                learn_changes(client, anchor).await?;
+                proof.verify(anchor)
+            }
+            verified => verified,
+        };
+        let newest = newest?.header;
         self.check_newest(newest.height)?;
         let newest = (newest.height, newest.digest());
         let of_chain = match newest {

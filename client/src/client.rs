@@ -280,6 +280,33 @@ impl LedgerClient {
         .await
     }
 
+    /// Proofs of changes of the configuration that are in force from heights above `after`, not yet verified: see
+    /// [`learn_changes`](crate::learn_changes).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn config_changes(&self, after: u64) -> Result<wire::ConfigChangesReply, ClientError> {
+        let request = wire::ConfigChangesRequest { after };
+        self.read("configuration", request, |mut stub, request| async move {
+            stub.config_changes(request).await
+        })
+        .await
+    }
+
+    /// Proof of what the state holds under a key, not yet verified: see [`Verifier`](crate::Verifier).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn state_value(&self, key: &e2l_ledger::StateKey) -> Result<wire::GetStateReply, ClientError> {
+        let key = key.as_bytes().to_vec().into();
+        self.read(
+            "state",
+            wire::GetStateRequest { key },
+            |mut stub, request| async move { stub.get_state(request).await },
+        )
+        .await
+    }
+
     /// The ledger as a stream of events, in ledger order. When its peer is lost it goes on at the next one,
     /// with no event twice and none left out.
     ///

@@ -2,6 +2,7 @@
 
 use crate::admission::Admitted;
 use crate::caller::Caller;
+use futures::future::BoxFuture;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,25 +12,40 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 /// A TLS connection whose handshake is done; requests on it carry its [`Caller`].
-#[derive(Debug)]
 pub struct TlsConnection {
     inner: TlsStream<TcpStream>,
     caller: Caller,
     _admitted: Admitted,
+    /// Ends when the caller is no longer trusted.
+    distrust: BoxFuture<'static, ()>,
 }
 
 impl TlsConnection {
-    pub(crate) fn new(inner: TlsStream<TcpStream>, caller: Caller, admitted: Admitted) -> Self {
+    pub(crate) fn new(
+        inner: TlsStream<TcpStream>,
+        caller: Caller,
+        admitted: Admitted,
+        distrust: BoxFuture<'static, ()>,
+    ) -> Self {
         Self {
             inner,
             caller,
             _admitted: admitted,
+            distrust,
         }
     }
 
     /// Who is at the other end.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+}
+
+impl std::fmt::Debug for TlsConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsConnection")
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,6 +63,13 @@ impl AsyncRead for TlsConnection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // A server always reads, also while it waits: so this wakes it.
+        if self.distrust.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the caller's certificate is not trusted any more",
+            )));
+        }
         Pin::new(&mut self.inner).poll_read(cx, buffer)
     }
 }

@@ -7,8 +7,8 @@ use crate::connection::TlsConnection;
 use crate::handshakes::Handshakes;
 use crate::tls_reason::{tls_kind, tls_reason};
 use e2l_identity::LogLimit;
-use e2l_ledger::Certificate;
-use futures::Stream;
+use e2l_ledger::{Certificate, NetworkConfig};
+use futures::{FutureExt, Stream};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -92,6 +92,29 @@ impl TlsIncoming {
     /// # Errors
     /// The listener does not know its address.
     pub fn new(listener: TcpListener, tls: Arc<ServerConfig>, limits: IncomingLimits) -> io::Result<Self> {
+        Self::trusting(listener, tls, limits, None)
+    }
+
+    /// The same, and connections are closed at once when a change of the configuration takes the trust from their
+    /// callers' certificates.
+    ///
+    /// # Errors
+    /// As [`TlsIncoming::new`].
+    pub fn following(
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        limits: IncomingLimits,
+        config: watch::Receiver<Arc<NetworkConfig>>,
+    ) -> io::Result<Self> {
+        Self::trusting(listener, tls, limits, Some(config))
+    }
+
+    fn trusting(
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        limits: IncomingLimits,
+        config: Option<watch::Receiver<Arc<NetworkConfig>>>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (sender, accepted) = mpsc::channel(64);
         let admission = Admission::new(limits.clone());
@@ -100,6 +123,7 @@ impl TlsIncoming {
             admission: admission.clone(),
             handshake_timeout: limits.handshake_timeout,
             accepted: sender,
+            config,
             log: LogLimit::default(),
         });
         let accepting = tokio::spawn(accept(listener, door, limits.handshakes));
@@ -142,6 +166,7 @@ struct Door {
     admission: Admission,
     handshake_timeout: Duration,
     accepted: mpsc::Sender<TlsConnection>,
+    config: Option<watch::Receiver<Arc<NetworkConfig>>>,
     log: LogLimit,
 }
 
@@ -233,7 +258,26 @@ impl Door {
             .admission
             .admit(member)
             .map_err(|why| Refused::new("connections", why))?;
+        let distrust = match (&certificate, &self.config) {
+            (Some(certificate), Some(config)) => distrusted(certificate.clone(), config.clone()).boxed(),
+            _ => std::future::pending().boxed(),
+        };
         let caller = Caller { certificate, address };
-        Ok(TlsConnection::new(tls, caller, admitted))
+        Ok(TlsConnection::new(tls, caller, admitted, distrust))
+    }
+}
+
+/// Waits until a configuration does not trust the certificate any more. That it expires is seen at each call.
+async fn distrusted(certificate: Certificate, mut config: watch::Receiver<Arc<NetworkConfig>>) {
+    loop {
+        let now = config.borrow_and_update().clone();
+        if now.revoked.contains(&certificate.digest()) || certificate.check_issued(&now).is_err() {
+            tracing::warn!(caller = %certificate.member(), "a connection is closed: its certificate is not trusted any more");
+            return;
+        }
+        if config.changed().await.is_err() {
+            // The server stops, and closes it.
+            std::future::pending::<()>().await;
+        }
     }
 }

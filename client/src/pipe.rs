@@ -14,6 +14,8 @@ pub enum Frame {
     Block(Vec<u8>),
     /// Canonical bytes of the proof that the block before is final.
     Proof(Vec<u8>),
+    /// Canonical bytes of the proof that the block before changed the configuration.
+    ConfigChange(Vec<u8>),
     /// What does not hold, in words; nothing follows.
     Finding(String),
     /// Everything was read, and holds as far as the sender can tell.
@@ -44,6 +46,7 @@ pub fn write_frame(pipe: &mut impl Write, frame: &Frame) -> io::Result<()> {
         }
         Frame::Block(bytes) => (b'b', bytes),
         Frame::Proof(bytes) => (b'p', bytes),
+        Frame::ConfigChange(bytes) => (b'c', bytes),
         Frame::Finding(text) => (b'f', text.as_bytes()),
         Frame::End => (b'e', &[]),
     };
@@ -75,6 +78,7 @@ pub fn read_frame(pipe: &mut impl Read) -> Result<Option<Frame>, FrameError> {
         b'h' => Frame::Height(u64::from_be_bytes(bytes.try_into().map_err(|_| unknown())?)),
         b'b' => Frame::Block(bytes),
         b'p' => Frame::Proof(bytes),
+        b'c' => Frame::ConfigChange(bytes),
         b'f' => Frame::Finding(String::from_utf8_lossy(&bytes).into_owned()),
         b'e' if bytes.is_empty() => Frame::End,
         _ => return Err(unknown()),
@@ -91,6 +95,7 @@ mod tests {
             Frame::Height(7),
             Frame::Block(vec![1, 2, 3]),
             Frame::Proof(Vec::new()),
+            Frame::ConfigChange(vec![4]),
             Frame::Finding("why".to_owned()),
             Frame::End,
         ];

@@ -99,9 +99,9 @@ impl Reader {
             sealed: proven.is_sealed(),
             actors: proven.endorsed_by,
         };
-        let limits = &self.verifier.anchor().config().limits;
+        let config = self.verifier.anchor().config_at(height);
         let reply = wire::EventsReply {
-            events: block_events(&block, &self.filter, limits, &endorsers),
+            events: block_events(&block, &self.filter, &config.limits, &endorsers),
             as_of_height: height,
             as_of_time_nano: block.header.time_nano,
             caught_up: height == last,

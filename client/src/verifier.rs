@@ -2,13 +2,14 @@
 
 use crate::checkpoint::{Chain, Checkpoint};
 use crate::client::LedgerClient;
+use crate::config_changes::learn_changes;
 use crate::error::ClientError;
 use crate::wire;
 use e2l_ledger::proof::{
     Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPage, LogPageProof, ProofError, Receipt,
-    SenderHeadProof, VerifiedTransaction,
+    SenderHeadProof, StateValueProof, VerifiedTransaction,
 };
-use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry, LogHead, Member, SenderHead};
+use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry, LogHead, Member, SenderHead, StateKey};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,7 +151,7 @@ impl Verifier {
     pub async fn receipt(&self, id: &Digest) -> Result<(Receipt, VerifiedTransaction), VerifyError> {
         let reply = self.client.receipt(id).await?;
         let receipt = Receipt::decode(&reply.receipt)?;
-        let proven = receipt.verify(&self.anchor)?;
+        let proven = self.proven(|anchor| receipt.verify(anchor)).await?;
         if proven.result.id != *id {
             return Err(VerifyError::OtherSubject(format!(
                 "transaction {}",
@@ -176,7 +177,7 @@ impl Verifier {
             return Ok(SenderHead::default());
         }
         let proof = SenderHeadProof::decode(&reply.proof)?;
-        proof.verify(&self.anchor)?;
+        self.proven(|anchor| proof.verify(anchor)).await?;
         if proof.sender != *sender {
             return Err(VerifyError::OtherSubject(format!(
                 "where {} stands",
@@ -284,7 +285,7 @@ impl Verifier {
         };
         let reply = self.client.log_page(request).await?;
         let proof = LogPageProof::decode(&reply.proof)?;
-        let page = proof.verify(&self.anchor)?;
+        let page = self.proven(|anchor| proof.verify(anchor)).await?;
         if proof.chaincode != chaincode || proof.log != log || proof.from != from {
             return Err(VerifyError::OtherSubject(format!(
                 "entries from {} of another list",
@@ -294,6 +295,35 @@ impl Verifier {
         Ok((proof, page))
     }
 
+    /// What the ledger's own part of the state holds under a key, and the block as of which it does.
+    ///
+    /// # Errors
+    /// No peer answers, or what it sends does not prove it.
+    pub async fn state_value(&self, key: &StateKey) -> Result<(Option<Vec<u8>>, FinalHeader), VerifyError> {
+        let reply = self.client.state_value(key).await?;
+        let proof = StateValueProof::decode(&reply.proof)?;
+        let block = self.proven(|anchor| proof.verify(anchor)).await?;
+        if proof.key != key.as_bytes() {
+            return Err(VerifyError::OtherSubject("another key of the state".to_owned()));
+        }
+        self.may_be_newest(block.header.height)?;
+        self.is_of_chain(&block).await?;
+        Ok((proof.value, block))
+    }
+
+    /// Verifies something, and learns changes of the configuration first if that is why it cannot be verified.
+    async fn proven<T>(&self, verify: impl Fn(&Anchor) -> Result<T, ProofError>) -> Result<T, VerifyError> {
+        match verify(&self.anchor) {
+            Err(ProofError::Configuration {
+                changed_later: true, ..
+            }) => {
+                learn_changes(&self.client, &self.anchor).await?;
+                Ok(verify(&self.anchor)?)
+            }
+            verified => Ok(verified?),
+        }
+    }
+
     /// A final block.
     ///
     /// # Errors
@@ -301,7 +331,8 @@ impl Verifier {
     pub async fn block(&self, height: u64) -> Result<(Block, FinalHeader), VerifyError> {
         let reply = self.client.block(height).await?;
         let block = Block::decode(&reply.block)?;
-        let proven = FinalHeaderProof::decode(&reply.finality)?.verify(&self.anchor)?;
+        let finality = FinalHeaderProof::decode(&reply.finality)?;
+        let proven = self.proven(|anchor| finality.verify(anchor)).await?;
         if block.header.height != height || proven.header != block.header || !block.is_complete() {
             return Err(VerifyError::OtherSubject(format!(
                 "block {} with other content than its header commits to",

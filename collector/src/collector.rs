@@ -12,7 +12,7 @@ use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
 use crate::stats::SharedStats;
 use crate::submit::{SubmitError, Submitter, newest_head};
 use e2l_client::{ClientOptions, LedgerClient, PeerAddress};
-use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_identity::{ExpectedPeer, FileIdentity, client_config};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{GenesisFile, NetworkConfig, Role, Signer};
 use std::future::Future;
@@ -64,8 +64,7 @@ impl Collector {
                 expected: config.network,
             });
         }
-        let trust = Arc::new(StaticTrust(Arc::new(config.clone())));
-        let tls = client_config(&identity, trust, ExpectedPeer::Any)?;
+        let tls = client_config(&identity, anchor.clone(), ExpectedPeer::Any)?;
         let peers = peers_in_order(&config, &options.peers, &member.actor);
         let client = LedgerClient::new(peers, &tls, ClientOptions::default())?;
         let stats = SharedStats::default();

@@ -271,7 +271,8 @@ class Reader:
     def header(self):
         return dict(network=self.hash(), height=self.u64(), previous=self.hash(), proposal=self.hash(),
                     data_root=self.hash(), envelopes=self.u32(), results_root=self.hash(),
-                    transactions=self.u32(), state_root=self.hash(), config_root=self.hash(), time=self.i64())
+                    transactions=self.u32(), state_root=self.hash(), config_root=self.hash(),
+                    next_config_root=self.hash(), time=self.i64())
 
     def block(self):
         return self.span(self.header), self.proposal(), self.list(lambda: self.span(self.result))
@@ -585,7 +586,7 @@ class Anchor:
 
 LIMITS = [(name, int(low.replace(",", "")), int(high.replace(",", ""))) for name, low, high in re.findall(
     r"^\| (\w+) \| [\d,]+ \| ([\d,]+) \| ([\d,]+) \|$", (HERE / "README.md").read_text(), re.M)]
-assert len(LIMITS) == 17
+assert len(LIMITS) == 20
 
 
 def verify_final_header(proof, anchor):
@@ -595,7 +596,8 @@ def verify_final_header(proof, anchor):
         check(header["config_root"] == anchor.config_root, "Configuration")
     digests = [digest("header", b"\1" + encoded) for _, encoded in chain]
     for ((below, _), (header, _), previous) in zip(chain, chain[1:], digests):
-        follows = header["previous"] == previous and header["height"] == below["height"] + 1
+        follows = (header["previous"] == previous and header["height"] == below["height"] + 1
+                   and header["config_root"] == below["next_config_root"])
         check(follows and header["time"] >= below["time"], "Chain")
     check(len(proof["certificates"]) == len(proof["endorsements"]), "Endorsement")
     endorsed, actors = chain[-1][0], []

@@ -15,6 +15,22 @@ enum Key {
     P256(p256::ecdsa::SigningKey),
 }
 
+/// DER bytes of a certificate file (PEM).
+///
+/// # Errors
+/// It cannot be read, or is not PEM.
+pub fn read_certificate(path: &Path) -> Result<Vec<u8>, IdentityError> {
+    let pem = std::fs::read(path).map_err(|source| IdentityError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let der = CertificateDer::from_pem_slice(&pem).map_err(|_| IdentityError::NotPem {
+        path: path.to_owned(),
+        what: "a certificate",
+    })?;
+    Ok(der.to_vec())
+}
+
 /// A certificate with its key. Signs; its keys are wiped from memory when it goes.
 pub struct FileIdentity {
     certificate: Certificate,
@@ -29,14 +45,7 @@ impl FileIdentity {
     /// A file cannot be read, is not PEM, the key is readable by others, or does not belong to the
     /// certificate.
     pub fn load(certificate_path: &Path, key_path: &Path) -> Result<Self, IdentityError> {
-        let pem = std::fs::read(certificate_path).map_err(|source| IdentityError::Read {
-            path: certificate_path.to_owned(),
-            source,
-        })?;
-        let der = CertificateDer::from_pem_slice(&pem).map_err(|_| IdentityError::NotPem {
-            path: certificate_path.to_owned(),
-            what: "a certificate",
-        })?;
+        let der = read_certificate(certificate_path)?;
         let certificate = Certificate::parse(&der).map_err(|source| IdentityError::Certificate {
             path: certificate_path.to_owned(),
             source,

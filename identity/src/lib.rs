@@ -15,7 +15,7 @@ mod trust;
 
 pub use authority::{Authority, Issued, Validity};
 pub use error::IdentityError;
-pub use file_identity::FileIdentity;
+pub use file_identity::{FileIdentity, read_certificate};
 pub use files::{write_public, write_secret};
 pub use log_limit::LogLimit;
 pub use network::{ActorPlan, ChaincodePlan, NetworkPlan, create_network};

@@ -51,8 +51,8 @@ pub struct NetworkPlan {
     pub limits: Limits,
     /// Endorsements that make a block final.
     pub finality: Policy,
-    /// First chaincode.
-    pub chaincode: ChaincodePlan,
+    /// Chaincode that is active from the first block on; without one the actors deploy their first together.
+    pub chaincode: Option<ChaincodePlan>,
     /// What executes it.
     pub engine: EngineProfile,
     /// Now.
@@ -114,7 +114,11 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
             voting: true,
         });
     }
-    let digest = Domain::Chaincode.hash(&plan.chaincode.component);
+    let definition = plan.chaincode.iter().map(|chaincode| ChaincodeDefinition {
+        name: chaincode.name.clone(),
+        version: chaincode.version.clone(),
+        digest: Domain::Chaincode.hash(&chaincode.component),
+    });
     let created_nano = i64::try_from(plan.now.unix_timestamp_nanos()).unwrap_or(i64::MAX);
     let genesis = Genesis {
         created_nano,
@@ -125,11 +129,7 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
             finality: plan.finality,
             lifecycle: Policy::All,
             limits: plan.limits.clone(),
-            chaincodes: vec![ChaincodeDefinition {
-                name: plan.chaincode.name.clone(),
-                version: plan.chaincode.version.clone(),
-                digest,
-            }],
+            chaincodes: definition.collect(),
             engine: plan.engine.clone(),
         },
     };
@@ -141,7 +141,7 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
         approvals.push(Approval::sign(&genesis, &identity));
     }
     let file = GenesisFile { genesis, approvals };
-    distribute(directory, plan, &file, &digest.to_string())?;
+    distribute(directory, plan, &file)?;
     Ok(file)
 }
 
@@ -182,12 +182,7 @@ fn members(directory: &Path, plan: &NetworkPlan, actor: &ActorPlan) -> Result<Au
 }
 
 /// Gives every process its own copy of what it must know.
-fn distribute(
-    directory: &Path,
-    plan: &NetworkPlan,
-    file: &GenesisFile,
-    digest: &str,
-) -> Result<(), IdentityError> {
+fn distribute(directory: &Path, plan: &NetworkPlan, file: &GenesisFile) -> Result<(), IdentityError> {
     let path = directory.join("genesis.json");
     let json = serde_json::to_vec_pretty(file).map_err(|error| IdentityError::Write {
         path: path.clone(),
@@ -201,8 +196,11 @@ fn distribute(
         for home in &homes {
             write_public(&home.join("genesis.json"), &json)?;
         }
-        let component = home.join("peer").join("chaincode").join(format!("{digest}.wasm"));
-        write_public(&component, &plan.chaincode.component)?;
+        let components = home.join("peer").join("chaincode");
+        if let Some(chaincode) = &plan.chaincode {
+            let digest = Domain::Chaincode.hash(&chaincode.component);
+            write_public(&components.join(format!("{digest}.wasm")), &chaincode.component)?;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What TLS trusts: the configuration in force, asked at every handshake.
 
+use e2l_ledger::proof::Anchor;
 use e2l_ledger::{Member, NetworkConfig};
 use std::sync::Arc;
 
@@ -7,6 +8,13 @@ use std::sync::Arc;
 pub trait Trust: Send + Sync {
     /// The configuration now. A new handshake sees what governance has changed, without a restart.
     fn config(&self) -> Arc<NetworkConfig>;
+}
+
+/// The newest configuration that was proven.
+impl Trust for Anchor {
+    fn config(&self) -> Arc<NetworkConfig> {
+        self.newest()
+    }
 }
 
 /// A configuration that does not change, such as that of the genesis.

@@ -24,11 +24,11 @@ fn plan() -> NetworkPlan {
         actors: (7001..).zip(&ACTORS).map(actor).collect(),
         limits: Limits::default(),
         finality: Policy::Majority,
-        chaincode: ChaincodePlan {
+        chaincode: Some(ChaincodePlan {
             name: "eventdb".to_owned(),
             version: "1".to_owned(),
             component: b"component".to_vec(),
-        },
+        }),
         engine: engine(),
         now: now(),
     }

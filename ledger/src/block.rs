@@ -30,6 +30,8 @@ pub struct Header {
     pub state_root: Digest,
     /// Commitment to the configuration under which it was executed.
     pub config_root: Digest,
+    /// Commitment to the configuration of the next height: another one when this block changes it.
+    pub next_config_root: Digest,
     /// Block time, nanoseconds since the Unix epoch.
     pub time_nano: i64,
 }

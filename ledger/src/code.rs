@@ -71,6 +71,28 @@ codes! {
     SequenceGap = 112, "SEQUENCE_GAP", "send the batch that follows the last one on the ledger";
     /// Signed for another network.
     WrongNetwork = 113, "WRONG_NETWORK", "use the configuration of this network";
+    /// What is to be deployed is not a valid WebAssembly component.
+    NotAComponent = 120, "NOT_A_COMPONENT", "build the contract with `e2l chaincode build` and propose what that writes";
+    /// The component imports what the host does not offer.
+    ForeignImport = 121, "FOREIGN_IMPORT", "a contract may import event2ledger:ledger/state and /logs and nothing else: remove what needs the import";
+    /// The component has more of something than a component may have.
+    ComponentLimit = 122, "COMPONENT_LIMIT", "make the component smaller, or raise `component_max_bytes` by governance";
+    /// The component does not export what a contract exports.
+    NotAContract = 123, "NOT_A_CONTRACT", "implement the world event2ledger:ledger/contract of wit/ledger.wit";
+    /// There is no such proposal.
+    UnknownProposal = 124, "UNKNOWN_PROPOSAL", "name a proposal that `e2l proposal list` shows";
+    /// The actor has decided about the proposal before.
+    AlreadyDecided = 125, "ALREADY_DECIDED", "nothing to do: an actor decides once";
+    /// The proposal's last height has passed.
+    ProposalExpired = 126, "PROPOSAL_EXPIRED", "propose it anew, with a later last height";
+    /// What the proposal replaces has changed since.
+    ProposalSuperseded = 127, "PROPOSAL_SUPERSEDED", "look at what is in force now, and propose it anew";
+    /// The proposal is decided.
+    ProposalClosed = 128, "PROPOSAL_CLOSED", "nothing to do: `e2l proposal show` says what became of it";
+    /// The configuration would make no sense, or nothing would change.
+    BadConfiguration = 129, "BAD_CONFIGURATION", "the output says why: correct the proposal";
+    /// Too many proposals are open.
+    TooManyProposals = 130, "TOO_MANY_PROPOSALS", "decide the open ones first: `e2l proposal list`";
     /// Anything else.
     InvalidOtherReason = 255, "INVALID_OTHER_REASON", "see the peer's log";
 }

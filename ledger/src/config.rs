@@ -1,6 +1,7 @@
 //! The configuration under which a block is executed. `config_root` in the header commits to it.
 
 use crate::canonical::Canonical;
+use crate::governance::{GOVERNANCE, PROPOSAL_MAX_BYTES};
 use crate::hash::{Digest, Domain};
 use crate::member::{InvalidName, Member, Role, validate_name};
 use crate::policy::Policy;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Bytes as hexadecimal text in JSON.
-mod hex_list {
+pub(crate) mod hex_list {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub fn serialize<S: Serializer>(list: &[Vec<u8>], serializer: S) -> Result<S::Ok, S::Error> {
@@ -168,7 +169,13 @@ limits! {
     /// Most bytes written by one call.
     write_bytes_per_call: 1_048_576, 1024..=16_777_216;
     /// Most bytes of a chaincode component.
-    component_max_bytes: 4_194_304, 1024..=67_108_864;
+    component_max_bytes: 4_194_304, 1024..=16_711_680;
+    /// Fuel of a migration, which runs once when a contract is replaced.
+    migration_fuel: 20_000_000_000, 100_000..=1_000_000_000_000;
+    /// Most writes of a migration.
+    migration_writes: 1_000_000, 1..=100_000_000;
+    /// Most bytes written by a migration.
+    migration_write_bytes: 268_435_456, 1024..=4_294_967_295;
 }
 
 /// The configuration of a network at some height.
@@ -195,6 +202,27 @@ pub struct NetworkConfig {
 
 impl Canonical for NetworkConfig {
     const WHAT: &'static str = "network configuration";
+}
+
+impl Limits {
+    /// Most bytes of the argument of a call to this chaincode: a proposal brings its components.
+    pub fn argument_bytes(&self, chaincode: &str) -> u64 {
+        if chaincode == GOVERNANCE {
+            self.argument_max_bytes.max(self.proposal_bytes())
+        } else {
+            self.argument_max_bytes
+        }
+    }
+
+    /// Most bytes of a proposal to change the network.
+    fn proposal_bytes(&self) -> u64 {
+        self.component_max_bytes.saturating_add(PROPOSAL_MAX_BYTES)
+    }
+
+    /// Most bytes that the one call of a request may bring.
+    pub fn request_bytes(&self) -> u64 {
+        self.argument_max_bytes.max(self.proposal_bytes())
+    }
 }
 
 impl NetworkConfig {

@@ -93,6 +93,7 @@ impl Genesis {
             transactions: 0,
             state_root,
             config_root: self.config.root(),
+            next_config_root: self.config.root(),
             time_nano: self.created_nano,
         }
     }

@@ -110,6 +110,10 @@ domains! {
     Endorsement => "endorsement",
     /// Configuration of the network.
     Config => "config",
+    /// A part of the configuration, as a change names what it replaces.
+    ConfigPart => "config part",
+    /// A proposal to change the network.
+    GovernanceProposal => "governance proposal",
     /// The genesis.
     Genesis => "genesis",
     /// An actor's approval of a genesis.

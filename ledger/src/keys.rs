@@ -45,6 +45,31 @@ impl StateKey {
         Self::scoped(KeyPrefix::System, "config", &[])
     }
 
+    /// The configuration that came into force at a height; the genesis's is not among them.
+    pub fn config_from(height: u64) -> Self {
+        Self::scoped(KeyPrefix::System, "configs", &height.to_be_bytes())
+    }
+
+    /// The first key after all of [`config_from`](Self::config_from).
+    pub fn configs_end() -> Self {
+        Self::scoped(KeyPrefix::System, "configt", &[])
+    }
+
+    /// A proposal to change the network, by its id.
+    pub fn proposal(id: &Digest) -> Self {
+        Self::scoped(KeyPrefix::System, "proposal", id.as_bytes())
+    }
+
+    /// Which proposals there are.
+    pub fn proposals() -> Self {
+        Self::scoped(KeyPrefix::System, "proposals", &[])
+    }
+
+    /// A chaincode component that the actors have been asked to deploy, by its digest.
+    pub fn component(digest: &Digest) -> Self {
+        Self::scoped(KeyPrefix::System, "component", digest.as_bytes())
+    }
+
     /// Where a sender of batches stands.
     pub fn sender(sender: &Member) -> Self {
         Self::scoped(KeyPrefix::System, "sender", sender.to_string().as_bytes())

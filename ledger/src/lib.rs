@@ -11,6 +11,7 @@ mod certificate;
 mod code;
 mod config;
 mod genesis;
+pub mod governance;
 mod hash;
 mod inspection;
 mod keys;

@@ -216,7 +216,10 @@ impl PackedEnvelope {
 
     /// Whether it comes to no more than an envelope may, as it says itself.
     fn check_claims(&self, limits: &Limits) -> Result<(), PackError> {
-        let bytes = limits.batch_max_bytes.max(limits.argument_max_bytes);
+        let bytes = match self.statement {
+            StatementHeader::Batch(_) => limits.batch_max_bytes.max(limits.argument_max_bytes),
+            StatementHeader::Request(_) => limits.request_bytes(),
+        };
         at_most("bytes", length_of(&self.groups), bytes.saturating_add(SLACK))?;
         at_most("calls", count_of(&self.groups), limits.batch_max_transactions)
     }

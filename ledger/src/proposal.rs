@@ -125,7 +125,7 @@ impl Envelope {
 
     /// Whether its calls are within the limits, whatever its header says of them.
     pub fn is_within(&self, limits: &Limits) -> bool {
-        let fits = |call: &Call| call.argument.len() as u64 <= limits.argument_max_bytes;
+        let fits = |call: &Call| call.argument.len() as u64 <= limits.argument_bytes(&call.chaincode);
         match self {
             Self::Batch(batch) => {
                 !batch.calls.is_empty()

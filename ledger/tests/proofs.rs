@@ -247,7 +247,7 @@ fn another_network_proves_nothing_here() {
         proof.verify(&anchor),
         Err(ProofError::OtherNetwork { .. })
     ));
-    assert_eq!(anchor.config().network, NETWORK);
+    assert_eq!(anchor.newest().network, NETWORK);
 }
 
 #[test]

@@ -501,6 +501,7 @@ fn compute(known: &Value) -> Value {
         transactions: 4,
         state_root: Digest([5; 32]),
         config_root: genesis.config.root(),
+        next_config_root: genesis.config.root(),
         time_nano: proposal.header.time_nano,
     };
     let block = Block {

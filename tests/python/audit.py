@@ -84,7 +84,7 @@ class Audit:
         self.state.put(state_key(0, b"config", b""), b"\1" + anchor.encode(anchor.config))
         empty = digest("merkle empty", b"")
         genesis = (anchor.network + struct.pack("<Q", 0) + bytes(32) + anchor.network + empty + struct.pack("<I", 0)
-                   + empty + struct.pack("<I", 0) + self.state.root() + anchor.config_root + struct.pack("<q", created))
+                   + empty + struct.pack("<I", 0) + self.state.root() + 2 * anchor.config_root + struct.pack("<q", created))
         self.tip = dict(height=0, time=created, proposal=anchor.network, digest=digest("header", b"\1" + genesis))
 
     def block(self, encoding, proof):
@@ -94,7 +94,7 @@ class Audit:
         hold(proven == header, "its header is not the one that was endorsed")
         below = self.tip
         hold(header["network"] == self.anchor.network and header["config_root"] == self.anchor.config_root,
-             "it is of another network or configuration")
+             "it is of another network, or of a configuration that was changed since the genesis, which is not known here")
         hold(header["height"] == below["height"] + 1 and header["previous"] == below["digest"],
              f"it does not follow block {below['height']}")
         hold(header["time"] >= below["time"], "its time lies before that of the block below")

@@ -216,4 +216,24 @@ impl wire::ledger_server::Ledger for Lying {
     ) -> Result<Response<wire::ChaincodesReply>, Status> {
         self.truth.chaincodes().await.map(Response::new).map_err(failed)
     }
+
+    async fn config_changes(
+        &self,
+        request: Request<wire::ConfigChangesRequest>,
+    ) -> Result<Response<wire::ConfigChangesReply>, Status> {
+        let changes = self.truth.config_changes(request.into_inner().after).await;
+        changes.map(Response::new).map_err(failed)
+    }
+
+    async fn get_state(
+        &self,
+        request: Request<wire::GetStateRequest>,
+    ) -> Result<Response<wire::GetStateReply>, Status> {
+        let key = e2l_ledger::StateKey::from_bytes(request.into_inner().key.to_vec());
+        self.truth
+            .state_value(&key)
+            .await
+            .map(Response::new)
+            .map_err(failed)
+    }
 }

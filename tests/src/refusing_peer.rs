@@ -175,4 +175,18 @@ impl wire::ledger_server::Ledger for Refusing {
     ) -> Result<Response<wire::ChaincodesReply>, Status> {
         self.refuse()
     }
+
+    async fn config_changes(
+        &self,
+        _request: Request<wire::ConfigChangesRequest>,
+    ) -> Result<Response<wire::ConfigChangesReply>, Status> {
+        self.refuse()
+    }
+
+    async fn get_state(
+        &self,
+        _request: Request<wire::GetStateRequest>,
+    ) -> Result<Response<wire::GetStateReply>, Status> {
+        self.refuse()
+    }
 }

@@ -1,0 +1,303 @@
+//! Actors change the network together, with the command line, while events flow.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use e2l_tests::{Network, PATIENCE, component, wait_until};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output};
+
+/// What the collector invents, and how fast.
+const EVENTS: u64 = 6000;
+const RATE: f64 = 1000.0;
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Runs `e2l` for an actor, and returns what it prints on standard output.
+fn run(network: &Network, actor: &str, arguments: &[&str]) -> String {
+    let output = network.e2l(actor, arguments);
+    assert!(
+        output.status.success(),
+        "{actor}: {arguments:?}: {}",
+        said(&output)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Runs what must fail with exit code 1, and returns all it says.
+fn refused(network: &Network, actor: &str, arguments: &[&str]) -> String {
+    let output = network.e2l(actor, arguments);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    said(&output)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Others approve what an actor has proposed.
+fn approve(network: &Network, others: &[&str], id: &str) {
+    for actor in others {
+        assert_eq!(run(network, actor, &["proposal", "approve", id]), id);
+    }
+}
+
+/// Calls the contract that was deployed as `second`.
+fn record_in_second(network: &Network, actor: &str) {
+    let event = r#"{"Type": "container", "Action": "start", "Actor": {"ID": "c1", "Attributes": {}}, "scope": "local",
+        "time": 1800000000, "timeNano": 1800000000000000000}"#;
+    run(
+        network,
+        actor,
+        &[
+            "chaincode",
+            "invoke",
+            "--chaincode",
+            "second",
+            "createEvent",
+            event,
+        ],
+    );
+}
+
+/// How many events `second` has.
+fn recorded_in_second(network: &Network, actor: &str) -> u64 {
+    let all = ["chaincode", "query", "--chaincode", "second", "queryAllEvents"];
+    let answer: Value = serde_json::from_str(&run(network, actor, &all)).unwrap();
+    answer["total"].as_u64().unwrap()
+}
+
+fn start_collector(network: &Network) -> Child {
+    network.configure_synthetic(1, RATE, EVENTS);
+    network.collector(1, &["--source", "synthetic"])
+}
+
+/// Every event that the collector invented is on the ledger once, in its order.
+fn is_complete(events: &[Value]) {
+    let sequences: Vec<u64> = events
+        .iter()
+        .map(|event| event["sequence"].as_u64().unwrap())
+        .collect();
+    assert_eq!(
+        sequences,
+        (1..=EVENTS).collect::<Vec<u64>>(),
+        "lost, doubled or out of order"
+    );
+    assert!(events.iter().all(|event| event["validation_code"] == "VALID"));
+}
+
+#[test]
+fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_afterwards() {
+    let mut network = Network::start(1);
+    let mut collector = start_collector(&network);
+    let id = run(
+        &network,
+        "provider",
+        &[
+            "chaincode",
+            "propose",
+            text(component()),
+            "--name",
+            "second",
+            "--note",
+            "another",
+        ],
+    );
+    let listed = network.json("user", &["proposal", "list"]);
+    assert_eq!(listed[0]["id"], id.as_str());
+    assert_eq!(listed[0]["awaits"], serde_json::json!(["developer", "user"]));
+    let twice = refused(&network, "provider", &["proposal", "approve", &id]);
+    assert!(twice.contains("ALREADY_DECIDED"), "{twice}");
+    assert_eq!(
+        run(&network, "developer", &["chaincode", "approve", &id[..10]]),
+        id
+    );
+    let listed = network.json("user", &["chaincode", "list"]);
+    assert!(
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["chaincode"] == "eventdb"),
+        "two of three are not all"
+    );
+    assert_eq!(run(&network, "user", &["chaincode", "approve", &id]), id);
+    let shown = network.json("developer", &["proposal", "show", &id]);
+    assert!(
+        shown["status"]
+            .as_str()
+            .unwrap()
+            .starts_with("active from height"),
+        "{shown}"
+    );
+    record_in_second(&network, "user");
+    assert_eq!(recorded_in_second(&network, "developer"), 1);
+
+    // Another change of the configuration, by another actor.
+    let limits = ["proposal", "create", "limits", "block_max_transactions=400"];
+    let id = run(&network, "user", &limits);
+    approve(&network, &["provider", "developer"], &id);
+    let done = collector.wait().unwrap();
+    assert!(done.success(), "{}", network.collector_log(1));
+    let agreed = wait_until("all is final everywhere", PATIENCE, || {
+        let views = Network::actors().map(|actor| network.view(actor));
+        let all: Option<Vec<_>> = views.into_iter().collect();
+        let all = all?;
+        let same = all.iter().all(|view| view.state_root == all[0].state_root);
+        (same && all[0].transactions >= EVENTS + 7).then(|| all[0].clone())
+    });
+    is_complete(&network.events("developer"));
+
+    // A receipt from under the newest configuration stands on the genesis alone.
+    let events = network.events("user");
+    let newest = events.last().unwrap()["tx_id"].as_str().unwrap().to_owned();
+    let receipt = network.root().join("receipt.json");
+    run(&network, "user", &["receipt", &newest, "--out", text(&receipt)]);
+    let genesis = network.root().join("genesis.json");
+    let verify = ["verify", text(&receipt), "--genesis", text(&genesis)];
+    assert!(network.e2l("user", &verify).status.success());
+    let mut file: Value = serde_json::from_str(&std::fs::read_to_string(&receipt).unwrap()).unwrap();
+    assert_eq!(file["configurations"].as_array().unwrap().len(), 2);
+    file["configurations"].as_array_mut().unwrap().remove(0);
+    std::fs::write(&receipt, file.to_string()).unwrap();
+    let output = network.e2l("user", &verify);
+    assert_ne!(
+        output.status.code(),
+        Some(0),
+        "a change is left out: {}",
+        said(&output)
+    );
+
+    let output = network.e2l("user", &["audit", "--replay"]);
+    assert!(output.status.success(), "{}", said(&output));
+    // What is on the disk says the same after a restart, and without a peer.
+    for actor in Network::actors() {
+        network.stop_peer(actor);
+    }
+    let data = network.root().join("actors/user/peer/data");
+    let output = network.e2l("user", &["audit", "--data-dir", text(&data), "--replay"]);
+    assert!(output.status.success(), "{}", said(&output));
+    for actor in Network::actors() {
+        network.start_peer(actor);
+    }
+    network.wait_for_leader();
+    assert_eq!(recorded_in_second(&network, "developer"), 1);
+    assert_eq!(network.view("user").unwrap().state_root, agreed.state_root);
+}
+
+#[test]
+fn a_peer_that_was_away_while_the_configuration_changed_catches_up() {
+    let mut network = Network::start(1);
+    network.stop_peer("user");
+    // Majority is enough for finality; the lifecycle policy waits for the third.
+    let id = run(
+        &network,
+        "provider",
+        &["chaincode", "propose", text(component()), "--name", "second"],
+    );
+    approve(&network, &["developer"], &id);
+    // The user's admin signs at another actor's peer: its own is away.
+    assert_eq!(run(&network, "user", &["proposal", "approve", &id]), id);
+    record_in_second(&network, "provider");
+    network.start_peer("user");
+    wait_until("the peer that was away has caught up", PATIENCE, || {
+        let views = [network.view("user")?, network.view("provider")?];
+        (views[0].state_root == views[1].state_root && views[0].final_height == views[1].final_height)
+            .then_some(())
+    });
+    assert_eq!(recorded_in_second(&network, "user"), 1);
+}
+
+#[test]
+fn a_revoked_collector_is_cut_off_and_the_other_goes_on() {
+    let network = Network::start(2);
+    let mut revoked = start_collector(&network);
+    network.configure_synthetic(2, 200.0, 2000);
+    let mut other = network.collector(2, &["--source", "synthetic"]);
+    wait_until("the collector has submitted", PATIENCE, || {
+        (network.view("user")?.transactions > 500).then_some(())
+    });
+    let certificate: PathBuf = network.collector_home(1).join("collector.pem");
+    let id = run(
+        &network,
+        "developer",
+        &["proposal", "create", "revoke", text(&certificate)],
+    );
+    approve(&network, &["provider", "user"], &id);
+    wait_until(
+        "the peers close its connections",
+        std::time::Duration::from_secs(5),
+        || {
+            network
+                .peer_log("provider")
+                .contains("a connection is closed: its certificate is not trusted any more")
+                .then_some(())
+        },
+    );
+    let done = other.wait().unwrap();
+    assert!(done.success(), "{}", network.collector_log(2));
+    let _ = revoked.kill();
+    let _ = revoked.wait();
+    let events = network.events("user");
+    let of = |name: &str| events.iter().filter(|event| event["sender"] == name).count();
+    assert_eq!(of("collector-2"), 2000, "the other collector lost nothing");
+    assert!(of("collector-1") < EVENTS as usize);
+    // What it signed before stays proven.
+    let first = events
+        .iter()
+        .find(|event| event["sender"] == "collector-1")
+        .unwrap();
+    run(&network, "user", &["receipt", first["tx_id"].as_str().unwrap()]);
+    let output = network.e2l("user", &["audit", "--replay"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn a_component_that_peers_refuse_and_a_source_that_is_another_change_nothing() {
+    let network = Network::start(1);
+    let junk = network.root().join("junk.wasm");
+    std::fs::write(&junk, b"no component").unwrap();
+    let output = network.e2l("provider", &["chaincode", "propose", text(&junk)]);
+    assert!(!output.status.success());
+    assert!(
+        said(&output).contains("is not a contract that peers would run"),
+        "{}",
+        said(&output)
+    );
+    let id = run(
+        &network,
+        "provider",
+        &["chaincode", "propose", text(component()), "--name", "second"],
+    );
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/hostile");
+    let other = refused(
+        &network,
+        "user",
+        &["chaincode", "approve", &id, "--rebuild", text(&source)],
+    );
+    assert!(other.contains("nothing was approved"), "{other}");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaincode/eventdb");
+    run(
+        &network,
+        "user",
+        &["chaincode", "approve", &id, "--rebuild", text(&source)],
+    );
+    run(&network, "developer", &["chaincode", "reject", &id]);
+    let closed = refused(&network, "developer", &["chaincode", "approve", &id]);
+    assert!(closed.contains("PROPOSAL_CLOSED"), "{closed}");
+    let shown = network.json("user", &["proposal", "show", &id]);
+    assert_eq!(shown["status"], "rejected");
+    let listed = network.json("user", &["chaincode", "list"]);
+    assert!(
+        listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["chaincode"] == "eventdb")
+    );
+}

@@ -85,7 +85,7 @@ impl TestLedger {
         store.initialize(&genesis)?;
         let (runtime, signatures) = (Arc::new(Runtime::new()?), Arc::new(SignatureCache::default()));
         let mut executor = Executor::new(&store, runtime.clone(), shelf.clone(), signatures.clone())?;
-        executor.prepare(&genesis.config)?;
+        executor.prepare(&genesis.config, &store.view())?;
         Ok(Self {
             store,
             executor,
@@ -142,6 +142,9 @@ impl TestLedger {
             acknowledges: false,
             endorsement: None,
         })?;
+        if let Some(next) = done.next_config {
+            self.config = next;
+        }
         let outcomes = done.block.results.into_iter().map(|result| TestOutcome {
             code: result.code,
             fuel: Some(result.fuel),

@@ -34,7 +34,8 @@ impl Members {
         directory: PathBuf,
     ) -> Result<Self, TestError> {
         let validity = Validity::days(now, VALID_DAYS);
-        let authorities = actors.map(|actor| Ok::<_, TestError>((actor.to_owned(), authority(actor, validity)?)));
+        let authorities =
+            actors.map(|actor| Ok::<_, TestError>((actor.to_owned(), authority(actor, validity)?)));
         Ok(Self {
             network: network.to_owned(),
             validity,

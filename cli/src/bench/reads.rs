@@ -136,12 +136,8 @@ async fn some_ids(stage: &Stage) -> CliResult<Vec<String>> {
 
 async fn history(stage: &Stage, id: &str, reads: &mut Reads) -> CliResult<()> {
     let verifier = stage.session.verifier()?;
-    let chaincode = stage
-        .session
-        .config()
-        .chaincodes
-        .first()
-        .map_or("", |only| only.name.as_str());
+    let config = stage.session.config();
+    let chaincode = config.chaincodes.first().map_or("", |only| only.name.as_str());
     let began = Instant::now();
     let read = verifier.log(chaincode, &log_of(id)).await?;
     if read.entries.is_empty() {

@@ -90,7 +90,7 @@ impl Stage {
             addresses,
             collectors,
             finality: Policy::Majority,
-            chaincode: find_chaincode(None)?,
+            chaincode: Some(find_chaincode(None)?),
             synthetic_rate: None,
         };
         let network = create(&directory, &options)?;

@@ -6,7 +6,7 @@ use crate::commands::audit_offline::{LedgerFiles, Offline, Replayer};
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Cell, Column, Listing, Style, Table};
 use crate::session::Session;
-use e2l_client::{Checkpoint, ClientError, LedgerClient};
+use e2l_client::{Checkpoint, ClientError, LedgerClient, VerifyError, learn_changes};
 use e2l_ledger::proof::{Anchor, Auditor, FinalHeaderProof};
 use e2l_ledger::{Block, Canonical, Digest};
 use futures::StreamExt;
@@ -78,8 +78,7 @@ const FIELDS: [&str; 7] = [
 /// # Errors
 /// Exit 1 when a ledger is false or two differ, 2 when a peer does not answer.
 pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
-    let anchor = session.anchor()?;
-    let anchor = anchor.as_ref();
+    let anchor = session.anchor();
     let known = session
         .checkpoint()
         .map(|path| checkpoint_file::read(path, anchor));
@@ -92,7 +91,13 @@ pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
         let ledger = offline.ledger(data_dir)?;
         let mut audited = Audited::of(data_dir.display().to_string());
         let mut auditor = Auditor::new(anchor, session.genesis_header());
-        audited.finding = read(&mut auditor, ledger, Passing(replayer, export), &mut audited).err();
+        audited.finding = read(
+            &mut auditor,
+            (ledger, anchor),
+            Passing(replayer, export),
+            &mut audited,
+        )
+        .err();
         audited.take(&auditor);
         audited.contains(known);
         all.push(audited);
@@ -109,7 +114,7 @@ pub async fn run(session: &Session, args: &AuditArgs) -> CliResult<()> {
         let mut audited = Audited::of(actor);
         let mut auditor = Auditor::new(anchor, session.genesis_header());
         let passing = Passing(replayer, export.clone());
-        let walked = walk(&mut auditor, &client, passing, &mut audited).await;
+        let walked = walk(&mut auditor, (&client, anchor), passing, &mut audited).await;
         audited.finding = walked.err();
         audited.take(&auditor);
         audited.contains(known);
@@ -248,12 +253,16 @@ impl Audited {
 
 async fn walk(
     auditor: &mut Auditor<'_>,
-    client: &LedgerClient,
+    (client, anchor): (&LedgerClient, &Anchor),
     mut passing: Passing,
     audited: &mut Audited,
 ) -> Result<(), Finding> {
     let unreachable = |error: ClientError| Finding::Unreachable(error.to_string());
     let tip = client.status().await.map_err(unreachable)?.final_height;
+    learn_changes(client, anchor).await.map_err(|error| match error {
+        VerifyError::Client(error) => unreachable(error),
+        error => Finding::False(error.to_string()),
+    })?;
     let blocks = futures::stream::iter(1..=tip).map(|height| client.block(height));
     let mut blocks = std::pin::pin!(blocks.buffered(AT_ONCE));
     let mut progress = Progress::new(&audited.actor, tip);
@@ -268,12 +277,12 @@ async fn walk(
 /// Audits the ledger of a directory.
 fn read(
     auditor: &mut Auditor<'_>,
-    mut ledger: LedgerFiles,
+    (mut ledger, anchor): (LedgerFiles, &Anchor),
     mut passing: Passing,
     audited: &mut Audited,
 ) -> Result<(), Finding> {
     let mut progress = Progress::new("files", 0);
-    while let Some((encoded, proof)) = ledger.next(&mut progress.tip)? {
+    while let Some((encoded, proof)) = ledger.next(&mut progress.tip, anchor)? {
         passing.take(auditor, audited, &encoded, &proof)?;
         progress.show(auditor.height());
     }

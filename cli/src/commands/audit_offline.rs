@@ -6,6 +6,8 @@ use crate::daemon::sibling;
 use crate::error::{CliError, CliResult};
 use crate::session::Session;
 use e2l_client::pipe::{Frame, FrameError, read_frame, write_frame};
+use e2l_ledger::Canonical;
+use e2l_ledger::proof::{Anchor, ConfigChange};
 use std::ffi::OsStr;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -142,11 +144,12 @@ impl Drop for Tool {
 }
 
 impl LedgerFiles {
-    /// The next block with its proof, encoded; `None` at the end. Learns the newest height.
+    /// The next block with its proof, encoded; `None` at the end. Learns the newest height, and changes of the
+    /// configuration.
     ///
     /// # Errors
     /// What does not hold, or why it cannot be said.
-    pub fn next(&mut self, newest: &mut u64) -> Result<Option<EncodedBlock>, Finding> {
+    pub fn next(&mut self, newest: &mut u64, anchor: &Anchor) -> Result<Option<EncodedBlock>, Finding> {
         let out_of_turn = || Finding::Unreachable("e2l-peer is of another release than e2l".to_owned());
         loop {
             match self.0.answer()? {
@@ -157,6 +160,12 @@ impl LedgerFiles {
                         return Err(out_of_turn());
                     };
                     return Ok(Some((block, proof)));
+                }
+                Frame::ConfigChange(bytes) => {
+                    let change =
+                        ConfigChange::decode(&bytes).map_err(|error| Finding::False(error.to_string()))?;
+                    let learnt = anchor.learn(&change);
+                    learnt.map_err(|error| Finding::False(error.to_string()))?;
                 }
                 Frame::Proof(_) | Frame::Finding(_) => return Err(out_of_turn()),
             }

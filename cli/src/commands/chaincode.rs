@@ -8,12 +8,14 @@ mod invoke;
 mod list;
 mod new;
 mod package;
+mod propose;
 mod query;
 mod test;
 
 pub use developer::DeveloperCommand;
 
 use crate::commands::argument::{ArgumentArgs, Encoding};
+use crate::commands::proposal::{self, DecideArgs, Lifetime, ShowArgs};
 use crate::error::{CliError, CliResult};
 use crate::session::Session;
 use e2l_client::wire;
@@ -21,13 +23,14 @@ use e2l_ledger::Role;
 use invoke::invoke;
 use list::{active, list};
 use query::query;
+use std::path::PathBuf;
 
 /// What to do with chaincode.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum ChaincodeCommand {
-    /// Active chaincodes, as the genesis has them, and their functions
+    /// Active chaincodes and their functions
     ///
-    /// Name, version and digest are checked against the genesis; what a function is for is as the peer reads it from the
+    /// Name, version and digest are proven to be what the actors have approved; what a function is for is as the peer reads it from the
     /// component of that digest.
     List,
     /// Call a function that changes the ledger, signed by the actor's admin; waits until it is proven final
@@ -40,6 +43,20 @@ pub enum ChaincodeCommand {
     /// when all of them say the same, byte for byte. That is agreement, not a proof against the genesis as `e2l history`
     /// gives: these actors together can lie. Exit code 1 if they differ, 3 if too few answer.
     Query(QueryArgs),
+    /// Propose a component under a name, signed by the actor's admin, whose actor approves with it
+    ///
+    /// Every peer refuses what is no contract. It replaces what is active under that name, from the next height on when as
+    /// many actors have approved as the lifecycle policy demands.
+    Propose(ProposeArgs),
+    /// Approve a proposal in the name of the actor, signed by its admin
+    ///
+    /// With --rebuild the proposed component is built from source here first, and approved only if that gives the same
+    /// bytes: then the actor approves code that it has read.
+    Approve(ApproveArgs),
+    /// Reject a proposal in the name of the actor, signed by its admin
+    Reject(DecideArgs),
+    /// One proposal: what it changes, who has decided what, and what became of it; proven against the genesis
+    Show(ShowArgs),
     /// What needs no network.
     #[command(flatten)]
     Developer(DeveloperCommand),
@@ -67,11 +84,34 @@ pub struct QueryArgs {
     no_verify: bool,
 }
 
+/// What is proposed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ProposeArgs {
+    /// The component, as `e2l chaincode build` writes it
+    #[arg(value_name = "COMPONENT")]
+    pub component: PathBuf,
+    /// Name to deploy it under; its own unless given
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub(crate) life: Lifetime,
+}
+
+/// Which proposal is approved, and how it is checked before.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ApproveArgs {
+    #[command(flatten)]
+    pub(crate) proposal: DecideArgs,
+    /// Build this source first, and approve only if it gives the proposed component
+    #[arg(long, value_name = "SOURCE_DIR")]
+    pub rebuild: Option<PathBuf>,
+}
+
 impl ChaincodeCommand {
     /// The role in which the call is made.
     pub fn role(&self) -> Role {
         match self {
-            Self::Invoke(_) => Role::Admin,
+            Self::Invoke(_) | Self::Propose(_) | Self::Approve(_) | Self::Reject(_) => Role::Admin,
             _ => Role::Client,
         }
     }
@@ -86,6 +126,16 @@ pub async fn run(session: &Session, command: &ChaincodeCommand) -> CliResult<()>
         ChaincodeCommand::List => list(session).await,
         ChaincodeCommand::Invoke(args) => invoke(session, args).await,
         ChaincodeCommand::Query(args) => query(session, args).await,
+        ChaincodeCommand::Propose(args) => propose::propose(session, args).await,
+        ChaincodeCommand::Approve(args) => propose::approve(session, args).await,
+        ChaincodeCommand::Reject(args) => {
+            let id = proposal::resolve(session, &args.proposal).await?;
+            proposal::decide(session, &id, false).await
+        }
+        ChaincodeCommand::Show(args) => {
+            let id = proposal::resolve(session, &args.proposal).await?;
+            proposal::show(session, &id).await
+        }
         ChaincodeCommand::Developer(command) => command.run(session.format()),
     }
 }

@@ -44,7 +44,8 @@ pub async fn run(session: &Session, args: &EvidenceArgs) -> CliResult<()> {
         }));
         if let Some(directory) = &args.out {
             std::fs::create_dir_all(directory).map_err(|error| CliError::file("make", directory, &error))?;
-            let file = ProofFile::of_evidence(session.network(), evidence, guilt);
+            let file =
+                ProofFile::of_evidence(session.network(), evidence, guilt).resting_on(session.anchor());
             file.write(&directory.join(format!("evidence-{number}.json")))?;
         }
     }

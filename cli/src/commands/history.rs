@@ -58,7 +58,7 @@ struct History {
 /// # Errors
 /// Nothing of that name is on the ledger, or several are; the answer is incomplete; no peer answers.
 pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
-    let chaincode = chaincode(session, args)?;
+    let chaincode = chaincode(session, args).await?;
     let read = async |id: &str| match args.no_verify {
         true => unverified(session, &chaincode, id).await,
         false => verified(session, &chaincode, id).await,
@@ -78,7 +78,9 @@ pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
         }
     };
     if let (Some(path), Some(proof)) = (&args.out, &history.proof) {
-        ProofFile::of_history(session.network(), &proof.proofs, session.verifier()?.anchor())?.write(path)?;
+        ProofFile::of_history(session.network(), &proof.proofs, session.anchor())?
+            .resting_on(session.anchor())
+            .write(path)?;
         session.note(&format!(
             "the proof is in {}: check it with `e2l verify`",
             path.display()
@@ -128,12 +130,15 @@ async fn verified(session: &Session, chaincode: &str, id: &str) -> CliResult<His
     })
 }
 
-fn chaincode(session: &Session, args: &HistoryArgs) -> CliResult<String> {
-    let active = &session.config().chaincodes;
-    match (&args.chaincode, active.as_slice()) {
-        (Some(name), _) => Ok(name.clone()),
-        (None, [only]) => Ok(only.name.clone()),
-        (None, _) => Err(CliError::usage(
+async fn chaincode(session: &Session, args: &HistoryArgs) -> CliResult<String> {
+    if let Some(name) = &args.chaincode {
+        return Ok(name.clone());
+    }
+    let config = session.current_config().await?;
+    let active = &config.chaincodes;
+    match active.as_slice() {
+        [only] => Ok(only.name.clone()),
+        _ => Err(CliError::usage(
             format!("{} chaincodes are active", active.len()),
             "name one with --chaincode; `e2l chaincode list` shows them",
         )),

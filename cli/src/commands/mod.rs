@@ -12,6 +12,7 @@ pub mod history;
 pub mod incidents;
 pub mod network;
 pub mod peer;
+pub mod proposal;
 pub mod receipt;
 pub mod shell;
 pub mod verify;

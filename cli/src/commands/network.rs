@@ -41,9 +41,12 @@ pub struct InitArgs {
     /// Endorsements that make a block final
     #[arg(long, value_enum, value_name = "POLICY", default_value_t = Finality::Majority)]
     pub finality: Finality,
-    /// Chaincode component [default: $E2L_CHAINCODE, else eventdb.wasm beside e2l, else target/chaincode/eventdb.wasm]
+    /// Chaincode component that is active from the first block on [default: $E2L_CHAINCODE, else eventdb.wasm beside e2l, else target/chaincode/eventdb.wasm]
     #[arg(long, value_name = "FILE")]
     pub chaincode: Option<PathBuf>,
+    /// No chaincode in the genesis: the actors deploy their first with `e2l chaincode propose`
+    #[arg(long, conflicts_with = "chaincode")]
+    pub without_chaincode: bool,
     /// Name of the network
     #[arg(long, value_name = "NAME", default_value = "event2ledger", value_parser = name)]
     pub name: String,
@@ -116,7 +119,10 @@ fn options(args: &InitArgs) -> CliResult<NetworkOptions> {
             Finality::Majority => Policy::Majority,
             Finality::All => Policy::All,
         },
-        chaincode: find_chaincode(args.chaincode.as_deref())?,
+        chaincode: match args.without_chaincode {
+            true => None,
+            false => Some(find_chaincode(args.chaincode.as_deref())?),
+        },
         synthetic_rate: None,
     })
 }

@@ -27,7 +27,7 @@ pub struct ReceiptArgs {
 pub async fn run(session: &Session, args: &ReceiptArgs) -> CliResult<()> {
     let received = session.verifier()?.receipt(&args.id).await;
     let (receipt, proven) = received.map_err(|error| not_received(&args.id, error))?;
-    let file = ProofFile::of_receipt(session.network(), &receipt, &proven);
+    let file = ProofFile::of_receipt(session.network(), &receipt, &proven).resting_on(session.anchor());
     if let Some(path) = &args.out {
         file.write(path)?;
         session.note(&format!(

@@ -141,6 +141,7 @@ mod tests {
             network: e2l_ledger::Digest::ZERO,
             claim,
             proofs: Vec::new(),
+            configurations: Vec::new(),
         };
         let refused = receipt(serde_json::json!({
             "tx_id": "ab", "claimed_sender": "user/admin/admin", "call": null, "height": 4, "index": 0,

@@ -1,5 +1,6 @@
 //! `e2l demo`: the same daemons as in a real deployment, all on this machine.
 
+mod deploy;
 mod fleet;
 mod live;
 mod narrator;

@@ -2,11 +2,12 @@
 
 use crate::daemon::DaemonSpec;
 use crate::demo::DemoArgs;
+use crate::demo::deploy::deploy_together;
 use crate::demo::fleet::Fleet;
 use crate::demo::live::StopSignal;
 use crate::demo::source::{ChosenSource, choose};
 use crate::demo::watch::{look, watch};
-use crate::deploy::{NetworkOptions, create, find_chaincode, free_addresses};
+use crate::deploy::{NetworkOptions, create, free_addresses};
 use crate::error::{CliError, CliResult};
 use crate::network_dir::NetworkDir;
 use crate::session::Session;
@@ -117,7 +118,8 @@ fn open_or_create(directory: &Path, again: bool) -> CliResult<(NetworkDir, File)
         collectors: [(ACTORS[0].to_owned(), 1)].into(),
         actors,
         finality: Policy::Majority,
-        chaincode: find_chaincode(None)?,
+        // The actors deploy it together, as they would any other.
+        chaincode: None,
         synthetic_rate: Some(2.0),
     };
     let network = create(directory, &options)?;
@@ -171,6 +173,7 @@ async fn run_all(
     eprintln!("Waiting for the peers...");
     fleet.ready(READY).await?;
     let status = wait_for_leader(session).await?;
+    deploy_together(network, session).await?;
     for actor in network.actors() {
         for directory in network.collector_dirs(actor)? {
             let name = directory

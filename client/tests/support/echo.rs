@@ -234,4 +234,18 @@ impl Ledger for EchoLedger {
     ) -> Result<Response<wire::ChaincodesReply>, Status> {
         Ok(Response::new(wire::ChaincodesReply::default()))
     }
+
+    async fn config_changes(
+        &self,
+        _request: Request<wire::ConfigChangesRequest>,
+    ) -> Result<Response<wire::ConfigChangesReply>, Status> {
+        Ok(Response::new(wire::ConfigChangesReply::default()))
+    }
+
+    async fn get_state(
+        &self,
+        _request: Request<wire::GetStateRequest>,
+    ) -> Result<Response<wire::GetStateReply>, Status> {
+        Ok(Response::new(wire::GetStateReply::default()))
+    }
 }

@@ -2,10 +2,12 @@
 
 use crate::chaincodes::Chaincodes;
 use crate::error::ExecutionError;
+use crate::governance::{Governance, cannot_apply, current_config};
 use crate::head_cache::HeadCache;
 use crate::host::CallHost;
 use crate::overlay::{MapChange, Overlay, SharedArgument, Writes};
 use crate::signatures::SignatureCache;
+use e2l_ledger::governance::{GOVERNANCE, ProposalRecord, ProposalStatus};
 use e2l_ledger::{
     Call, Canonical, Certificate, Digest, Envelope, Header, Inspection, LogHead, NetworkConfig,
     ProposalHeader, Provenance, Refused, SenderHead, StateKey, TransactionResult, ValidationCode,
@@ -28,6 +30,8 @@ pub(crate) struct BlockRun<'a> {
     /// Lent to the session that runs a call; always here in between.
     overlay: Option<Overlay>,
     results: Vec<TransactionResult>,
+    /// Proposals whose policy this block has met, in order.
+    approved: Vec<Digest>,
 }
 
 impl<'a> BlockRun<'a> {
@@ -50,6 +54,7 @@ impl<'a> BlockRun<'a> {
             sessions: HashMap::new(),
             overlay: Some(overlay),
             results: Vec::new(),
+            approved: Vec::new(),
         }
     }
 
@@ -206,6 +211,9 @@ impl<'a> BlockRun<'a> {
     ) -> Result<(), ExecutionError> {
         let index = u32::try_from(self.results.len()).unwrap_or(u32::MAX);
         let argument = calls.next(id, index, argument);
+        if call.chaincode == GOVERNANCE {
+            return self.govern(&calls.provenance, call);
+        }
         let (code, fuel, output) = match self.run(calls, argument, call)? {
             Some(Outcome::Accepted { output, fuel }) => {
                 self.overlay().keep_call(&calls.provenance);
@@ -230,6 +238,68 @@ impl<'a> BlockRun<'a> {
         Ok(())
     }
 
+    /// A call that proposes or decides changes of the network.
+    fn govern(&mut self, caller: &Provenance, call: &Call) -> Result<(), ExecutionError> {
+        let overlay = self
+            .overlay
+            .get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"));
+        let mut governance = Governance {
+            overlay,
+            chaincodes: self.chaincodes,
+            config: self.config,
+            caller,
+        };
+        let (code, output) = match governance.call(call)? {
+            Ok(called) => {
+                self.overlay().keep_call(caller);
+                self.approved.extend(called.approved.then_some(called.proposal));
+                (ValidationCode::Valid, called.proposal.to_string())
+            }
+            Err(refused) => (refused.code, refused.reason),
+        };
+        self.overlay().reset_call();
+        self.results.push(TransactionResult {
+            id: caller.transaction,
+            code,
+            fuel: 0,
+            output: output.into_bytes(),
+        });
+        Ok(())
+    }
+
+    /// Puts in force what this block has approved, one proposal after the other, from the next height on. Returns the
+    /// configuration, if it is another one then.
+    pub(crate) fn put_in_force(&mut self) -> Result<Option<NetworkConfig>, ExecutionError> {
+        let mut changed = None;
+        for id in std::mem::take(&mut self.approved) {
+            let key = StateKey::proposal(&id);
+            let Some(bytes) = self.overlay().get(&key)? else {
+                continue;
+            };
+            let mut record = ProposalRecord::decode(&bytes)?;
+            let (config, height) = (self.config, self.height);
+            let before = current_config(self.overlay(), config)?;
+            record.outcome = match record.proposal.apply(&before).map_err(cannot_apply) {
+                Ok(next) => {
+                    let from_height = height + 1;
+                    let bytes = next.encode();
+                    self.overlay()
+                        .put_system(StateKey::config_from(from_height), bytes.clone());
+                    self.overlay().put_system(StateKey::config(), bytes);
+                    changed = Some(next);
+                    ProposalStatus::Active { from_height }
+                }
+                Err(refused) => ProposalStatus::Failed {
+                    height,
+                    code: refused.code,
+                    why: refused.reason,
+                },
+            };
+            self.overlay().put_system(key, record.encode());
+        }
+        Ok(changed)
+    }
+
     /// Runs a call; `None` if no such chaincode is active.
     fn run(
         &mut self,
@@ -240,7 +310,9 @@ impl<'a> BlockRun<'a> {
         let name = match self.sessions.get_key_value(call.chaincode.as_str()) {
             Some((name, _)) => name.clone(),
             None => {
-                let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config)? else {
+                let overlay = &self.overlay;
+                let state = |key: &StateKey| overlay.as_ref().map_or(Ok(None), |overlay| overlay.get(key));
+                let Some(admitted) = self.chaincodes.active(&call.chaincode, self.config, &state)? else {
                     return Ok(None);
                 };
                 let limits = crate::host::call_limits(&self.config.limits);

@@ -1,12 +1,13 @@
 //! Contracts that are ready to run.
 
 use crate::error::ExecutionError;
-use e2l_ledger::{Digest, Domain, NetworkConfig};
-use e2l_runtime::{Admitted, Runtime};
+use e2l_ledger::{ChaincodeDefinition, Digest, Domain, NetworkConfig, StateKey};
+use e2l_runtime::{AdmissionError, Admitted, Runtime, StaticLimits};
+use e2l_store::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Where the bytes of components come from.
+/// Where the bytes of components come from that the genesis names; those that were proposed are on the ledger.
 pub trait Components: Send + Sync {
     /// The component with this digest, `None` if it is not here. The caller checks the digest.
     ///
@@ -14,6 +15,9 @@ pub trait Components: Send + Sync {
     /// It is here and cannot be read.
     fn component(&self, digest: &Digest) -> std::io::Result<Option<Vec<u8>>>;
 }
+
+/// Reads a value of the ledger's state.
+pub(crate) type ReadState<'a> = &'a dyn Fn(&StateKey) -> Result<Option<Vec<u8>>, StoreError>;
 
 /// Chaincodes that are ready to run, by digest of their component.
 pub(crate) struct Chaincodes {
@@ -36,40 +40,81 @@ impl Chaincodes {
         &mut self,
         name: &str,
         config: &NetworkConfig,
+        state: ReadState<'_>,
     ) -> Result<Option<Arc<Admitted>>, ExecutionError> {
         let Some(definition) = config.chaincode(name) else {
             return Ok(None);
         };
-        let digest = definition.digest;
-        if let Some(admitted) = self.admitted.get(&digest) {
-            return Ok(Some(admitted.clone()));
+        let limits = crate::host::static_limits(&config.limits);
+        self.of(definition, &limits, state).map(Some)
+    }
+
+    /// The component of a definition.
+    pub(crate) fn of(
+        &mut self,
+        definition: &ChaincodeDefinition,
+        limits: &StaticLimits,
+        state: ReadState<'_>,
+    ) -> Result<Arc<Admitted>, ExecutionError> {
+        let ChaincodeDefinition { name, digest, .. } = definition;
+        if let Some(admitted) = self.admitted.get(digest) {
+            return Ok(admitted.clone());
         }
-        let missing = || ExecutionError::MissingComponent {
-            name: name.to_owned(),
-            digest,
-        };
-        let bytes = self.components.component(&digest).map_err(|error| {
-            tracing::error!(%digest, %error, "cannot read a chaincode component");
-            missing()
-        })?;
-        let bytes = bytes.ok_or_else(missing)?;
+        let bytes = self.bytes(name, digest, state)?;
         let found = Domain::Chaincode.hash(&bytes);
-        if found != digest {
+        if found != *digest {
             return Err(ExecutionError::WrongComponent {
-                name: name.to_owned(),
-                digest,
+                name: name.clone(),
+                digest: *digest,
                 found,
             });
         }
-        let admitted = self
-            .runtime
-            .admit(&bytes, &crate::host::static_limits(&config.limits))
+        self.admit(*digest, &bytes, limits)
             .map_err(|source| ExecutionError::Admission {
-                name: name.to_owned(),
+                name: name.clone(),
                 source,
-            })?;
-        let admitted = Arc::new(admitted);
+            })
+    }
+
+    fn bytes(&self, name: &str, digest: &Digest, state: ReadState<'_>) -> Result<Vec<u8>, ExecutionError> {
+        if let Some(bytes) = state(&StateKey::component(digest))? {
+            return Ok(bytes);
+        }
+        let missing = || ExecutionError::MissingComponent {
+            name: name.to_owned(),
+            digest: *digest,
+        };
+        let bytes = self.components.component(digest).map_err(|error| {
+            tracing::error!(%digest, %error, "cannot read a chaincode component");
+            missing()
+        })?;
+        bytes.ok_or_else(missing)
+    }
+
+    /// Checks and compiles a component with this digest.
+    ///
+    /// # Errors
+    /// It is none that may be deployed.
+    pub(crate) fn admit(
+        &mut self,
+        digest: Digest,
+        bytes: &[u8],
+        limits: &StaticLimits,
+    ) -> Result<Arc<Admitted>, AdmissionError> {
+        if let Some(admitted) = self.admitted.get(&digest) {
+            return Ok(admitted.clone());
+        }
+        let admitted = Arc::new(self.runtime.admit(bytes, limits)?);
         self.admitted.insert(digest, admitted.clone());
-        Ok(Some(admitted))
+        Ok(admitted)
+    }
+
+    /// Forgets what is neither active nor was asked for lately.
+    pub(crate) fn retain(&mut self, config: &NetworkConfig) {
+        const KEPT: usize = 16;
+        if self.admitted.len() > KEPT {
+            self.admitted
+                .retain(|digest, _| config.chaincodes.iter().any(|known| known.digest == *digest));
+        }
     }
 }

@@ -24,6 +24,8 @@ pub struct Execution {
     pub writes: Writes,
     /// How the calls of each of its envelopes are packed.
     pub packed: Vec<Arc<Vec<PackedCalls>>>,
+    /// The configuration of the next height, if the block changes it.
+    pub next_config: Option<NetworkConfig>,
 }
 
 /// Executes proposals. Holds the state map, which is rebuilt from the store at start and compared with the
@@ -146,9 +148,10 @@ impl Executor {
     ///
     /// # Errors
     /// A component is missing, is not the signed one, or is refused.
-    pub fn prepare(&mut self, config: &NetworkConfig) -> Result<(), ExecutionError> {
+    pub fn prepare(&mut self, config: &NetworkConfig, view: &View) -> Result<(), ExecutionError> {
         for definition in &config.chaincodes {
-            self.chaincodes.active(&definition.name, config)?;
+            let state = |key: &StateKey| view.get(key);
+            self.chaincodes.active(&definition.name, config, &state)?;
         }
         Ok(())
     }
@@ -182,7 +185,13 @@ impl Executor {
         for (envelope, inspection) in proposal.envelopes.iter().zip(&inspections) {
             run.envelope(envelope, inspection)?;
         }
+        let next_config = run.put_in_force()?;
         let (writes, changes, heads, results) = run.finish();
+        let config_root = config.root();
+        let next_config_root = next_config.as_ref().map_or(config_root, NetworkConfig::root);
+        if let Some(next) = &next_config {
+            self.chaincodes.retain(next);
+        }
         self.heads = heads;
         let state_root = self.state.update(proposal.header.height, changes);
         let header = Header {
@@ -195,7 +204,8 @@ impl Executor {
             results_root: TransactionResult::root(&results),
             transactions: u32::try_from(results.len()).unwrap_or(u32::MAX),
             state_root,
-            config_root: config.root(),
+            config_root,
+            next_config_root,
             time_nano: proposal.header.time_nano,
         };
         Ok(Execution {
@@ -205,6 +215,7 @@ impl Executor {
                 results,
             },
             writes,
+            next_config,
             packed: inspections.iter().map(|found| found.groups.clone()).collect(),
         })
     }

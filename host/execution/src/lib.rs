@@ -6,6 +6,7 @@ mod block_run;
 mod chaincodes;
 mod error;
 mod executor;
+mod governance;
 mod head_cache;
 mod host;
 mod key_space;

@@ -61,6 +61,17 @@ pub enum VoidProposal {
     },
 }
 
+impl VoidProposal {
+    /// Whether it might not be void under another configuration.
+    pub fn depends_on_configuration(&self) -> bool {
+        match self {
+            Self::Content(error) => matches!(error, ProposalError::TooLarge { .. }),
+            Self::Certificate(_) | Self::NotLeader { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// Checks content, leader and signature: all that can be judged without knowing the chain's tip.
 ///
 /// # Errors

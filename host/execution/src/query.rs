@@ -4,7 +4,7 @@ use crate::chaincodes::{Chaincodes, Components};
 use crate::error::ExecutionError;
 use crate::host::query_limits;
 use crate::query_host::{QueryHost, Reads};
-use e2l_ledger::{Digest, Header, Member, NetworkConfig};
+use e2l_ledger::{Digest, Header, Member, NetworkConfig, StateKey};
 use e2l_runtime::{Admitted, CallContext, HostError, Outcome, Runtime, RuntimeError};
 use e2l_store::{StoreError, View};
 use parking_lot::Mutex;
@@ -57,8 +57,14 @@ impl QueryRunner {
     ///
     /// # Errors
     /// None is active, or its component is not usable here.
-    pub fn admitted(&self, name: &str, config: &NetworkConfig) -> Result<Arc<Admitted>, QueryError> {
-        let admitted = self.chaincodes.lock().active(name, config)?;
+    pub fn admitted(
+        &self,
+        name: &str,
+        config: &NetworkConfig,
+        view: &View,
+    ) -> Result<Arc<Admitted>, QueryError> {
+        let state = |key: &StateKey| view.get(key);
+        let admitted = self.chaincodes.lock().active(name, config, &state)?;
         admitted.ok_or_else(|| QueryError::UnknownChaincode(name.to_owned()))
     }
 
@@ -73,8 +79,8 @@ impl QueryRunner {
         call: &QueryCall,
     ) -> (Result<Vec<u8>, QueryError>, Reads) {
         let reads = Arc::default();
-        let host = QueryHost::new(view, &call.chaincode, Arc::clone(&reads));
-        let answer = self.run(host, header, config, caller, call);
+        let host = QueryHost::new(Arc::clone(&view), &call.chaincode, Arc::clone(&reads));
+        let answer = self.run(host, &view, header, config, caller, call);
         let reads = std::mem::take(&mut *reads.lock());
         (answer, reads)
     }
@@ -82,12 +88,13 @@ impl QueryRunner {
     fn run(
         &self,
         host: QueryHost,
+        view: &View,
         header: &Header,
         config: &NetworkConfig,
         caller: &Member,
         call: &QueryCall,
     ) -> Result<Vec<u8>, QueryError> {
-        let admitted = self.admitted(&call.chaincode, config)?;
+        let admitted = self.admitted(&call.chaincode, config, view)?;
         let session = self.runtime.session(&admitted, query_limits(&config.limits));
         let mut session = session.map_err(ExecutionError::from)?;
         let context = CallContext {

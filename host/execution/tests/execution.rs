@@ -280,16 +280,22 @@ fn a_peer_without_the_component_stops_and_says_which() {
 
         let mut shelf = Shelf::full();
         shelf.0.remove(digest);
-        let error = executor(&peer.store, shelf).prepare(config).unwrap_err();
+        let error = executor(&peer.store, shelf)
+            .prepare(config, &peer.store.view())
+            .unwrap_err();
         assert!(error.to_string().contains(&format!("{digest}.wasm")), "{error}");
         assert!(matches!(error, ExecutionError::MissingComponent { name: found, .. } if found == *name));
 
         let mut shelf = Shelf::full();
         shelf.0.insert(*digest, bytes[1..].to_vec());
-        let error = executor(&peer.store, shelf).prepare(config).unwrap_err();
+        let error = executor(&peer.store, shelf)
+            .prepare(config, &peer.store.view())
+            .unwrap_err();
         assert!(matches!(error, ExecutionError::WrongComponent { name: found, .. } if found == *name));
 
-        executor(&peer.store, Shelf::full()).prepare(config).unwrap();
+        executor(&peer.store, Shelf::full())
+            .prepare(config, &peer.store.view())
+            .unwrap();
     });
 }
 
@@ -304,7 +310,7 @@ fn a_chaincode_that_is_not_admissible_stops_the_peer() {
         let mut shelf = Shelf::full();
         shelf.0.insert(digest, junk);
         let error = executor(&peer.store, shelf)
-            .prepare(&members.genesis.config)
+            .prepare(&members.genesis.config, &peer.store.view())
             .unwrap_err();
         assert!(matches!(error, ExecutionError::Admission { .. }), "{error}");
     });

@@ -1,0 +1,430 @@
+//! What the actors change together: two peers execute it alike, and what is refused changes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::members::{Identity, Members};
+use common::peer::{Orderer, Peer, apply_alike, outcomes};
+use common::{contracts, count, deep, hostile};
+use e2l_ledger::governance::{
+    Change, Decision, GOVERNANCE, GovernanceProposal, ProposalIndex, ProposalRecord, ProposalStatus,
+    ProposedChange, Proposing, function,
+};
+use e2l_ledger::{
+    Call, Canonical, ChaincodeDefinition, Digest, Domain, Envelope, Limits, Signer, StateKey, ValidationCode,
+};
+
+/// Two peers, and the next nonce.
+struct Stage<'a> {
+    members: &'a Members,
+    peers: [Peer; 2],
+    orderer: Orderer<'a>,
+    nonce: u8,
+}
+
+impl<'a> Stage<'a> {
+    fn new(members: &'a Members) -> Self {
+        Self {
+            members,
+            peers: [Peer::new(members), Peer::new(members)],
+            orderer: Orderer::new(members),
+            nonce: 0,
+        }
+    }
+
+    fn height(&self) -> u64 {
+        self.peers[0].store.tip().unwrap().height
+    }
+
+    fn signed(&mut self, admin: &Identity, call: Call) -> Envelope {
+        self.nonce += 1;
+        let expires_at = self.height() + 50;
+        self.orderer.request_by(admin, self.nonce, expires_at, call)
+    }
+
+    /// Code and output of a block's results, in order.
+    fn block(&mut self, envelopes: Vec<Envelope>) -> Vec<(ValidationCode, String)> {
+        let proposal = self.orderer.propose(&self.peers[0], envelopes);
+        outcomes(&apply_alike(&mut self.peers, &proposal))
+    }
+
+    /// One call in a block of its own.
+    fn call(&mut self, admin: &Identity, call: Call) -> (ValidationCode, String) {
+        let envelope = self.signed(admin, call);
+        self.block(vec![envelope]).remove(0)
+    }
+
+    fn proposal(&self, changes: impl IntoIterator<Item = Change>, life: u64) -> GovernanceProposal {
+        let config = self.peers[0].config();
+        let changes = changes
+            .into_iter()
+            .map(|change| ProposedChange::of(config, change));
+        GovernanceProposal {
+            changes: changes.collect(),
+            expires_at: self.height() + life,
+            note: "because".to_owned(),
+        }
+    }
+
+    fn propose(
+        &mut self,
+        proposal: &GovernanceProposal,
+        components: Vec<Vec<u8>>,
+    ) -> (ValidationCode, String) {
+        let proposing = Proposing {
+            proposal: proposal.clone(),
+            components,
+        };
+        let members = self.members;
+        self.call(&members.admin, governance(function::PROPOSE, proposing.encode()))
+    }
+
+    fn record(&self, id: &Digest) -> ProposalRecord {
+        ProposalRecord::decode(&self.peers[1].state(&StateKey::proposal(id)).unwrap()).unwrap()
+    }
+
+    fn index(&self) -> ProposalIndex {
+        let bytes = self.peers[1].state(&StateKey::proposals());
+        bytes.map_or_else(ProposalIndex::default, |bytes| {
+            ProposalIndex::decode(&bytes).unwrap()
+        })
+    }
+}
+
+fn governance(function: &str, argument: Vec<u8>) -> Call {
+    Call {
+        chaincode: GOVERNANCE.to_owned(),
+        function: function.to_owned(),
+        argument,
+    }
+}
+
+fn approve(id: Digest) -> Call {
+    governance(function::APPROVE, Decision { proposal: id }.encode())
+}
+
+fn reject(id: Digest) -> Call {
+    governance(function::REJECT, Decision { proposal: id }.encode())
+}
+
+fn component(name: &str) -> Vec<u8> {
+    let mut all = contracts().iter();
+    all.find(|(known, ..)| *known == name).unwrap().2.clone()
+}
+
+fn deploy(name: &str, version: &str, bytes: &[u8]) -> Change {
+    Change::Chaincode(ChaincodeDefinition {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        digest: Domain::Chaincode.hash(bytes),
+    })
+}
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Change {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Change::Limits(limits)
+}
+
+#[test]
+fn a_contract_that_all_actors_approve_runs_from_the_next_height_on() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let bytes = component("hostile");
+        let proposal = stage.proposal([deploy("counter", "1.0.0", &bytes)], 40);
+        let id = proposal.id();
+        assert_eq!(
+            stage.propose(&proposal, vec![bytes.clone()]),
+            (ValidationCode::Valid, id.to_string())
+        );
+        assert_eq!(stage.record(&id).outcome, ProposalStatus::Open);
+        assert_eq!(stage.index().open, [id].into());
+        let counting = Call {
+            chaincode: "counter".to_owned(),
+            ..count()
+        };
+        let [developer, user] = &members.others;
+        assert_eq!(stage.call(developer, approve(id)).0, ValidationCode::Valid);
+        // The last approval, and calls around it: the block is executed under the configuration below it.
+        let last = stage.signed(user, approve(id));
+        let batch = stage.orderer.batch(vec![counting.clone(), count()]);
+        let after = stage.orderer.batch(vec![counting.clone()]);
+        let codes = stage.block(vec![batch, last, after]);
+        let codes: Vec<ValidationCode> = codes.into_iter().map(|(code, _)| code).collect();
+        let none = ValidationCode::ExpiredChaincode;
+        assert_eq!(codes, [none, ValidationCode::Valid, ValidationCode::Valid, none]);
+        let from_height = stage.height() + 1;
+        assert_eq!(stage.record(&id).outcome, ProposalStatus::Active { from_height });
+        assert_eq!(stage.index().open, [].into());
+        assert_eq!(stage.index().closed, [id]);
+        let header = stage.peers[0].store.tip().unwrap().header;
+        assert_eq!(header.config_root, members.genesis.config.root());
+        assert_eq!(header.next_config_root, stage.peers[0].config().root());
+        let kept = stage.peers[0].state(&StateKey::config_from(from_height)).unwrap();
+        assert_eq!(kept, stage.peers[0].config().encode());
+        // It has a key space of its own, beside the one that runs the same component.
+        let batch = stage.orderer.batch(vec![counting]);
+        assert_eq!(
+            stage.block(vec![batch]),
+            [(ValidationCode::Valid, "1".to_owned())]
+        );
+        let header = stage.peers[0].store.tip().unwrap().header;
+        assert_eq!(header.config_root, stage.peers[0].config().root());
+        assert_eq!(header.next_config_root, header.config_root);
+        for peer in &mut stage.peers {
+            peer.restart();
+            assert_eq!(peer.query("counter", "count", "").unwrap(), "1");
+            assert_eq!(peer.query("hostile", "count", "").unwrap(), "1");
+        }
+    });
+}
+
+#[test]
+fn what_is_no_contract_is_refused_with_a_code_of_its_own() {
+    deep(|| {
+        let members = Members::new(Limits {
+            component_max_bytes: 100_000,
+            ..Limits::default()
+        });
+        let mut stage = Stage::new(&members);
+        let large = component("eventdb");
+        assert!(large.len() > 100_000);
+        let cases = [
+            (b"junk".to_vec(), ValidationCode::NotAComponent),
+            (large, ValidationCode::ComponentLimit),
+            (importing(), ValidationCode::ForeignImport),
+            (
+                wasm_encoder::Component::new().finish(),
+                ValidationCode::NotAContract,
+            ),
+        ];
+        for (bytes, code) in cases {
+            let proposal = stage.proposal([deploy("new", "1", &bytes)], 40);
+            let (found, why) = stage.propose(&proposal, vec![bytes]);
+            assert_eq!(found, code, "{why}");
+            assert_eq!(stage.peers[0].state(&StateKey::proposal(&proposal.id())), None);
+            assert_eq!(stage.index(), ProposalIndex::default());
+        }
+        // Nor is one that does not come along, or comes for nothing.
+        let bytes = importing();
+        let proposal = stage.proposal([deploy("new", "1", &bytes)], 40);
+        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::BadPayload);
+        let proposal = stage.proposal([limits(|limits| limits.block_max_transactions = 7)], 40);
+        assert_eq!(
+            stage.propose(&proposal, vec![bytes]).0,
+            ValidationCode::BadPayload
+        );
+    });
+}
+
+/// A component that imports a function.
+fn importing() -> Vec<u8> {
+    use wasm_encoder::{
+        Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection, ComponentValType,
+    };
+    let mut types = ComponentTypeSection::new();
+    let none: [(&str, ComponentValType); 0] = [];
+    types.function().params(none).result(None);
+    let mut imports = ComponentImportSection::new();
+    imports.import("foreign", ComponentTypeRef::Func(0));
+    let mut component = Component::new();
+    component.section(&types).section(&imports);
+    component.finish()
+}
+
+#[test]
+fn only_admins_of_voting_actors_decide_and_each_once() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let [developer, user] = &members.others;
+        let proposal = stage.proposal([limits(|limits| limits.block_max_transactions = 7)], 40);
+        let id = proposal.id();
+        let proposing = Proposing {
+            proposal: proposal.clone(),
+            components: Vec::new(),
+        };
+        // A collector's batch may hold any call.
+        let batch = stage
+            .orderer
+            .batch(vec![governance(function::PROPOSE, proposing.encode())]);
+        assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::RoleNotAllowed);
+        assert_eq!(
+            stage.call(developer, approve(id)).0,
+            ValidationCode::UnknownProposal
+        );
+        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
+        assert_eq!(
+            stage.propose(&proposal, Vec::new()).0,
+            ValidationCode::DuplicateTxid
+        );
+        assert_eq!(
+            stage.call(&members.admin, approve(id)).0,
+            ValidationCode::AlreadyDecided
+        );
+        assert_eq!(stage.call(developer, approve(id)).0, ValidationCode::Valid);
+        assert_eq!(
+            stage.call(developer, reject(id)).0,
+            ValidationCode::AlreadyDecided
+        );
+        assert_eq!(
+            stage.peers[0].config(),
+            &members.genesis.config,
+            "two of three are not all"
+        );
+        assert_eq!(stage.call(user, reject(id)).0, ValidationCode::Valid);
+        assert!(matches!(
+            stage.record(&id).outcome,
+            ProposalStatus::Rejected { .. }
+        ));
+        assert_eq!(stage.call(user, approve(id)).0, ValidationCode::ProposalClosed);
+        assert_eq!(stage.index().closed, [id]);
+        for (call, code) in [
+            (
+                governance("withdraw", Vec::new()),
+                ValidationCode::ContractRejected,
+            ),
+            (
+                governance(function::PROPOSE, b"junk".to_vec()),
+                ValidationCode::BadPayload,
+            ),
+            (
+                governance(function::APPROVE, b"junk".to_vec()),
+                ValidationCode::BadPayload,
+            ),
+        ] {
+            assert_eq!(stage.call(user, call).0, code);
+        }
+    });
+}
+
+#[test]
+fn a_proposal_expires_and_what_replaces_the_same_supersedes_it() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let [developer, user] = &members.others;
+        let short = stage.proposal([limits(|limits| limits.block_max_transactions = 5)], 2);
+        let first = stage.proposal([limits(|limits| limits.block_max_transactions = 7)], 40);
+        let second = stage.proposal([limits(|limits| limits.block_max_transactions = 9)], 40);
+        for proposal in [&short, &first, &second] {
+            assert_eq!(stage.propose(proposal, Vec::new()).0, ValidationCode::Valid);
+        }
+        assert_eq!(
+            stage.call(developer, approve(short.id())).0,
+            ValidationCode::ProposalExpired
+        );
+        // Both are approved in one block: the second replaces what is not there any more.
+        assert_eq!(
+            stage.call(developer, approve(first.id())).0,
+            ValidationCode::Valid
+        );
+        assert_eq!(
+            stage.call(developer, approve(second.id())).0,
+            ValidationCode::Valid
+        );
+        let both = [first.id(), second.id()].map(|id| stage.signed(user, approve(id)));
+        let codes = stage.block(both.into());
+        assert!(
+            codes.iter().all(|(code, _)| *code == ValidationCode::Valid),
+            "{codes:?}"
+        );
+        assert_eq!(stage.peers[0].config().limits.block_max_transactions, 7);
+        match stage.record(&second.id()).outcome {
+            ProposalStatus::Failed { code, .. } => assert_eq!(code, ValidationCode::ProposalSuperseded),
+            other => panic!("{other:?}"),
+        }
+        // One that was made before, and is decided after.
+        let late = stage.proposal([limits(|limits| limits.max_unfinal_blocks = 5)], 40);
+        let early = stage.proposal([limits(|limits| limits.max_unfinal_blocks = 6)], 40);
+        for proposal in [&late, &early] {
+            assert_eq!(stage.propose(proposal, Vec::new()).0, ValidationCode::Valid);
+        }
+        for admin in [developer, user] {
+            assert_eq!(stage.call(admin, approve(early.id())).0, ValidationCode::Valid);
+        }
+        assert_eq!(
+            stage.call(developer, approve(late.id())).0,
+            ValidationCode::ProposalSuperseded
+        );
+        assert_eq!(
+            stage.propose(&late, Vec::new()).0,
+            ValidationCode::ProposalSuperseded
+        );
+        assert_eq!(stage.record(&short.id()).outcome, ProposalStatus::Expired);
+    });
+}
+
+#[test]
+fn what_would_make_no_sense_cannot_be_proposed() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let bytes = component("hostile");
+        let actor = "nobody".to_owned();
+        let authorities = Vec::new();
+        let cases: [(&str, Vec<Change>); 8] = [
+            ("nothing changes", vec![Change::Limits(Limits::default())]),
+            (
+                "a limit out of range",
+                vec![limits(|limits| limits.block_max_transactions = 0)],
+            ),
+            (
+                "a limit that holds batches",
+                vec![limits(|limits| limits.batch_max_bytes = 2048)],
+            ),
+            ("no such actor", vec![Change::Authorities { actor, authorities }]),
+            (
+                "no authority",
+                vec![Change::Authorities {
+                    actor: "user".into(),
+                    authorities: Vec::new(),
+                }],
+            ),
+            (
+                "no such chaincode",
+                vec![Change::RemoveChaincode("nowhere".into())],
+            ),
+            ("a reserved name", vec![deploy(GOVERNANCE, "1", &bytes)]),
+            ("a bad name", vec![deploy("Upper Case", "1", &bytes)]),
+        ];
+        for (what, changes) in cases {
+            let proposal = stage.proposal(changes, 40);
+            let (code, why) = stage.propose(&proposal, Vec::new());
+            assert_eq!(code, ValidationCode::BadConfiguration, "{what}: {why}");
+        }
+        let proposal = stage.proposal([], 40);
+        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::BadPayload);
+        let proposal = stage.proposal([limits(|limits| limits.max_unfinal_blocks = 5)], 200_000);
+        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::BadPayload);
+        for number in 1..=8 {
+            let proposal = stage.proposal([limits(|limits| limits.max_unfinal_blocks = number)], 40);
+            assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
+        }
+        let proposal = stage.proposal([limits(|limits| limits.max_unfinal_blocks = 9)], 40);
+        assert_eq!(
+            stage.propose(&proposal, Vec::new()).0,
+            ValidationCode::TooManyProposals
+        );
+    });
+}
+
+#[test]
+fn what_a_certificate_signs_after_its_revocation_is_refused_and_what_it_signed_before_stays() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let batch = stage.orderer.batch(vec![count()]);
+        assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::Valid);
+        let revoked = members.collector.certificate().digest();
+        let proposal = stage.proposal([Change::Revoke([revoked].into())], 40);
+        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
+        for admin in &members.others {
+            assert_eq!(stage.call(admin, approve(proposal.id())).0, ValidationCode::Valid);
+        }
+        let batch = stage.orderer.batch(vec![hostile("count", "")]);
+        assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::CreatorRevoked);
+        assert_eq!(stage.peers[0].query("hostile", "count", "").unwrap(), "1");
+    });
+}

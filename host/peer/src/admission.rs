@@ -41,7 +41,7 @@ impl Brought {
 
     /// Bytes that it may have. What cannot be compressed is a little longer when it is packed.
     fn limit(&self, limits: &Limits) -> u64 {
-        let limit = limits.batch_max_bytes.max(limits.argument_max_bytes) + 4096;
+        let limit = limits.batch_max_bytes.max(limits.request_bytes()) + 4096;
         match self {
             Self::Plain(_) => limit,
             Self::Packed(_) => limit + limit / 64,
@@ -73,7 +73,8 @@ impl Brought {
 /// # Errors
 /// Why it is refused.
 pub fn check(node: &Node, brought: &Brought, certificate: Certificate) -> Result<Pooled, Refusal> {
-    let limits = &node.config.limits;
+    let config = node.config();
+    let limits = &config.limits;
     let limit = brought.limit(limits);
     if brought.len() as u64 > limit {
         let message = format!(
@@ -84,15 +85,15 @@ pub fn check(node: &Node, brought: &Brought, certificate: Certificate) -> Result
     }
     let read = brought.read(limits);
     let (envelope, inspection) = read.map_err(|why| refusal(Reason::Malformed, why))?;
-    let (network, config) = (&node.network, &node.config);
-    check_envelope(&envelope, &inspection, &certificate, network, config, now_nano())
+    let network = &node.network;
+    check_envelope(&envelope, &inspection, &certificate, network, &config, now_nano())
         .map_err(|refused| refusal(reason_of(refused.code), refused.reason))?;
     node.signatures
         .verify(&envelope.signed_digest(), envelope.signature(), &certificate)
         .map_err(|error: SignatureError| refusal(Reason::Unauthentic, error.to_string()))?;
     if let Envelope::Request(request) = &envelope {
         let height = node.newest().header.height;
-        let latest = height + node.config.limits.request_lifetime_blocks;
+        let latest = height + limits.request_lifetime_blocks;
         if request.header.expires_at <= height || request.header.expires_at > latest {
             let message = format!(
                 "its last height is {}; the ledger stands at {height}, and a request may reach to {latest}",
@@ -112,8 +113,8 @@ pub fn check(node: &Node, brought: &Brought, certificate: Certificate) -> Result
 ///
 /// # Errors
 /// The bytes are no packed proposal.
-pub fn inspect(node: &Node, bytes: &[u8]) -> Result<InspectedProposal, PackedProposalError> {
-    PackedProposal::inspect(bytes, &node.config.limits, |packed| node.pool.known(packed))
+pub fn inspect(node: &Node, bytes: &[u8], limits: &Limits) -> Result<InspectedProposal, PackedProposalError> {
+    PackedProposal::inspect(bytes, limits, |packed| node.pool.known(packed))
 }
 
 /// Puts a checked envelope into the pool.

@@ -7,12 +7,14 @@ use crate::chain_thread::ChainThread;
 use crate::evidence::check_proposals;
 use crate::links::Links;
 use crate::node::Node;
+use crate::proposal_cache::Kept;
 use crate::standing::log_end;
 use crate::votes_in::now_nano;
 use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
 use e2l_execution::check_proposal;
 use e2l_ledger::{
-    ActorConfig, Canonical, Certificate, NetworkConfig, PackedProposal, PeerConfig, SignedProposal,
+    ActorConfig, Canonical, Certificate, NetworkConfig, PackedProposal, PackedProposalError, PeerConfig,
+    SignedProposal,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -34,8 +36,12 @@ impl LedgerApplication {
 
     /// One proposal that a leader wants to append.
     fn judge(&self, entry: &Incoming<'_>) -> Result<(), String> {
-        let inspected = inspect(&self.node, entry.payload);
-        let inspected = inspected.map_err(|error| error.to_string())?;
+        let config = self.node.config();
+        let inspected = match inspect(&self.node, entry.payload, &config.limits) {
+            Ok(inspected) => inspected,
+            Err(PackedProposalError::Encoding(error)) => return Err(error.to_string()),
+            Err(error) => return self.unless_ahead(entry.payload, error.to_string()),
+        };
         let proposal = &inspected.proposal;
         let header = &proposal.header;
         if header.term > entry.term {
@@ -49,17 +55,17 @@ impl LedgerApplication {
         // chain checks it again, with the ledger's state, before the proposal becomes a block.
         if let Some(certificate) = certificate {
             let node = &self.node;
-            check_proposal(
-                proposal,
-                &certificate,
-                &node.network,
-                &node.config,
-                &node.signatures,
-            )
-            .map_err(|error| error.to_string())?;
+            let checked = check_proposal(proposal, &certificate, &node.network, &config, &node.signatures);
+            match checked {
+                Ok(()) => {}
+                Err(error) if error.depends_on_configuration() => {
+                    return self.unless_ahead(entry.payload, error.to_string());
+                }
+                Err(error) => return Err(error.to_string()),
+            }
         }
         let ahead_ms = header.time_nano.saturating_sub(now_nano()) / 1_000_000;
-        let drift_ms = i64::try_from(self.node.config.limits.clock_drift_ms).unwrap_or(i64::MAX);
+        let drift_ms = i64::try_from(config.limits.clock_drift_ms).unwrap_or(i64::MAX);
         if ahead_ms > drift_ms {
             return Err(format!(
                 "its time is {ahead_ms} ms ahead of this peer's clock, at most {drift_ms} ms are accepted: check both \
@@ -67,8 +73,22 @@ impl LedgerApplication {
             ));
         }
         self.verify_envelopes(proposal);
-        self.node.proposals.keep(entry.payload.clone(), inspected);
+        let limits = config.limits.clone();
+        let kept = Kept { inspected, limits };
+        self.node.proposals.keep(entry.payload.clone(), kept);
         Ok(())
+    }
+
+    /// A proposal that breaks a rule of the configuration that this peer has come to: it is refused if it comes next.
+    /// Blocks that this peer has still to execute may change the configuration, and then the chain decides: whoever
+    /// refuses what the others accept is never told that those blocks are committed.
+    fn unless_ahead(&self, payload: &[u8], why: String) -> Result<(), String> {
+        let packed = PackedProposal::decode(payload).map_err(|error| error.to_string())?;
+        if packed.header.height > self.node.newest().header.height.saturating_add(1) {
+            tracing::debug!(%why, "a proposal is judged when the blocks before it are executed");
+            return Ok(());
+        }
+        Err(why)
     }
 
     /// Checks the senders' signatures now, off the execution thread, so that execution finds them checked. A
@@ -178,7 +198,7 @@ impl Application for LedgerApplication {
     }
 
     fn voters(&self) -> BTreeMap<u64, NodeInfo> {
-        voters(&self.node.config)
+        voters(&self.node.config())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::evidence::check_vote;
 use crate::links::{Link, Links, next_within};
 use crate::node::Node;
 use e2l_client::wire::GetBlockReply;
-use e2l_ledger::proof::FinalHeaderProof;
+use e2l_ledger::proof::{ConfigChange, FinalHeaderProof, ProofError};
 use e2l_ledger::{Block, Canonical, Certificate, Digest};
 use e2l_store::StoreError;
 use std::sync::Arc;
@@ -118,11 +118,32 @@ async fn proven_header(node: &Node, link: &Link, height: u64) -> Result<Digest, 
     let reply = answer.map_err(|_| "no answer in time".to_owned())?;
     let reply = reply.map_err(|status| status.message().to_owned())?;
     let reply = reply.ok_or_else(|| "it has no such block".to_owned())?;
+    learn_changes(node, link, &reply).await?;
     let (block, _) = proven_block(node, &reply)?;
     if block.header.height == height {
         return Ok(block.header.digest());
     }
     Err(format!("it sent block {}", block.header.height))
+}
+
+/// Learns what was changed in the configuration up to a block, if it was executed under one that is not known here yet.
+async fn learn_changes(node: &Node, link: &Link, reply: &GetBlockReply) -> Result<(), String> {
+    let proof = FinalHeaderProof::decode(&reply.finality).map_err(|error| error.to_string())?;
+    while let Err(ProofError::Configuration {
+        changed_later: true, ..
+    }) = node.anchor.config_of(&proof.header)
+    {
+        let known = node.anchor.newest_from();
+        let changes = link.config_changes(known).await;
+        for bytes in changes.map_err(|status| status.message().to_owned())?.changes {
+            let change = ConfigChange::decode(&bytes).map_err(|error| error.to_string())?;
+            node.anchor.learn(&change).map_err(|error| error.to_string())?;
+        }
+        if node.anchor.newest_from() == known {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Executes what one peer has; the inner error is that peer's fault.

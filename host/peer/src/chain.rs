@@ -11,7 +11,7 @@ use e2l_execution::{
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
     Acknowledgement, Block, Certificate, Digest, Domain, Endorsement, Envelope, Header, InspectedProposal,
-    PackedProposalError, SignedProposal, SignedVote, StateKey, Vote,
+    NetworkConfig, PackedProposalError, SignedProposal, SignedVote, StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, SignOnceError, Statement, StoreError, View};
 use std::sync::Arc;
@@ -60,6 +60,8 @@ pub struct Chain {
     node: Arc<Node>,
     executor: Executor,
     tip: Header,
+    /// Of the next height.
+    config: Arc<NetworkConfig>,
     marker: Vec<u8>,
     /// Whether the last block was executed in no time.
     quick: bool,
@@ -70,6 +72,7 @@ impl Chain {
     pub fn new(node: Arc<Node>, executor: Executor) -> Self {
         let newest = node.newest();
         Self {
+            config: node.config(),
             node,
             executor,
             tip: newest.header,
@@ -120,9 +123,10 @@ impl Chain {
     }
 
     fn judge(&self, bytes: &[u8], term: u64) -> Result<InspectedProposal, Judged> {
+        // What was inspected under other limits is inspected again: every peer must come to the same end.
         let inspected = match self.node.proposals.take(bytes) {
-            Some(inspected) => inspected,
-            None => inspect(&self.node, bytes).map_err(Void::from)?,
+            Some(kept) if kept.limits == self.config.limits => kept.inspected,
+            _ => inspect(&self.node, bytes, &self.config.limits).map_err(Void::from)?,
         };
         let proposal = &inspected.proposal;
         if proposal.header.term != term {
@@ -151,7 +155,7 @@ impl Chain {
             proposal,
             &certificate,
             &node.network,
-            &node.config,
+            &self.config,
             &node.signatures,
         )
         .and_then(|()| check_chain(proposal, &tip))
@@ -198,9 +202,7 @@ impl Chain {
         }
         let base = self.node.newest().view;
         let begun = Instant::now();
-        let execution = self
-            .executor
-            .execute(inspected, &self.tip, &self.node.config, base)?;
+        let execution = self.executor.execute(inspected, &self.tip, &self.config, base)?;
         self.quick = begun.elapsed() < QUICK;
         self.write(execution, together)
     }
@@ -211,6 +213,7 @@ impl Chain {
             block,
             writes,
             packed,
+            next_config,
         } = execution;
         let (height, header) = (block.header.height, block.header.digest());
         let vote = self.endorse(height, header)?;
@@ -240,6 +243,10 @@ impl Chain {
         let endorsement = vote.as_ref().map(|(_, vote)| vote);
         self.node.offer(acknowledgement.iter().chain(endorsement));
         self.tip = block.header.clone();
+        if let Some(config) = next_config {
+            self.node.on_config(height + 1, config);
+            self.config = self.node.config();
+        }
         let executed = Executed {
             header: block.header.clone(),
             view: Arc::new(self.node.store.view()),
@@ -302,7 +309,7 @@ impl Chain {
         let execution = self.executor.execute(
             InspectedProposal::of(block.proposal),
             &self.tip,
-            &self.node.config,
+            &self.config,
             base,
         )?;
         if execution.block.header != block.header {

@@ -1,10 +1,10 @@
 //! Runs contract queries on threads with the stack they need, a few at a time.
 
-use crate::node::Executed;
+use crate::node::{Executed, Node};
 use e2l_client::wire::refusal::Reason;
 use e2l_client::{refusal, refusal_status};
 use e2l_execution::{QueryCall, QueryError, QueryRunner, Reads};
-use e2l_ledger::{Member, NetworkConfig};
+use e2l_ledger::Member;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 use tonic::Status;
@@ -16,21 +16,21 @@ const AT_ONCE: usize = 4;
 #[derive(Clone)]
 pub struct QueryThreads {
     runner: Arc<QueryRunner>,
-    config: Arc<NetworkConfig>,
+    node: Arc<Node>,
     permits: Arc<Semaphore>,
 }
 
 impl QueryThreads {
     /// Queries run by `runner`.
-    pub fn new(runner: Arc<QueryRunner>, config: Arc<NetworkConfig>) -> Self {
+    pub fn new(runner: Arc<QueryRunner>, node: Arc<Node>) -> Self {
         Self {
             runner,
-            config,
+            node,
             permits: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
-    /// Calls a query function at a height. What it answers is to be checked: see [`crate::read_check`].
+    /// Calls a query function at a height, under the configuration that is in force after it. What it answers is to be checked: see [`crate::read_check`].
     ///
     /// # Errors
     /// The call is over a limit; this peer cannot run it.
@@ -40,13 +40,13 @@ impl QueryThreads {
         caller: Member,
         call: QueryCall,
     ) -> Result<(Result<Vec<u8>, QueryError>, Reads), Status> {
-        let limit = self.config.limits.argument_max_bytes;
+        let config = self.node.anchor.config_at(at.header.height.saturating_add(1));
+        let limit = config.limits.argument_max_bytes;
         let length = call.argument.len();
         if length as u64 > limit {
             let message = format!("the argument has {length} bytes, at most {limit} are accepted");
             return Err(refusal_status(&refusal(Reason::Malformed, message)));
         }
-        let config = self.config.clone();
         self.on_thread(move |runner| runner.query(at.view.clone(), &at.header, &config, &caller, &call))
             .await
     }
@@ -56,9 +56,10 @@ impl QueryThreads {
     /// # Errors
     /// None of that name is active, or it fails.
     pub async fn describe(&self, name: &str) -> Result<e2l_runtime::Description, Status> {
-        let (name, config) = (name.to_owned(), self.config.clone());
+        let (name, config) = (name.to_owned(), self.node.config());
+        let view = self.node.newest().view;
         let described = self.on_thread(move |runner| {
-            let admitted = runner.admitted(&name, &config)?;
+            let admitted = runner.admitted(&name, &config, &view)?;
             admitted
                 .describe()
                 .map_err(|error| QueryError::Failed(error.to_string()))

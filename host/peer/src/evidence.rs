@@ -74,8 +74,8 @@ pub fn hear(
     };
     let (signer, vote) = (certificate.member(), &passed_on.statement);
     let about = vote.height() == height && *vote.network() == node.network;
-    let voter = node.config.is_voting_peer(signer) && signer != node.me();
-    if !about || !voter || certificate.check_issued(&node.config).is_err() {
+    let voter = node.config().is_voting_peer(signer) && signer != node.me();
+    if !about || !voter || certificate.check_issued(&node.config()).is_err() {
         return Ok(false);
     }
     let signed = node
@@ -92,7 +92,7 @@ pub fn hear(
     let worth_keeping = check_vote(node, (&signer.actor, &vote), &certificate, &[])?;
     let speaks = speaker == Some(signer.actor.as_str());
     if !speaks
-        || certificate.check(&node.config, now_nano()).is_err()
+        || certificate.check(&node.config(), now_nano()).is_err()
         || !node.remember_endorser(&certificate)?
     {
         return Ok(false);

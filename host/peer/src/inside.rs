@@ -78,7 +78,7 @@ impl Mender {
         drop(inside);
         Ok(Self {
             chain: ChainThread::start(Chain::new(node.clone(), executor))?,
-            queries: QueryThreads::new(Arc::new(runner), node.config.clone()),
+            queries: QueryThreads::new(Arc::new(runner), node.clone()),
             node,
             links,
             runtime,

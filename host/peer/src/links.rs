@@ -2,11 +2,12 @@
 
 use crate::node::Node;
 use bytes::Bytes;
+use e2l_client::wire::ledger_client::LedgerClient;
 use e2l_client::wire::peering_client::PeeringClient;
 use e2l_client::wire::{
-    AnnounceReply, AnnounceRequest, FetchBlocksRequest, FetchLogReply, FetchLogRequest, FetchProposalReply,
-    FetchProposalRequest, ForwardReply, ForwardRequest, GetBlockReply, RaftRequest, StandingReply,
-    StandingRequest,
+    AnnounceReply, AnnounceRequest, ConfigChangesReply, ConfigChangesRequest, FetchBlocksRequest,
+    FetchLogReply, FetchLogRequest, FetchProposalReply, FetchProposalRequest, ForwardReply, ForwardRequest,
+    GetBlockReply, RaftRequest, StandingReply, StandingRequest,
 };
 use e2l_client::{ClientError, MAX_MESSAGE_BYTES, Target, connect_lazy};
 use e2l_consensus::{MessageKind, Transport, TransportError};
@@ -73,6 +74,19 @@ impl Link {
             CALL_TIMEOUT,
             self.client()
                 .fetch_blocks(FetchBlocksRequest { from_height, limit }),
+        )
+        .await
+    }
+
+    /// Asks for the changes of the configuration that are in force from heights above `after`.
+    ///
+    /// # Errors
+    /// No link, or the other side refuses.
+    pub async fn config_changes(&self, after: u64) -> Result<ConfigChangesReply, Status> {
+        let mut ledger = LedgerClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        within(
+            CALL_TIMEOUT,
+            ledger.config_changes(ConfigChangesRequest { after }),
         )
         .await
     }
@@ -163,7 +177,7 @@ impl Links {
     /// An address in the configuration is not one.
     pub fn new(node: &Node, my_raft_id: u64, tls: &Arc<ClientConfig>) -> Result<Arc<Self>, ClientError> {
         let mut links = BTreeMap::new();
-        for actor in &node.config.actors {
+        for actor in &node.config().actors {
             let Some(peer) = actor.peer.as_ref().filter(|peer| peer.raft_id != my_raft_id) else {
                 continue;
             };

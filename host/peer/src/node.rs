@@ -18,8 +18,8 @@ use e2l_execution::SignatureCache;
 use e2l_identity::Trust;
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{
-    Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer, StateKey,
-    Vote,
+    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer,
+    StateKey, Vote,
 };
 use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
@@ -52,8 +52,8 @@ pub struct Node {
     pub network: Digest,
     /// What proofs of other peers are checked against.
     pub anchor: Anchor,
-    /// The configuration in force.
-    pub config: Arc<NetworkConfig>,
+    /// The configuration of the next height.
+    config: watch::Sender<Arc<NetworkConfig>>,
     /// Signs in this peer's name.
     pub signer: Arc<dyn Signer>,
     /// Blocks and state.
@@ -115,7 +115,7 @@ pub struct Finalized {
 
 impl Trust for Node {
     fn config(&self) -> Arc<NetworkConfig> {
-        self.config.clone()
+        Self::config(self)
     }
 }
 
@@ -130,13 +130,15 @@ impl Node {
         store: LedgerStore,
         pool: Pool,
     ) -> Result<Arc<Self>, StoreError> {
-        let config = Arc::new(genesis.config.clone());
         let tip = store.tip()?;
         let actor = signer.certificate().member().actor.clone();
+        let view = Arc::new(store.view());
+        let anchor = Anchor::checked(genesis);
+        know_configs(&anchor, &view)?;
+        let config = anchor.newest();
         let voters = config.voters().map(|(actor, _)| actor.name.clone());
         let final_height = store.final_height().min(tip.height);
         let mut finality = Finality::new(config.finality, &actor, voters, final_height);
-        let view = Arc::new(store.view());
         let (transactions, uncounted) = count_transactions(&view, tip.height)?;
         let newest = Executed {
             header: tip.header,
@@ -162,13 +164,12 @@ impl Node {
             finality.voted(&actor, &vote.vote, own);
         }
         let disputes = DisputeBook::load(&store, &mut finality, |height| own_at(&newest.view, height))?;
-        let anchor = Anchor::checked(genesis);
         let (damage, reports) = mpsc::channel(64);
         let node = Self {
             network: genesis.digest(),
             evidence: EvidenceBook::load(&store, &anchor)?,
             anchor,
-            config,
+            config: watch::Sender::new(config),
             signer,
             store,
             signatures: Arc::default(),
@@ -226,6 +227,23 @@ impl Node {
     /// Who this peer is.
     pub fn me(&self) -> &Member {
         self.signer.certificate().member()
+    }
+
+    /// The configuration of the next height.
+    pub fn config(&self) -> Arc<NetworkConfig> {
+        self.config.borrow().clone()
+    }
+
+    /// Follows the configuration.
+    pub fn watch_config(&self) -> watch::Receiver<Arc<NetworkConfig>> {
+        self.config.subscribe()
+    }
+
+    /// A block that was executed has changed the configuration, from this height on.
+    pub fn on_config(&self, from: u64, config: NetworkConfig) {
+        tracing::info!(from, root = %config.root(), "the network's configuration changes");
+        self.anchor.know(from, config.clone());
+        self.config.send_replace(Arc::new(config));
     }
 
     /// Signs a vote and offers it to the other peers. The caller has made the sign-once record durable.
@@ -570,6 +588,22 @@ impl Node {
         let der = self.newest().view.get(&StateKey::certificate(digest))?;
         Ok(der.and_then(|der| Certificate::parse(&der).ok()))
     }
+}
+
+/// Learns the configurations that a ledger has had. They are read as they are: whether the state is the one that was
+/// executed is checked right after, as a whole.
+pub(crate) fn know_configs(anchor: &Anchor, view: &View) -> Result<(), StoreError> {
+    let changes = view.scan(&StateKey::config_from(0), &StateKey::configs_end(), usize::MAX)?;
+    for (key, bytes) in changes {
+        let corrupt = |why: String| StoreError::corrupt_state(&key, why);
+        let from = key
+            .local()
+            .try_into()
+            .map_err(|_| corrupt("its key names no height".to_owned()))?;
+        let config = NetworkConfig::decode(&bytes).map_err(|error| corrupt(error.to_string()))?;
+        anchor.know(u64::from_be_bytes(from), config);
+    }
+    Ok(())
 }
 
 /// What this peer got at a height; `None` above its newest.

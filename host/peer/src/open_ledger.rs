@@ -131,7 +131,7 @@ impl Opening<'_> {
             self.components.clone(),
             node.signatures.clone(),
         )?;
-        executor.prepare(&node.config)?;
+        executor.prepare(&node.config(), &node.newest().view)?;
         Ok(OpenLedger {
             node,
             executor,
@@ -156,7 +156,8 @@ fn unendorsed(node: &Node) -> Result<Option<String>, StoreError> {
         let Some(certificate) = node.endorser(&vote.signature.certificate)?.filter(|_| names_it) else {
             continue;
         };
-        let trusted = certificate.check(&node.config, header.time_nano).is_ok();
+        let config = node.anchor.config_at(header.height);
+        let trusted = certificate.check(&config, header.time_nano).is_ok();
         let signed = node
             .signatures
             .verify(&vote.vote.digest(), &vote.signature, &certificate);

@@ -97,10 +97,7 @@ impl Peer {
             restoring,
         } = ledger;
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
-        let queries = QueryThreads::new(
-            Arc::new(QueryRunner::new(runtime, components)),
-            node.config.clone(),
-        );
+        let queries = QueryThreads::new(Arc::new(QueryRunner::new(runtime, components)), node.clone());
 
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;
@@ -133,10 +130,11 @@ impl Peer {
             )
         })?;
         let address = listener.local_addr()?.to_string();
-        let incoming = TlsIncoming::new(
+        let incoming = TlsIncoming::following(
             listener,
             server_config(&identity, trust)?,
             options.connections.limits(),
+            node.watch_config(),
         )?;
         let routes = Routes::new(ledger_server(LedgerApi::new(
             node.clone(),

@@ -7,8 +7,8 @@ use crate::node::{Executed, HeadError, Node, missing};
 use crate::soundness::{Unsound, sound_block};
 use e2l_execution::ExecutionError;
 use e2l_ledger::proof::{
-    AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry, ProofError, Receipt,
-    SenderHeadProof, prove_range_with,
+    AncestryProof, Anchor, ConfigChange, FinalHeaderProof, HeaderRange, LogPageProof, MapProof, PageEntry,
+    ProofError, Receipt, SenderHeadProof, StateValueProof, prove_range_with,
 };
 use e2l_ledger::{
     Block, Certificate, Digest, Domain, Envelope, Header, LogEntry, Member, SenderHead, SignedVote, StateKey,
@@ -134,11 +134,65 @@ fn not_proven(height: u64, error: &ProofError) -> NoProof {
 /// See [`NoProof`].
 pub fn final_header(node: &Node, height: u64) -> Result<FinalHeaderProof, NoProof> {
     let view = node.newest().view;
-    let required = node.config.finality.required(node.config.voters().count());
+    let config = node.anchor.config_at(height);
+    let required = config.finality.required(config.voters().count());
     final_header_with(&view, required, height, |height, digest| {
         endorsements(node, height, digest)
     })?
     .ok_or(NoProof::NotEndorsed(height))
+}
+
+/// Proof of the change that a block made of the configuration, from the proof that it is final; `None` if it made none.
+pub(crate) fn changed_by(anchor: &Anchor, finality: FinalHeaderProof) -> Option<ConfigChange> {
+    let header = &finality.header;
+    if header.next_config_root == header.config_root {
+        return None;
+    }
+    let config = (*anchor.config_at(header.height.saturating_add(1))).clone();
+    Some(ConfigChange { config, finality })
+}
+
+/// Proofs of the changes of the configuration that are in force from heights above `after`, as far as they are final.
+///
+/// # Errors
+/// See [`NoProof`].
+pub fn config_changes(node: &Node, after: u64) -> Result<Vec<ConfigChange>, NoProof> {
+    let final_height = node.with_finality(|finality| finality.final_height());
+    let epochs = node.anchor.epochs().into_iter();
+    let wanted = epochs.filter(|epoch| epoch.from > after && epoch.from <= final_height.saturating_add(1));
+    let mut changes = Vec::new();
+    for epoch in wanted {
+        let finality = final_header(node, epoch.from - 1)?;
+        let config = (*epoch.config).clone();
+        changes.push(ConfigChange { config, finality });
+    }
+    Ok(changes)
+}
+
+/// What the state holds under a key, proven as of the newest height, once that is final.
+///
+/// # Errors
+/// See [`NoProof`].
+pub async fn state_value(
+    node: &std::sync::Arc<Node>,
+    chain: &ChainThread,
+    key: StateKey,
+) -> Result<StateValueProof, NoProof> {
+    let (at, value_proof) = final_state(node, chain, key.clone()).await?;
+    let node = node.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let proof = StateValueProof {
+            value: at.view.get(&key)?,
+            key: key.as_bytes().to_vec(),
+            value_proof,
+            finality: final_header(&node, at.header.height)?,
+        };
+        match proof.verify(&node.anchor) {
+            Ok(_) => Ok(proof),
+            Err(error) => Err(not_proven(at.header.height, &error)),
+        }
+    });
+    made.await.map_err(|_| ChainError::Stopped)?
 }
 
 /// The same of endorsements from anywhere; `None` if there are too few.

@@ -2,6 +2,7 @@
 
 use crate::node::Node;
 use crate::pool::{Load, Pooled};
+use crate::proposal_cache::Kept;
 use crate::votes_in::now_nano;
 use bytes::Bytes;
 use e2l_consensus::{Leadership, RaftNode};
@@ -105,7 +106,8 @@ async fn lead(
                 height: head.height,
             };
             let bytes = Bytes::from(PackedProposal::packed_already(&inspected).encode());
-            node.proposals.keep(bytes.clone(), inspected);
+            let limits = node.config().limits.clone();
+            node.proposals.keep(bytes.clone(), Kept { inspected, limits });
             in_flight.push(raft.propose(bytes));
             continue;
         }
@@ -151,7 +153,8 @@ enum Cut {
 /// Cuts at once when everything before is final; otherwise only full blocks, so that a flood fills them, and what has
 /// waited.
 fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Option<Instant>) -> Cut {
-    let limits = &node.config.limits;
+    let config = node.config();
+    let limits = &config.limits;
     let waiting = node.pool.unproposed(term);
     if waiting == Load::default() {
         *oldest = None;

@@ -53,7 +53,7 @@ pub async fn restore(
         );
         tokio::time::sleep(PAUSE).await;
     };
-    let marker = log.resume(voters(&node.config))?;
+    let marker = log.resume(voters(&node.config()))?;
     let saved = chain.run(move |chain| chain.save_marker(marker)).await;
     saved.map_err(|_| anyhow!("the execution thread has stopped"))??;
     let incident = Incident {

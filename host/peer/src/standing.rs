@@ -147,7 +147,7 @@ fn own_vote(node: &Node, vote: &[u8], der: &[u8]) -> Option<Vote> {
     let mine = certificate.member() == node.me() && *vote.vote.network() == node.network;
     let known = certificate.digest() == node.signer.certificate().digest()
         || certificate
-            .check(&node.config, crate::votes_in::now_nano())
+            .check(&node.config(), crate::votes_in::now_nano())
             .is_ok();
     let signed = node
         .signatures
@@ -157,5 +157,5 @@ fn own_vote(node: &Node, vote: &[u8], der: &[u8]) -> Option<Vote> {
 
 /// Answers that, with this peer itself, make a majority of the voters.
 pub fn majority_of_others(node: &Node) -> usize {
-    node.config.voters().count() / 2
+    node.config().voters().count() / 2
 }

@@ -82,13 +82,13 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         None => Certificate::parse(certificate)?,
     };
     let signer = certificate.member();
-    if signer.actor != actor || !node.config.is_voting_peer(signer) {
+    if signer.actor != actor || !node.config().is_voting_peer(signer) {
         return Err(VotesError::OtherSigner {
             found: signer.to_string(),
             expected: actor.to_owned(),
         });
     }
-    certificate.check(&node.config, now_nano())?;
+    certificate.check(&node.config(), now_nano())?;
     let mut counted = Vec::with_capacity(news.len());
     let mut kept: Vec<(String, SignedVote)> = Vec::with_capacity(news.len());
     let horizon = node.newest().header.height.saturating_add(AHEAD);

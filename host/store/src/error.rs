@@ -128,6 +128,17 @@ impl StoreError {
         number.split(' ').next()?.parse().ok()
     }
 
+    /// A value of the state that is not what the ledger puts there.
+    pub fn corrupt_state(key: &e2l_ledger::StateKey, why: String) -> Self {
+        Self::Corrupt {
+            dir: PathBuf::new(),
+            column: "state",
+            record: String::from_utf8_lossy(key.as_bytes()).into_owned(),
+            why,
+            remedy: "remove this peer's data directory and let it fetch the ledger from the other peers",
+        }
+    }
+
     /// A block that must be here, because one above it is, cannot be found.
     pub fn missing_block(height: u64) -> Self {
         Self::Corrupt {

@@ -2,6 +2,7 @@ use super::{Anchor, FinalHeaderProof, ProofError};
 use crate::admission::{SenderHead, check_envelope, check_signature};
 use crate::block::{Block, Header};
 use crate::certificate::Certificate;
+use crate::config::NetworkConfig;
 use crate::hash::Digest;
 use crate::inspection::Inspection;
 use crate::member::Member;
@@ -92,20 +93,22 @@ impl<'a> Auditor<'a> {
         if proven.header != block.header {
             return Err(fail("its header is not the one that was endorsed".to_owned()));
         }
-        self.check_chain(block).map_err(fail)?;
+        let config = self.anchor.config_of(&block.header);
+        let config = config.map_err(|error| fail(error.to_string()))?;
+        self.check_chain(block, &config).map_err(fail)?;
         if !block.is_complete() {
             return Err(fail("its content is not what its header commits to".to_owned()));
         }
         self.learn(block).map_err(fail)?;
-        self.check_leader(block).map_err(fail)?;
-        self.check_envelopes(block)?;
+        self.check_leader(block, &config).map_err(fail)?;
+        self.check_envelopes(block, &config)?;
         self.tip = block.header.clone();
         self.transactions += u64::from(block.header.transactions);
         self.sealed += u64::from(proven.is_sealed());
         Ok(())
     }
 
-    fn check_chain(&self, block: &Block) -> Result<(), String> {
+    fn check_chain(&self, block: &Block, config: &NetworkConfig) -> Result<(), String> {
         let (header, tip) = (&block.header, &self.tip);
         if header.height != tip.height + 1 || header.previous != tip.digest() {
             return Err(format!(
@@ -114,6 +117,9 @@ impl<'a> Auditor<'a> {
                 tip.digest().short()
             ));
         }
+        if header.config_root != tip.next_config_root {
+            return Err("its configuration is not the one that the block below names".to_owned());
+        }
         if header.time_nano < tip.time_nano {
             return Err("its time lies before that of the block below".to_owned());
         }
@@ -121,10 +127,9 @@ impl<'a> Auditor<'a> {
         if proposal.previous != tip.proposal {
             return Err("its proposal does not follow that of the block below".to_owned());
         }
-        let (network, limits) = (self.anchor.network(), &self.anchor.config().limits);
         block
             .proposal
-            .check(network, limits)
+            .check(self.anchor.network(), &config.limits)
             .map_err(|error| error.to_string())
     }
 
@@ -138,8 +143,8 @@ impl<'a> Auditor<'a> {
         Ok(())
     }
 
-    fn check_leader(&self, block: &Block) -> Result<(), String> {
-        let (proposal, config) = (&block.proposal, self.anchor.config());
+    fn check_leader(&self, block: &Block, config: &NetworkConfig) -> Result<(), String> {
+        let proposal = &block.proposal;
         let certificate = self
             .certificates
             .get(&proposal.signature.certificate)
@@ -157,7 +162,7 @@ impl<'a> Auditor<'a> {
             .map_err(|error| format!("its leader's signature: {error}"))
     }
 
-    fn check_envelopes(&mut self, block: &Block) -> Result<(), AuditError> {
+    fn check_envelopes(&mut self, block: &Block, config: &NetworkConfig) -> Result<(), AuditError> {
         let mut index = 0;
         for outcome in block.outcomes() {
             let (envelope, first) = (outcome.envelope, outcome.first);
@@ -179,7 +184,7 @@ impl<'a> Auditor<'a> {
                 self.refused += 1;
                 continue;
             }
-            self.check_executed(block, envelope).map_err(fail)?;
+            self.check_executed(block, config, envelope).map_err(fail)?;
             for (offset, id) in ids(envelope).into_iter().enumerate() {
                 if outcome.results.get(offset).is_none_or(|result| result.id != id) {
                     return Err(fail(format!(
@@ -198,12 +203,17 @@ impl<'a> Auditor<'a> {
         })
     }
 
-    fn check_executed(&mut self, block: &Block, envelope: &Envelope) -> Result<(), String> {
+    fn check_executed(
+        &mut self,
+        block: &Block,
+        config: &NetworkConfig,
+        envelope: &Envelope,
+    ) -> Result<(), String> {
         let certificate = self
             .certificates
             .get(&envelope.signature().certificate)
             .ok_or("its sender's certificate is not on the ledger")?;
-        let (network, config) = (self.anchor.network(), self.anchor.config());
+        let network = self.anchor.network();
         let inspection = Inspection::of(envelope);
         check_envelope(
             envelope,

@@ -15,8 +15,8 @@ pub enum ProofError {
     },
     /// Its block was executed under a configuration that the verifier does not know.
     #[error(
-        "block {height} was executed under configuration {found}, the genesis has {expected}: the proof lacks the \
-         configuration changes in between"
+        "block {height} was executed under configuration {found}, known for this height is {expected}{}",
+        if *.changed_later { ": the changes of the configuration since then are missing" } else { "" }
     )]
     Configuration {
         /// Height of the block.
@@ -25,6 +25,8 @@ pub enum ProofError {
         found: Digest,
         /// Configuration known.
         expected: Digest,
+        /// Whether a change that is not known yet may be the reason.
+        changed_later: bool,
     },
     /// A header above does not name the one below.
     #[error("header {height} does not follow the header below it")]

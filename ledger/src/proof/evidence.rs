@@ -90,7 +90,7 @@ fn signer<T>(
             });
         }
         let certificate = Certificate::parse(&signed.certificate)?;
-        certificate.check_issued(anchor.config())?;
+        check_issued_ever(&certificate, anchor)?;
         let member = certificate.member();
         if member.role != role {
             return Err(innocent(format!("{member} is no {role}")));
@@ -110,6 +110,18 @@ fn signer<T>(
         return Err(innocent("they are the same"));
     }
     found.ok_or_else(|| innocent("there is none"))
+}
+
+/// Whether the certificate was one of the network's under any configuration that is known, the newest first.
+fn check_issued_ever(certificate: &Certificate, anchor: &Anchor) -> Result<(), ProofError> {
+    let mut epochs = anchor.epochs().into_iter().rev();
+    let newest = epochs.next().map(|epoch| certificate.check_issued(&epoch.config));
+    match newest {
+        Some(Err(error)) if epochs.all(|epoch| certificate.check_issued(&epoch.config).is_err()) => {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_votes(anchor: &Anchor, first: &Signed<Vote>, second: &Signed<Vote>) -> Result<Guilt, ProofError> {

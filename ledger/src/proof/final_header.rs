@@ -2,6 +2,7 @@ use super::{Anchor, ProofError};
 use crate::block::Header;
 use crate::canonical::Canonical;
 use crate::certificate::Certificate;
+use crate::config::NetworkConfig;
 use crate::hash::Digest;
 use crate::vote::{SignedVote, Vote};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -48,11 +49,14 @@ impl FinalHeaderProof {
     /// # Errors
     /// The first check that fails.
     pub fn verify(&self, anchor: &Anchor) -> Result<FinalHeader, ProofError> {
-        self.check_network(anchor)?;
+        let config = anchor.config_of(&self.header)?;
+        for header in &self.descendants {
+            anchor.config_of(header)?;
+        }
         let endorsed = self.check_chain()?;
-        let endorsed_by = self.check_endorsements(anchor, endorsed)?;
-        let voters = anchor.config().voters().count();
-        let required = anchor.config().finality.required(voters);
+        let endorsed_by = self.check_endorsements(anchor, &config, endorsed)?;
+        let voters = config.voters().count();
+        let required = config.finality.required(voters);
         if endorsed_by.len() < required {
             return Err(ProofError::TooFewEndorsements {
                 height: self.header.height,
@@ -68,32 +72,13 @@ impl FinalHeaderProof {
         })
     }
 
-    fn check_network(&self, anchor: &Anchor) -> Result<(), ProofError> {
-        let expected = anchor.config().root();
-        for header in [&self.header].into_iter().chain(&self.descendants) {
-            if header.network != *anchor.network() {
-                return Err(ProofError::OtherNetwork {
-                    found: header.network,
-                    expected: *anchor.network(),
-                });
-            }
-            if header.config_root != expected {
-                return Err(ProofError::Configuration {
-                    height: header.height,
-                    found: header.config_root,
-                    expected,
-                });
-            }
-        }
-        Ok(())
-    }
-
     /// The header that is endorsed.
     fn check_chain(&self) -> Result<&Header, ProofError> {
         let mut below = &self.header;
         for header in &self.descendants {
             let follows = header.previous == below.digest()
                 && Some(header.height) == below.height.checked_add(1)
+                && header.config_root == below.next_config_root
                 && header.time_nano >= below.time_nano;
             if !follows {
                 return Err(ProofError::Chain {
@@ -105,7 +90,15 @@ impl FinalHeaderProof {
         Ok(below)
     }
 
-    fn check_endorsements(&self, anchor: &Anchor, endorsed: &Header) -> Result<BTreeSet<String>, ProofError> {
+    /// The actors that endorse the header: by an endorsement of it or of one above. They must have a vote on both, as
+    /// the configuration may have changed in between.
+    fn check_endorsements(
+        &self,
+        anchor: &Anchor,
+        config: &NetworkConfig,
+        endorsed: &Header,
+    ) -> Result<BTreeSet<String>, ProofError> {
+        let above = anchor.config_of(endorsed)?;
         let height = endorsed.height;
         let unfit = |why: String| ProofError::Endorsement { height, why };
         if self.certificates.len() != self.endorsements.len() {
@@ -118,7 +111,7 @@ impl FinalHeaderProof {
         let digest = endorsed.digest();
         let mut actors = BTreeSet::new();
         for (vote, der) in self.endorsements.iter().zip(&self.certificates) {
-            let actor = check_endorsement(anchor, endorsed, &digest, vote, der)?;
+            let actor = check_endorsement([config, &above], endorsed, &digest, vote, der)?;
             // One order, so that a proof has one form.
             if actors.last().is_some_and(|last| *last >= actor) {
                 return Err(unfit(format!(
@@ -133,7 +126,7 @@ impl FinalHeaderProof {
 
 /// The actor whose peer endorsed a header.
 fn check_endorsement(
-    anchor: &Anchor,
+    [config, above]: [&NetworkConfig; 2],
     header: &Header,
     digest: &Digest,
     vote: &SignedVote,
@@ -155,10 +148,10 @@ fn check_endorsement(
     }
     let certificate = Certificate::parse(der)?;
     let member = certificate.member();
-    if !anchor.config().is_voting_peer(member) {
+    if !config.is_voting_peer(member) || !above.is_voting_peer(member) {
         return Err(unfit(format!("{member} is not the peer of a voting actor")));
     }
-    certificate.check(anchor.config(), header.time_nano)?;
+    certificate.check(above, header.time_nano)?;
     vote.signature
         .verify(&vote.vote.digest(), &certificate)
         .map_err(|source| ProofError::signature(member, source))?;

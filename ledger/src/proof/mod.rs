@@ -4,6 +4,7 @@
 mod ancestry;
 mod anchor;
 mod auditor;
+mod config_change;
 mod error;
 mod evidence;
 mod final_header;
@@ -12,10 +13,12 @@ mod log_range;
 mod map_proof;
 mod receipt;
 mod sender_head;
+mod state_value;
 
 pub use ancestry::{AncestryProof, HeaderRange};
-pub use anchor::Anchor;
+pub use anchor::{Anchor, Epoch};
 pub use auditor::{AuditError, Auditor};
+pub use config_change::ConfigChange;
 pub use error::ProofError;
 pub use evidence::{Evidence, Guilt, Signed};
 pub use final_header::{FinalHeader, FinalHeaderProof};
@@ -24,3 +27,4 @@ pub use log_range::{perfect_root, prove_range, prove_range_with, verify_range};
 pub use map_proof::MapProof;
 pub use receipt::{Receipt, Statement, Subject, VerifiedTransaction};
 pub use sender_head::SenderHeadProof;
+pub use state_value::StateValueProof;

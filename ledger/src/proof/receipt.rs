@@ -1,7 +1,7 @@
 use super::final_header::{FinalHeader, FinalHeaderProof};
 use super::{Anchor, ProofError};
 use crate::batch::{BatchHeader, Call};
-use crate::block::{Block, TransactionResult};
+use crate::block::{Block, Header, TransactionResult};
 use crate::canonical::Canonical;
 use crate::certificate::Certificate;
 use crate::code::ValidationCode;
@@ -182,7 +182,7 @@ impl Receipt {
             Subject::Call { call, path } => {
                 self.check_call(call, path.as_ref(), height)?;
                 // The block is proof that its sender was entitled to sign then: endorsers checked it.
-                self.check_sender(anchor, block.header.time_nano)?;
+                self.check_sender(anchor, &block.header)?;
                 Some(call.clone())
             }
             Subject::Refused => {
@@ -240,7 +240,7 @@ impl Receipt {
         ))
     }
 
-    fn check_sender(&self, anchor: &Anchor, time_nano: i64) -> Result<(), ProofError> {
+    fn check_sender(&self, anchor: &Anchor, header: &Header) -> Result<(), ProofError> {
         if self.statement.network() != anchor.network() {
             return Err(ProofError::OtherNetwork {
                 found: *self.statement.network(),
@@ -255,7 +255,7 @@ impl Receipt {
                 certificate.member()
             )));
         }
-        certificate.check(anchor.config(), time_nano)?;
+        certificate.check(&*anchor.config_of(header)?, header.time_nano)?;
         self.signature
             .verify(&self.statement.digest(), &certificate)
             .map_err(|source| ProofError::signature(sender, source))

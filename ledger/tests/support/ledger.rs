@@ -132,6 +132,7 @@ impl Ledger {
             transactions: results.len() as u32,
             state_root: self.map.update(changes),
             config_root: self.members.genesis.genesis.config.root(),
+            next_config_root: self.members.genesis.genesis.config.root(),
             time_nano: proposal.header.time_nano,
         };
         let block = Block {

@@ -34,6 +34,7 @@ fn rejecting(stage: &Stage, proposal: SignedProposal, genesis: &Header) -> Block
         transactions: batch.header.count,
         state_root: Digest([7; 32]),
         config_root: genesis.config_root,
+        next_config_root: genesis.config_root,
         time_nano: proposal.header.time_nano,
     };
     Block {

@@ -3,16 +3,11 @@
 use super::{CallArgs, prepare, shown};
 use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Listing, Style, Table};
+use crate::request::request;
 use crate::session::Session;
-use e2l_client::{ClientError, VerifyError};
 use e2l_ledger::proof::VerifiedTransaction;
-use e2l_ledger::{Call, Digest, Envelope, SignedRequest, ValidationCode};
+use e2l_ledger::{Call, ValidationCode};
 use serde::Serialize;
-use std::time::Duration;
-
-/// How often, and how far apart, a receipt is asked for.
-const RECEIPT_TRIES: usize = 25;
-const RECEIPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What became of a call.
 #[derive(Debug, Serialize)]
@@ -34,32 +29,7 @@ pub(super) async fn invoke(session: &Session, args: &CallArgs) -> CliResult<()> 
         function: args.function.clone(),
         argument,
     };
-    // Half of the longest life allowed: the ledger may grow while the request travels.
-    let life = session.config().limits.request_lifetime_blocks / 2;
-    let expires_at = session.status().await?.final_height + life.max(1);
-    let nonce: [u8; 16] = rand::random();
-    let request = SignedRequest::sign(session.network(), nonce, expires_at, call, session.signer());
-    let tx_id = request.header.transaction_id();
-    let envelope = e2l_ledger::Canonical::encode(&Envelope::Request(request));
-    session.note(&format!("transaction {tx_id}: sent, waiting until it is final"));
-    session.client().submit(envelope.into()).await?;
-    conclude(session, &proven(session, &tx_id).await?)
-}
-
-/// What became of a transaction that a peer has called final. Another peer that is asked may be a moment behind.
-async fn proven(session: &Session, tx_id: &Digest) -> CliResult<VerifiedTransaction> {
-    let verifier = session.verifier()?;
-    for _ in 0..RECEIPT_TRIES {
-        match verifier.receipt(tx_id).await {
-            Ok((_, proven)) => return Ok(proven),
-            Err(VerifyError::Client(ClientError::NotFound { .. })) => tokio::time::sleep(RECEIPT_PAUSE).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CliError::not_proven(
-        format!("a peer calls transaction {tx_id} final, and none proves it"),
-        format!("ask again with `e2l receipt {tx_id}`"),
-    ))
+    conclude(session, &request(session, call).await?)
 }
 
 fn conclude(session: &Session, proven: &VerifiedTransaction) -> CliResult<()> {

@@ -1,4 +1,4 @@
-//! `e2l chaincode list`: the active chaincodes, which must be those of the genesis.
+//! `e2l chaincode list`: the active chaincodes, which must be those that the actors have approved.
 
 use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Listing, Style, Table};
@@ -68,21 +68,22 @@ pub(super) async fn list(session: &Session) -> CliResult<()> {
     };
     listing.print(session.format())?;
     session.note(&format!(
-        "as of height {}; names, versions and digests are those of the genesis, functions as the peer reads them from the \
+        "as of height {}; names, versions and digests are those that the actors have approved, functions as the peer reads them from the \
          components",
         reply.height
     ));
     Ok(())
 }
 
-/// The active chaincodes, which must be those of the genesis.
+/// The active chaincodes, which must be those that the actors have approved.
 pub(super) async fn active(session: &Session) -> CliResult<wire::ChaincodesReply> {
     let reply = session.client().chaincodes().await?;
     let shown = reply.chaincodes.iter().map(|shown| {
         let digest = hex::encode(&shown.digest);
         (shown.name.as_str(), shown.version.as_str(), digest)
     });
-    let known = session.config().chaincodes.iter().map(|known| {
+    let config = session.current_config().await?;
+    let known = config.chaincodes.iter().map(|known| {
         let digest = known.digest.to_string();
         (known.name.as_str(), known.version.as_str(), digest)
     });
@@ -105,17 +106,17 @@ fn same_chaincodes(mut shown: Vec<Identity<'_>>, mut known: Vec<Identity<'_>>) -
     let what = match (other, missing) {
         (Some(other), Some(missing)) => {
             format!(
-                "the peer names chaincode {}, the genesis has {}",
+                "the peer names chaincode {}, the actors have approved {}",
                 text(other),
                 text(missing)
             )
         }
         (Some(other), None) => format!(
-            "the peer names chaincode {}, which the genesis does not have",
+            "the peer names chaincode {}, which the actors have not approved",
             text(other)
         ),
         (None, Some(missing)) => format!(
-            "the peer leaves out chaincode {}, which the genesis has",
+            "the peer leaves out chaincode {}, which the actors have approved",
             text(missing)
         ),
         (None, None) => "the peer names a chaincode twice".to_owned(),
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn chaincodes_must_be_those_of_the_genesis() {
+    fn chaincodes_must_be_those_that_were_approved() {
         let known = || vec![one("eventdb", "1", "aa"), one("usage", "2", "bb")];
         let mut reversed = known();
         reversed.reverse();

@@ -14,6 +14,8 @@ use time::OffsetDateTime;
 pub const CREATED: i64 = 1_800_000_000_000_000_000;
 pub const NETWORK: &str = "test";
 pub const ACTOR: &str = "provider";
+/// The other voting actors, which order nothing here.
+pub const OTHERS: [&str; 2] = ["developer", "user"];
 
 pub struct Identity {
     certificate: Certificate,
@@ -38,6 +40,8 @@ pub struct Members {
     pub peer: Identity,
     pub collector: Identity,
     pub admin: Identity,
+    /// Admins of the other voting actors.
+    pub others: [Identity; 2],
     pub client: Identity,
     /// Its authority is not the one in the genesis.
     pub stranger: Identity,
@@ -50,9 +54,10 @@ impl Members {
         let validity = Validity::days(now, 365);
         let authority = Authority::create(ACTOR, validity).unwrap();
         let other = Authority::create(ACTOR, validity).unwrap();
-        let issue = |authority: &Authority, role, name: &str| {
+        let others = OTHERS.map(|actor| Authority::create(actor, validity).unwrap());
+        let issue_to = |authority: &Authority, actor: &str, role, name: &str| {
             let member = Member {
-                actor: ACTOR.into(),
+                actor: actor.into(),
                 role,
                 name: name.into(),
             };
@@ -62,18 +67,39 @@ impl Members {
                 key: SigningKey::from_pkcs8_pem(&issued.key_pem).unwrap(),
             }
         };
+        let issue = |authority: &Authority, role, name: &str| issue_to(authority, ACTOR, role, name);
+        let known = [
+            (ACTOR, authority.certificate_der()),
+            (OTHERS[0], others[0].certificate_der()),
+            (OTHERS[1], others[1].certificate_der()),
+        ];
         Self {
+            others: [0, 1].map(|at| issue_to(&others[at], OTHERS[at], Role::Admin, "admin")),
             peer: issue(&authority, Role::Peer, "peer"),
             collector: issue(&authority, Role::Collector, "collector-1"),
             admin: issue(&authority, Role::Admin, "admin"),
             client: issue(&authority, Role::Client, "client"),
             stranger: issue(&other, Role::Collector, "collector-2"),
-            genesis: genesis(authority.certificate_der(), limits),
+            genesis: genesis(known, limits),
         }
     }
 }
 
-fn genesis(authority: &[u8], limits: Limits) -> Genesis {
+fn genesis(known: [(&str, &[u8]); 3], limits: Limits) -> Genesis {
+    let mut actors: Vec<ActorConfig> = (1..)
+        .zip(known)
+        .map(|(raft_id, (name, authority))| ActorConfig {
+            name: name.into(),
+            authorities: vec![authority.to_vec()],
+            peer: Some(PeerConfig {
+                name: "peer".into(),
+                raft_id,
+                address: format!("127.0.0.1:{raft_id}"),
+            }),
+            voting: true,
+        })
+        .collect();
+    actors.sort_by(|one, other| one.name.cmp(&other.name));
     let chaincodes = contracts().iter().map(|(name, digest, _)| ChaincodeDefinition {
         name: (*name).into(),
         version: "1.0.0".into(),
@@ -81,16 +107,7 @@ fn genesis(authority: &[u8], limits: Limits) -> Genesis {
     });
     let config = NetworkConfig {
         network: NETWORK.into(),
-        actors: vec![ActorConfig {
-            name: ACTOR.into(),
-            authorities: vec![authority.to_vec()],
-            peer: Some(PeerConfig {
-                name: "peer".into(),
-                raft_id: 1,
-                address: "127.0.0.1:1".into(),
-            }),
-            voting: true,
-        }],
+        actors,
         chaincodes: chaincodes.collect(),
         engine: EngineProfile {
             engine: "any".into(),

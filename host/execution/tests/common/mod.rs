@@ -1,4 +1,4 @@
-//! A network of one actor with real certificates, and peers that execute what it orders.
+//! A network with real certificates, and peers that execute what it orders.
 #![allow(dead_code)]
 
 pub mod members;

@@ -80,9 +80,12 @@ impl<'a> Orderer<'a> {
     }
 
     pub fn request(&self, nonce: u8, expires_at: u64, call: Call) -> Envelope {
+        self.request_by(&self.members.admin, nonce, expires_at, call)
+    }
+
+    pub fn request_by(&self, admin: &Identity, nonce: u8, expires_at: u64, call: Call) -> Envelope {
         let network = self.members.genesis.digest();
-        let request = SignedRequest::sign(network, [nonce; 16], expires_at, call, &self.members.admin);
-        Envelope::Request(request)
+        Envelope::Request(SignedRequest::sign(network, [nonce; 16], expires_at, call, admin))
     }
 
     /// The proposal that follows a peer's last block, with every certificate it could need.
@@ -99,13 +102,26 @@ impl<'a> Orderer<'a> {
             envelopes_root: Digest::ZERO,
             envelopes: 0,
         };
-        let members = [
-            &self.members.collector,
-            &self.members.admin,
-            &self.members.stranger,
-        ];
-        let certificates = members.map(|member| member.certificate().der().to_vec());
-        let certificates = certificates.into_iter().take(envelopes.len() + 1).collect();
+        // At most one more than envelopes; those of the envelopes' senders come first.
+        let Members {
+            collector,
+            admin,
+            stranger,
+            others,
+            ..
+        } = self.members;
+        let members = [collector, admin, stranger, &others[0], &others[1]];
+        let signs = |member: &&&Identity| {
+            let digest = member.certificate().digest();
+            envelopes
+                .iter()
+                .any(|envelope| envelope.signature().certificate == digest)
+        };
+        let (senders, idle): (Vec<&Identity>, Vec<&Identity>) = members.iter().partition(signs);
+        let certificates = senders.into_iter().chain(idle).take(envelopes.len() + 1);
+        let certificates = certificates
+            .map(|member| member.certificate().der().to_vec())
+            .collect();
         SignedProposal::sign(header, certificates, envelopes, &self.members.peer)
     }
 }
@@ -122,6 +138,7 @@ pub struct Peer {
 
 /// What a peer must know of the members.
 struct Known {
+    /// Of the next height.
     config: e2l_ledger::NetworkConfig,
     network: Digest,
     leader: e2l_ledger::Certificate,
@@ -147,6 +164,16 @@ impl Peer {
                 client: members.client.certificate().member().clone(),
             },
         }
+    }
+
+    /// The configuration of the next height.
+    pub fn config(&self) -> &e2l_ledger::NetworkConfig {
+        &self.members.config
+    }
+
+    /// A value of the state.
+    pub fn state(&self, key: &e2l_ledger::StateKey) -> Option<Vec<u8>> {
+        self.store.view().get(key).unwrap()
     }
 
     /// Starts the executor anew, from what is on disk.
@@ -193,6 +220,9 @@ impl Peer {
             endorsement: None,
         };
         self.store.write_block(&write).unwrap();
+        if let Some(config) = done.next_config {
+            self.members.config = config;
+        }
         done.block
     }
 

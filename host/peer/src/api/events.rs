@@ -181,6 +181,7 @@ fn of_block(
     let (actors, sealed) =
         node.with_finality(|finality| (finality.endorsed_by(height), finality.sealed_height() >= height));
     let endorsers = Endorsers { actors, sealed };
-    found.extend(block_events(&block, filter, &node.config.limits, &endorsers));
+    let config = node.anchor.config_at(height);
+    found.extend(block_events(&block, filter, &config.limits, &endorsers));
     Ok(())
 }

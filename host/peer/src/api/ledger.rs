@@ -13,16 +13,16 @@ use crate::soundness::{Unsound, sound_block, vote_holds};
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
-    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, EventsReply, EventsRequest,
-    EvidenceReply, EvidenceRequest, GetAncestryReply, GetAncestryRequest, GetBlockReply, GetBlockRequest,
-    GetLogPageReply, GetLogPageRequest, GetReceiptReply, GetReceiptRequest, IncidentsReply, IncidentsRequest,
-    QueryReply, QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply,
-    SubmitRequest,
+    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, ConfigChangesReply,
+    ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest, GetAncestryReply,
+    GetAncestryRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest, GetReceiptReply,
+    GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest, QueryReply,
+    QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
 use e2l_execution::QueryCall;
-use e2l_ledger::{Canonical, Digest, Member, Role, SenderHead};
+use e2l_ledger::{Canonical, Digest, Member, Role, SenderHead, StateKey};
 use futures::stream::{BoxStream, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,8 @@ const MAX_RANGES: usize = 4;
 const MAX_HEADERS: u32 = 4096;
 /// Most entries in a proven page.
 const MAX_PAGE: u32 = 1000;
+/// Most changes of the configuration in one answer.
+const MAX_CHANGES: usize = 64;
 /// How long a query waits for the height that it is to be answered as of.
 const HEIGHT_WAIT: Duration = Duration::from_secs(5);
 
@@ -298,7 +300,7 @@ impl Ledger for LedgerApi {
             from,
             limit,
         } = request.into_inner();
-        if self.node.config.chaincode(&chaincode).is_none() {
+        if self.node.config().chaincode(&chaincode).is_none() {
             return Err(Status::not_found(format!("no chaincode `{chaincode}` is active")));
         }
         let limit = limit.clamp(1, MAX_PAGE) as usize;
@@ -360,6 +362,35 @@ impl Ledger for LedgerApi {
         Ok(Response::new(status::status(&self.node, &self.raft)))
     }
 
+    async fn config_changes(
+        &self,
+        request: Request<ConfigChangesRequest>,
+    ) -> Result<Response<ConfigChangesReply>, Status> {
+        authorize(&self.node, &request, Action::Ask)?;
+        let (node, after) = (self.node.clone(), request.into_inner().after);
+        let found = tokio::task::spawn_blocking(move || proofs::config_changes(&node, after)).await;
+        let found = found.map_err(|error| internal(&error))?;
+        let found = found.map_err(|error| unsound(&self.node, error.into()))?;
+        let changes = found
+            .iter()
+            .take(MAX_CHANGES)
+            .map(|change| change.encode().into());
+        Ok(Response::new(ConfigChangesReply {
+            changes: changes.collect(),
+        }))
+    }
+
+    async fn get_state(&self, request: Request<GetStateRequest>) -> Result<Response<GetStateReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        self.finalized()?;
+        let key = StateKey::from_bytes(request.into_inner().key.to_vec());
+        let proof = proofs::state_value(&self.node, &self.chain, key).await;
+        let proof = proof.map_err(|error| unsound(&self.node, error.into()))?;
+        Ok(Response::new(GetStateReply {
+            proof: proof.encode().into(),
+        }))
+    }
+
     async fn chaincodes(
         &self,
         request: Request<ChaincodesRequest>,
@@ -367,7 +398,7 @@ impl Ledger for LedgerApi {
         authorize(&self.node, &request, Action::Read)?;
         let height = self.finalized()?.at.header.height;
         let mut chaincodes = Vec::new();
-        for definition in &self.node.config.chaincodes {
+        for definition in &self.node.config().chaincodes {
             let description = self.queries.describe(&definition.name).await?;
             chaincodes.push(Chaincode {
                 name: definition.name.clone(),

@@ -60,11 +60,8 @@ impl PeeringApi {
     fn caller<T>(&self, request: &Request<T>) -> Result<(String, u64), Status> {
         let certificate = authorize(&self.node, request, Action::Peer)?;
         let member = certificate.member();
-        let configured = self
-            .node
-            .config
-            .actor(&member.actor)
-            .and_then(|actor| actor.peer.as_ref());
+        let config = self.node.config();
+        let configured = config.actor(&member.actor).and_then(|actor| actor.peer.as_ref());
         match configured.filter(|peer| peer.name == member.name) {
             Some(peer) => Ok((member.actor.clone(), peer.raft_id)),
             None => {

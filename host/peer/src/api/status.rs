@@ -10,8 +10,9 @@ pub fn status(node: &Node, raft: &RaftNode) -> StatusReply {
     let leadership = raft.leadership().borrow().clone();
     let (pool_envelopes, pool_bytes) = node.pool.load();
     let me = node.me();
-    let leader = leadership.leader.and_then(|id| node.config.actor_of_raft_id(id));
-    let peers = node.config.voters().filter(|(actor, _)| actor.name != me.actor);
+    let config = node.config();
+    let leader = leadership.leader.and_then(|id| config.actor_of_raft_id(id));
+    let peers = config.voters().filter(|(actor, _)| actor.name != me.actor);
     let peers = peers.map(|(actor, peer)| {
         let heard = node.heard(&actor.name);
         let (acknowledged_height, endorsed_height) = node.with_finality(|f| f.reached(&actor.name));
@@ -25,7 +26,7 @@ pub fn status(node: &Node, raft: &RaftNode) -> StatusReply {
         }
     });
     StatusReply {
-        network: node.config.network.clone(),
+        network: config.network.clone(),
         network_hash: node.network.0.to_vec().into(),
         actor: me.actor.clone(),
         peer: me.name.clone(),

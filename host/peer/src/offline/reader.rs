@@ -1,9 +1,11 @@
 //! Reads a stopped peer's ledger, record by record.
 
 use super::read_genesis;
-use crate::proofs::final_header_with;
+use crate::node::know_configs;
+use crate::proofs::{changed_by, final_header_with};
 use e2l_client::pipe::{Frame, write_frame};
-use e2l_ledger::{Canonical, Certificate, Digest, Domain, Genesis, SignedVote, StateMap, Vote};
+use e2l_ledger::proof::{Anchor, FinalHeaderProof};
+use e2l_ledger::{Canonical, Certificate, Digest, Domain, SignedVote, StateMap, Vote};
 use e2l_store::{LedgerStore, StoreError, StoreOptions, View, copy_for_reading};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -48,7 +50,11 @@ pub fn read_ledger(data_dir: &Path, genesis: &Path, pipe: &mut impl Write) -> Re
     let read = LedgerStore::open(&dir, &StoreOptions::default())
         .and_then(|store| store.initialize(&genesis).map(|()| store))
         .map_err(Stop::from)
-        .and_then(|store| Reader { store, genesis }.read(pipe));
+        .and_then(|store| {
+            let anchor = Anchor::checked(&genesis);
+            know_configs(&anchor, &store.view())?;
+            Reader { store, anchor }.read(pipe)
+        });
     let last = match read {
         Ok(()) => Frame::End,
         Err(Stop::Finding(why)) => Frame::Finding(why),
@@ -80,7 +86,7 @@ impl From<io::Error> for Stop {
 
 struct Reader {
     store: LedgerStore,
-    genesis: Genesis,
+    anchor: Anchor,
 }
 
 impl Reader {
@@ -103,7 +109,10 @@ impl Reader {
                 return Err(Stop::Finding(why));
             };
             write_frame(pipe, &Frame::Block(block.encode()))?;
-            write_frame(pipe, &Frame::Proof(proof))?;
+            write_frame(pipe, &Frame::Proof(proof.encode()))?;
+            if let Some(change) = changed_by(&self.anchor, proof) {
+                write_frame(pipe, &Frame::ConfigChange(change.encode()))?;
+            }
         }
         for log in view.logs_after(None, usize::MAX)? {
             view.check_log(&log)?;
@@ -125,13 +134,13 @@ impl Reader {
         )))
     }
 
-    fn proof(&self, view: &View, height: u64) -> Result<Option<Vec<u8>>, Stop> {
-        let voters = self.genesis.config.voters().count();
-        let required = self.genesis.config.finality.required(voters);
+    fn proof(&self, view: &View, height: u64) -> Result<Option<FinalHeaderProof>, Stop> {
+        let config = self.anchor.config_at(height);
+        let required = config.finality.required(config.voters().count());
         let found = final_header_with(view, required, height, |height, digest| {
             self.endorsements(height, digest)
         })?;
-        Ok(found.map(|proof| proof.encode()))
+        Ok(found)
     }
 
     /// Votes with their certificates, as stored: the auditor checks them.

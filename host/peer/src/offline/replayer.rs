@@ -4,7 +4,7 @@ use super::{OfflineError, read_genesis};
 use crate::components::ComponentDirectory;
 use e2l_client::pipe::{Frame, read_frame, write_frame};
 use e2l_execution::{ExecutionError, Executor};
-use e2l_ledger::{Block, Canonical, Genesis, Header, InspectedProposal};
+use e2l_ledger::{Block, Canonical, Genesis, Header, InspectedProposal, NetworkConfig};
 use e2l_runtime::Runtime;
 use e2l_store::{BlockWrite, LedgerStore, StoreOptions};
 use std::io::{Read, Write};
@@ -44,7 +44,7 @@ pub fn replay(
 struct Replayer {
     store: LedgerStore,
     executor: Executor,
-    genesis: Genesis,
+    config: NetworkConfig,
     tip: Header,
 }
 
@@ -55,22 +55,20 @@ impl Replayer {
         let runtime = Arc::new(Runtime::new().map_err(ExecutionError::from)?);
         let components = Arc::new(ComponentDirectory::new(chaincode_dir.to_owned()));
         let mut executor = Executor::new(&store, runtime, components, Arc::default())?;
-        executor.prepare(&genesis.config)?;
+        executor.prepare(&genesis.config, &store.view())?;
         Ok(Self {
             tip: genesis.header(),
+            config: genesis.config,
             store,
             executor,
-            genesis,
         })
     }
 
     /// Executes the next block; says what differs.
     fn block(&mut self, block: Block) -> Result<Option<String>, OfflineError> {
         let base = Arc::new(self.store.view());
-        let config = &self.genesis.config;
-        let execution =
-            self.executor
-                .execute(InspectedProposal::of(block.proposal), &self.tip, config, base)?;
+        let proposal = InspectedProposal::of(block.proposal);
+        let execution = self.executor.execute(proposal, &self.tip, &self.config, base)?;
         let height = block.header.height;
         let results = execution.block.results.iter().zip(&block.results);
         if let Some((index, (own, recorded))) =
@@ -94,6 +92,9 @@ impl Replayer {
             endorsement: None,
         })?;
         self.tip = execution.block.header;
+        if let Some(config) = execution.next_config {
+            self.config = config;
+        }
         Ok(None)
     }
 }

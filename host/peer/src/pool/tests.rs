@@ -207,6 +207,7 @@ fn block(batches: &[&Pooled]) -> Block {
             transactions: envelopes.len() as u32,
             state_root: Digest::ZERO,
             config_root: Digest::ZERO,
+            next_config_root: Digest::ZERO,
             time_nano: 1,
         },
         results: results.collect(),

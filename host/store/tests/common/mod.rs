@@ -216,6 +216,7 @@ impl Chain {
                 transactions: results.len() as u32,
                 state_root: Digest::ZERO,
                 config_root: Digest::ZERO,
+                next_config_root: Digest::ZERO,
                 time_nano,
             },
             proposal,

@@ -1,0 +1,171 @@
+//! `e2l proposal create`.
+
+use super::decide::conclude;
+use crate::error::{CliError, CliResult};
+use crate::session::Session;
+use e2l_ledger::governance::{Change, GOVERNANCE, GovernanceProposal, ProposedChange, Proposing, function};
+use e2l_ledger::{Call, Canonical, Certificate, Digest, Limits};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Blocks that a proposal can be approved for, unless the user says otherwise.
+const LIFETIME: u64 = 10_000;
+
+/// Changes that can be proposed; contracts are proposed with `e2l chaincode propose`.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum CreateCommand {
+    /// Change limits
+    Limits {
+        /// The new value of a limit; the names are those of `limits` in the genesis
+        #[arg(required = true, value_name = "NAME=VALUE", value_parser = parse_setting)]
+        set: Vec<(String, u64)>,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// Revoke certificates: what they signed before stays valid, what they sign later is refused
+    Revoke {
+        /// Certificates (PEM files), or their digests
+        #[arg(required = true, value_name = "CERTIFICATE")]
+        certificates: Vec<String>,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// Set an actor's certificate authorities
+    ///
+    /// To rotate one, set the old and the new one together, renew the actor's certificates, and then set the new one
+    /// alone: what only the old one has issued is not trusted any more from then on.
+    Authorities {
+        /// The actor
+        of: String,
+        /// Certificates of all its authorities (PEM files)
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// End a contract; its state stays on the ledger
+    RemoveChaincode {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+}
+
+/// How long a proposal is open, and why it is made.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Lifetime {
+    /// Blocks after which it can no longer be approved
+    #[arg(long, value_name = "BLOCKS", default_value_t = LIFETIME)]
+    pub expires_in: u64,
+    /// Why, for those who are asked to approve
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub note: String,
+}
+
+fn parse_setting(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    let value = value.replace('_', "");
+    let value = value
+        .parse()
+        .map_err(|_| format!("`{value}` is not a whole number"))?;
+    Ok((name.to_owned(), value))
+}
+
+pub(super) async fn run(session: &Session, command: &CreateCommand) -> CliResult<()> {
+    let config = session.current_config().await?;
+    let (change, life) = match command {
+        CreateCommand::Limits { set, life } => (Change::Limits(with_settings(&config.limits, set)?), life),
+        CreateCommand::Revoke { certificates, life } => (Change::Revoke(digests(certificates)?), life),
+        CreateCommand::Authorities { of, files, life } => {
+            let authorities = files
+                .iter()
+                .map(|file| authority(file))
+                .collect::<CliResult<_>>()?;
+            let actor = of.clone();
+            (Change::Authorities { actor, authorities }, life)
+        }
+        CreateCommand::RemoveChaincode { name, life } => (Change::RemoveChaincode(name.clone()), life),
+    };
+    propose(session, vec![change], Vec::new(), life).await
+}
+
+/// Proposes changes of the configuration that is in force, and prints the proposal's id.
+pub(crate) async fn propose(
+    session: &Session,
+    changes: Vec<Change>,
+    components: Vec<Vec<u8>>,
+    life: &Lifetime,
+) -> CliResult<()> {
+    let config = session.current_config().await?;
+    let height = session.status().await?.final_height;
+    let changes = changes
+        .into_iter()
+        .map(|change| ProposedChange::of(&config, change));
+    let proposal = GovernanceProposal {
+        changes: changes.collect(),
+        expires_at: height.saturating_add(life.expires_in.max(1)),
+        note: life.note.clone(),
+    };
+    proposal
+        .check_form()
+        .map_err(|why| CliError::usage(why, "shorten it, or make several proposals"))?;
+    // The ledger decides; this only says so before anything is sent.
+    proposal
+        .apply(&config)
+        .map_err(|why| CliError::usage(why, "correct the proposal"))?;
+    let id = proposal.id();
+    let call = Call {
+        chaincode: GOVERNANCE.to_owned(),
+        function: function::PROPOSE.to_owned(),
+        argument: Proposing { proposal, components }.encode(),
+    };
+    conclude(session, &id, call, "proposed").await
+}
+
+fn with_settings(limits: &Limits, set: &[(String, u64)]) -> CliResult<Limits> {
+    let wrong = |why: String| CliError::usage(why, "`e2l proposal create limits --help`");
+    let mut fields = serde_json::to_value(limits).map_err(|error| wrong(error.to_string()))?;
+    for (name, value) in set {
+        match fields.get_mut(name) {
+            Some(field) => *field = (*value).into(),
+            None => {
+                let known = fields
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name.as_str());
+                let known = known.collect::<Vec<_>>().join(", ");
+                return Err(CliError::usage(
+                    format!("`{name}` is not a limit"),
+                    format!("name one of: {known}"),
+                ));
+            }
+        }
+    }
+    serde_json::from_value(fields).map_err(|error| wrong(error.to_string()))
+}
+
+fn digests(named: &[String]) -> CliResult<BTreeSet<Digest>> {
+    named.iter().map(|text| digest(text)).collect()
+}
+
+fn digest(text: &str) -> CliResult<Digest> {
+    if let Ok(digest) = text.parse() {
+        return Ok(digest);
+    }
+    let certificate = Certificate::parse(&authority(Path::new(text))?);
+    let certificate = certificate.map_err(|error| {
+        CliError::usage(
+            format!("{text} is not a member's certificate: {error}"),
+            "name a certificate file (PEM), or the digest of one",
+        )
+    })?;
+    Ok(certificate.digest())
+}
+
+/// DER bytes of a certificate file.
+fn authority(path: &Path) -> CliResult<Vec<u8>> {
+    e2l_identity::read_certificate(path)
+        .map_err(|error| CliError::usage(error, "name a certificate file (PEM)"))
+}
