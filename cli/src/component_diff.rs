@@ -34,6 +34,8 @@ pub struct ComponentProfile {
     pub functions: BTreeMap<String, FunctionProfile>,
     /// Interfaces that it imports.
     pub imports: BTreeSet<String>,
+    /// What it exports to the host.
+    pub exports: BTreeSet<String>,
     /// Functions of the host that its code calls.
     pub host_functions: BTreeSet<String>,
     /// Functions of its code.
@@ -67,7 +69,7 @@ pub struct BoundsProfile {
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What it is about: `digest`, `name`, `version`, `bytes`, `function`, `import`, `host function`, `code functions`,
+    /// What it is about: `digest`, `name`, `version`, `bytes`, `function`, `export`, `import`, `host function`, `code functions`,
     /// `memories`, `tables` or `source`.
     pub what: &'static str,
     /// Which one, where there are several.
@@ -134,6 +136,7 @@ impl ComponentDiff {
             new.code_functions.to_string(),
         );
         changes.extend(function_changes(&old.functions, &new.functions));
+        changes.extend(set_changes("export", &old.exports, &new.exports));
         changes.extend(set_changes("import", &old.imports, &new.imports));
         changes.extend(set_changes(
             "host function",
@@ -170,6 +173,7 @@ impl ComponentProfile {
             memories: of(&anatomy.memories),
             tables: of(&anatomy.tables),
             imports: anatomy.imports,
+            exports: anatomy.exports,
             host_functions: anatomy.host_functions,
         })
     }

@@ -41,7 +41,7 @@ pub enum ScaffoldError {
     #[error(transparent)]
     Name(#[from] e2l_ledger::InvalidName),
     /// A crate cannot have the name.
-    #[error("a crate cannot be named `{name}`: {why}; choose another name")]
+    #[error("a crate cannot be named `{name}`: {why}")]
     Crate {
         /// The name.
         name: String,
@@ -49,7 +49,7 @@ pub enum ScaffoldError {
         why: &'static str,
     },
     /// The directory holds something.
-    #[error("{0} is not empty: name another directory with --dir, or remove what is there")]
+    #[error("{0} is not empty: name a new directory, or remove what is there")]
     NotEmpty(PathBuf),
     /// A file cannot be written.
     #[error("cannot write {path}: {source}")]

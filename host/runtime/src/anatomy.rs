@@ -12,6 +12,8 @@ const PAGE_BYTES: u64 = 64 << 10;
 pub struct Anatomy {
     /// Interfaces that the component imports; those that hold types only too.
     pub imports: BTreeSet<String>,
+    /// What the component exports: `describe`, `invoke`, `query`, and whatever else it has.
+    pub exports: BTreeSet<String>,
     /// Functions of the host that its modules call, such as `event2ledger:ledger/state@1.0.0#put`.
     pub host_functions: BTreeSet<String>,
     /// Memories of its modules.
@@ -39,6 +41,7 @@ impl Anatomy {
     pub fn of(component: &[u8]) -> Result<Self, AdmissionError> {
         let mut anatomy = Self {
             imports: BTreeSet::new(),
+            exports: BTreeSet::new(),
             host_functions: BTreeSet::new(),
             memories: Vec::new(),
             tables: Vec::new(),
@@ -61,6 +64,11 @@ impl Anatomy {
                     if !matches!(import.ty, ComponentTypeRef::Type(_)) {
                         self.imports.insert(import.name.name.to_owned());
                     }
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section.clone() {
+                    self.exports.insert(export?.name.name.to_owned());
                 }
             }
             Payload::ImportSection(section) => {

@@ -28,6 +28,9 @@ fn a_contract_declares_what_it_uses() {
             anatomy.host_functions
         );
     }
+    for export in ["describe", "invoke", "query"] {
+        assert!(anatomy.exports.contains(export), "{:?}", anatomy.exports);
+    }
     // Modules of one component pass each other functions too.
     let ours = |name: &String| name.starts_with("event2ledger:ledger/");
     assert!(anatomy.host_functions.iter().all(ours));

@@ -23,8 +23,8 @@ pub(super) fn new(args: &NewArgs) -> CliResult<()> {
     let directory = args.dir.clone().unwrap_or_else(|| (&args.name).into());
     let files = scaffold(&args.name, &directory).map_err(|error| match error {
         ScaffoldError::Write { path, source } => CliError::file("write", &path, &source),
-        ScaffoldError::NotEmpty(_) => CliError::usage(error, "nothing was written"),
-        _ => CliError::usage(error, "try `e2l chaincode new counter`; nothing was written"),
+        ScaffoldError::NotEmpty(_) => CliError::usage(error, "name another directory with --dir"),
+        _ => CliError::usage(error, "choose another name, such as `counter`"),
     })?;
     let mut out = std::io::stdout().lock();
     for file in files {

@@ -22,26 +22,30 @@ const CASES: &str = "tests";
 const SHOWN_OUTPUT: usize = 60;
 
 pub(super) const AFTER_HELP: &str = "\
-A case is a file tests/NAME.toml of the crate: steps, in order, on a ledger that is empty before the first.
+A case is a file tests/NAME.toml of the crate: steps, in order, on a ledger that is empty
+before the first.
 
   [[step]]
-  invoke = \"add\"                     # a transaction, in a block of its own; or: query = \"get\"
-  json = { name = \"pears\", by = 2 }  # its argument; or: text = \"...\", hex = \"...\",
-                                     # event = { Type = \"container\", Action = \"start\", Actor = { ID = \"ab\" } }
-  role = \"admin\"                     # who calls: admin, collector, client, ... [default: admin; collector of an
-                                     # event; client of a query]
-  actor = \"provider\"                 # of which actor [default: provider]
-  sender = \"admin-1\"                 # under which name [default: ROLE-1]
-  after = \"10m\"                      # how long after the block before [default: 1s]
-  same_block = true                  # in the block of the step before
+  invoke = \"add\"         # a transaction, in a block of its own; or: query = \"get\"
+  json = { by = 2 }      # its argument; or one of
+                         #   text = \"...\"
+                         #   hex = \"...\"
+                         #   event = { Type = \"container\", Action = \"start\", Actor = { ID = \"ab\" } }
+  role = \"admin\"         # who calls: admin, collector, client, auditor or peer
+                         #   [default: admin; of an event: collector; of a query: client]
+  actor = \"provider\"     # of which actor [default: provider]
+  sender = \"admin-1\"     # under which name [default: ROLE-1]
+  after = \"10m\"          # how long after the block before [default: 1s]
+  same_block = true      # in the block of the step before
   [step.expect]
-  code = \"VALID\"                     # validation code [default: VALID]
-  text = \"2\"                         # the output; or: json = { ... }; bytes that are no text are in hexadecimal
-  contains = \"2\"                     # part of the output
-  max_fuel = 100000                  # of a transaction
+  code = \"VALID\"         # validation code [default: VALID]
+  text = \"2\"             # the whole output; bytes that are no text are in hexadecimal
+  json = { value = 2 }   # the whole output, as JSON
+  contains = \"2\"         # part of the output
+  max_fuel = 100000      # of a transaction
 
-docs/format/validation-codes.md lists the codes. A query has none on a ledger; here it has the one of a transaction
-that ends the same way. Names, ids and times are the same in every run.";
+docs/format/validation-codes.md lists the codes. A query has none on a ledger; here it has the
+one of a transaction that ends the same way. Ids, times and fuel are the same in every run.";
 
 /// A test run.
 #[derive(Debug, Clone, clap::Args)]
