@@ -308,6 +308,7 @@ mod tests {
             toolchain: Toolchain {
                 rustc: "rustc 1.0.0".into(),
                 host: "here".into(),
+                release: "1.0.0".into(),
             },
         }
     }

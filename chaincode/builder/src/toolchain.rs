@@ -1,8 +1,8 @@
-//! The compiler, as it names itself.
+//! What builds a contract, by name and version.
 
 use serde::{Deserialize, Serialize};
 
-/// A compiler: it is part of what decides on a contract's bytes.
+/// A compiler, and what makes components of its modules: both are part of what decides on a contract's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Toolchain {
@@ -10,6 +10,8 @@ pub struct Toolchain {
     pub rustc: String,
     /// The machine it runs on, such as `x86_64-unknown-linux-gnu`.
     pub host: String,
+    /// The release of event2ledger that encoded the component.
+    pub release: String,
 }
 
 impl Toolchain {
@@ -20,6 +22,7 @@ impl Toolchain {
         Some(Self {
             rustc: rustc.to_owned(),
             host: host.to_owned(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
 }

@@ -75,16 +75,19 @@ fn check(path: &Path, rebuild: bool, format: Format) -> CliResult<()> {
         if built.digest != package.manifest.digest {
             return Err(CliError::refused(
                 format!(
-                    "the source of {} gives the digest {} with {} on {}; the component has {}, made with {} on {}",
+                    "the source of {} gives the digest {} with {} on {} and e2l {}; the component has {}, made with {} on \
+                     {} and e2l {}",
                     path.display(),
                     built.digest,
                     built.toolchain.rustc,
                     built.toolchain.host,
+                    built.toolchain.release,
                     package.manifest.digest,
                     package.manifest.toolchain.rustc,
                     package.manifest.toolchain.host,
+                    package.manifest.toolchain.release,
                 ),
-                "with the same compiler and machine the component was built from something else: do not approve it",
+                "if compiler, machine and release are the same, the component was built from something else: do not approve it",
             ));
         }
     }
