@@ -1,7 +1,7 @@
 //! A contract's developer at the command line: from nothing to a package, with the real compiler and the real engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_chaincode_builder::build_once;
+use e2l_chaincode_builder::{Package, build_once, build_tree};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,45 +68,6 @@ fn edit(contract: &Path, file: &str, from: &str, to: &str) {
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{file} holds no `{from}`");
     fs::write(path, text.replace(from, to)).unwrap();
-}
-
-#[test]
-fn a_new_contract_passes_its_tests_and_a_wrong_one_does_not() {
-    let (_place, contract) = new_contract();
-    let first = json(&contract, &["chaincode", "test"]);
-    let steps = first.as_array().unwrap();
-    assert!(steps.len() >= 5, "{first}");
-    let codes: Vec<&str> = steps.iter().map(|step| step["code"].as_str().unwrap()).collect();
-    assert!(
-        codes.contains(&"VALID") && codes.contains(&"CONTRACT_REJECTED"),
-        "{codes:?}"
-    );
-    assert!(steps[0]["fuel"].as_u64().unwrap() > 1000, "{first}");
-    assert_eq!(steps[0]["output"], "2");
-
-    // A contract that forgets its checks, and a case that asks for too much.
-    edit(&contract, "src/lib.rs", "if by == 0", "if by == 7");
-    edit(
-        &contract,
-        "tests/counters.toml",
-        "max_fuel = 100_000",
-        "max_fuel = 1",
-    );
-    let second = e2l(&contract, &["chaincode", "test"]);
-    fails(
-        &second,
-        1,
-        &[
-            "counters, step 2: invoke add",
-            "expected: at most 1",
-            "counters, step 4: invoke add",
-            "expected: CONTRACT_REJECTED",
-            "found:    VALID: 5",
-            "2 of 5 steps",
-            "next:",
-        ],
-    );
-    assert_eq!(out(&second).matches("FAILED").count(), 2, "{}", out(&second));
 }
 
 #[test]
@@ -197,80 +158,127 @@ fn events_are_recorded_in_a_test_as_on_a_ledger() {
     assert_eq!(first, second);
 }
 
+/// One contract and one test, for the first build is the dear one.
 #[test]
-fn the_same_source_gives_the_same_package_and_a_change_is_told() {
-    let (_one, first) = new_contract();
-    let other = tempfile::tempdir().unwrap();
-    let second = other.path().join("a/much/longer/path");
-    done(
-        other.path(),
-        &["chaincode", "new", "counter", "--dir", second.to_str().unwrap()],
-    );
-    // In another's checkout: what lies above a contract must not reach it.
-    fs::create_dir(other.path().join("a/wit")).unwrap();
-    fs::create_dir_all(second.join(".git")).unwrap();
-    fs::write(second.join(".git/index"), "another").unwrap();
+fn a_contract_from_nothing_to_its_second_version() {
+    let (place, contract) = new_contract();
+    passes_its_tests(&contract);
+    let package = place.path().join("counter-0.1.0.tar");
+    let digest = is_packed(&contract, &package);
+    a_wrong_one_fails_its_tests(&contract);
+    // As before, with traces of the work in between.
+    fs::create_dir(contract.join(".git")).unwrap();
+    fs::write(contract.join(".git/index"), "versions").unwrap();
+    done(&contract, &["chaincode", "package"]);
+    let again = fs::read(contract.join("target/chaincode/counter-0.1.0.tar")).unwrap();
+    assert!(again == fs::read(&package).unwrap());
+    altered_packages_are_refused(&package);
+    a_change_is_told(&contract, &package, &digest);
+}
 
-    let made = json(&first, &["chaincode", "package"]);
-    let digest = made["digest"].as_str().unwrap();
+fn passes_its_tests(contract: &Path) {
+    let first = json(contract, &["chaincode", "test"]);
+    let steps = first.as_array().unwrap();
+    assert!(steps.len() >= 5, "{first}");
+    let codes: Vec<&str> = steps.iter().map(|step| step["code"].as_str().unwrap()).collect();
+    assert!(
+        codes.contains(&"VALID") && codes.contains(&"CONTRACT_REJECTED"),
+        "{codes:?}"
+    );
+    assert!(steps[0]["fuel"].as_u64().unwrap() > 1000, "{first}");
+    assert_eq!(steps[0]["output"], "2");
+}
+
+/// Forgets its checks, while a case asks for too much; is then as before.
+fn a_wrong_one_fails_its_tests(contract: &Path) {
+    edit(contract, "src/lib.rs", "if by == 0", "if by == 7");
+    edit(
+        contract,
+        "tests/counters.toml",
+        "max_fuel = 100_000",
+        "max_fuel = 1",
+    );
+    let tested = e2l(contract, &["chaincode", "test"]);
+    fails(
+        &tested,
+        1,
+        &[
+            "counters, step 2: invoke add",
+            "expected: at most 1",
+            "counters, step 4: invoke add",
+            "expected: CONTRACT_REJECTED",
+            "found:    VALID: 5",
+            "2 of 5 steps",
+            "next:",
+        ],
+    );
+    assert_eq!(out(&tested).matches("FAILED").count(), 2, "{}", out(&tested));
+    edit(contract, "src/lib.rs", "if by == 7", "if by == 0");
+    edit(
+        contract,
+        "tests/counters.toml",
+        "max_fuel = 1",
+        "max_fuel = 100_000",
+    );
+}
+
+/// Packs it, and has another make the component from the package; returns the digest.
+fn is_packed(contract: &Path, package: &Path) -> String {
+    let path = package.to_str().unwrap();
+    let made = json(contract, &["chaincode", "package", "--out", path]);
     assert_eq!(
         (&made["name"], &made["version"]),
         (&"counter".into(), &"0.1.0".into())
     );
     assert_eq!(made["functions"][0]["name"], "add");
-    assert!(
-        made["toolchain"]["rustc"]
-            .as_str()
-            .unwrap()
-            .starts_with("rustc 1.")
-    );
-    let package = first.join("target/chaincode/counter-0.1.0.tar");
-    done(&second, &["chaincode", "package", "--out", "mine.tar"]);
-    assert!(fs::read(&package).unwrap() == fs::read(second.join("mine.tar")).unwrap());
+    let rustc = made["toolchain"]["rustc"].as_str().unwrap();
+    assert!(rustc.starts_with("rustc 1."), "{rustc}");
 
-    // Another makes the component from what is in the package.
-    let checked = json(
-        other.path(),
-        &[
-            "chaincode",
-            "package",
-            "--rebuild",
-            "--check",
-            package.to_str().unwrap(),
-        ],
-    );
+    let elsewhere = tempfile::tempdir().unwrap();
+    let checked = json(elsewhere.path(), &["chaincode", "package", "--check", path]);
     assert_eq!(
-        (checked["digest"].as_str(), &checked["rebuilt"]),
-        (Some(digest), &true.into())
+        (&checked["digest"], &checked["rebuilt"]),
+        (&made["digest"], &false.into())
     );
+    let packed = Package::decode(&fs::read(package).unwrap()).unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contracts");
+    let rebuilt = build_tree(&packed.source, Some(&target)).unwrap();
+    assert!(rebuilt.component == packed.component);
     // And runs the cases that are in it.
-    done(other.path(), &["chaincode", "test", package.to_str().unwrap()]);
-    altered_packages_are_refused(&package);
+    done(elsewhere.path(), &["chaincode", "test", path]);
+    made["digest"].as_str().unwrap().to_owned()
+}
 
-    edit(&first, "Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
+fn a_change_is_told(contract: &Path, package: &Path, digest: &str) {
     edit(
-        &first,
+        contract,
+        "Cargo.toml",
+        "version = \"0.1.0\"",
+        "version = \"0.2.0\"",
+    );
+    edit(
+        contract,
         "Cargo.lock",
         "name = \"counter\"\nversion = \"0.1.0\"",
         "name = \"counter\"\nversion = \"0.2.0\"",
     );
     let get = "                query(\"get\",";
     let more = format!("                transaction(\"reset\", \"Begins anew.\"),\n{get}");
-    edit(&first, "src/lib.rs", get, &more);
+    edit(contract, "src/lib.rs", get, &more);
     edit(
-        &first,
+        contract,
         "src/lib.rs",
         "\"add\" => add(&argument),",
         "\"add\" => add(&argument),\n\"reset\" => reset(),",
     );
     edit(
-        &first,
+        contract,
         "src/lib.rs",
         "fn get(argument",
         "fn reset() -> Answer {\n    state::delete(&key(\"\"));\n    Ok(Vec::new())\n}\n\nfn get(argument",
     );
-    edit(&first, "src/lib.rs", "Adds to a counter", "Adds to one");
-    let built = json(&first, &["chaincode", "build"]);
+    edit(contract, "src/lib.rs", "Adds to a counter", "Adds to one");
+    let built = json(contract, &["chaincode", "build"]);
     assert_eq!(built["version"], "0.2.0");
     assert_eq!(built["functions"], serde_json::json!(["add", "get", "reset"]));
     assert_eq!(built["component"], "target/chaincode/counter.wasm");
@@ -281,7 +289,7 @@ fn the_same_source_gives_the_same_package_and_a_change_is_told() {
         package.to_str().unwrap(),
         "target/chaincode/counter.wasm",
     ];
-    let diff = json(&first, &arguments);
+    let diff = json(contract, &arguments);
     assert_eq!(
         (&diff["identical"], &diff["new"]["digest"]),
         (&false.into(), &built["digest"])
@@ -298,11 +306,11 @@ fn the_same_source_gives_the_same_package_and_a_change_is_told() {
     assert_eq!(change("function", "get"), None);
     let used = "event2ledger:ledger/state@1.0.0#delete";
     assert_eq!(change("host function", used), Some("added".into()), "{diff}");
-    let table = done(&first, &arguments);
+    let table = done(contract, &arguments);
     for text in ["function reset", "added", "0.1.0", "0.2.0", digest] {
         assert!(table.contains(text), "`{text}` is missing in: {table}");
     }
-    let same = e2l(&first, &["chaincode", "diff", arguments[2], arguments[2]]);
+    let same = e2l(contract, &["chaincode", "diff", arguments[2], arguments[2]]);
     assert_eq!((out(&same).as_str(), same.status.code()), ("", Some(0)));
     assert!(err(&same).contains(digest));
 }

@@ -350,6 +350,35 @@ mod tests {
     }
 
     #[test]
+    fn a_contract_with_an_interface_of_its_own_takes_nothing_from_above() {
+        let place = tempfile::tempdir().unwrap();
+        let contract = place.path().join("a/contract");
+        for path in [
+            "a/wit/other.wit",
+            "a/ledger/event/Cargo.toml",
+            "a/contract/wit/ledger.wit",
+            "a/contract/Cargo.toml",
+        ] {
+            let path = place.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "text").unwrap();
+        }
+        let own = SourceTree::read(&contract).unwrap();
+        assert_eq!(own.crate_dir(), "chaincode/contract");
+        assert_eq!(own.files().len(), 2, "{:?}", own.files().keys());
+        std::fs::remove_dir_all(contract.join("wit")).unwrap();
+        let shared = SourceTree::read(&contract).unwrap();
+        assert_eq!(shared.crate_dir(), "contract");
+        let names: Vec<&String> = shared.files().keys().collect();
+        assert_eq!(
+            names,
+            ["contract/Cargo.toml", "ledger/event/Cargo.toml", "wit/other.wit"]
+        );
+        std::fs::remove_file(contract.join("Cargo.toml")).unwrap();
+        assert!(matches!(SourceTree::read(&contract), Err(BuildError::NoCrate(_))));
+    }
+
+    #[test]
     fn what_does_not_fit_together_is_refused() {
         let changed = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
             let mut files = files();

@@ -31,7 +31,7 @@ struct BuiltView {
 /// # Errors
 /// The source does not compile, the tools for it are missing, or peers would refuse the component.
 pub(super) fn build(args: &BuildArgs, format: Format) -> CliResult<()> {
-    let made = build_contract(&args.source.directory(), None)?.component;
+    let made = build_contract(&args.source.directory())?.component;
     let out = out_path(args.out.as_deref(), &made.name, &made.name, "wasm")?;
     write_file(&out, &made.bytes)?;
     let view = BuiltView {

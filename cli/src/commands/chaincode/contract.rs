@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// The contract that is built where no source is named and the current directory is none.
 const EVENTS_CONTRACT: &str = "chaincode/eventdb";
+/// What compiling leaves for the next time, in the crate.
+const KEPT: &str = "target/e2l";
 /// Where components and packages go, in the current directory.
 const OUT_DIR: &str = "target/chaincode";
 
@@ -41,11 +43,12 @@ pub struct BuiltContract {
     pub component: Component,
 }
 
-/// Reads the crate in a directory, builds and admits it. With `target`, what an earlier build has left there is used.
+/// Reads the crate in a directory, builds and admits it. Crates that it depends on are compiled once, and kept in its
+/// `target` where that can be written: who must not believe what is there builds a package anew.
 ///
 /// # Errors
 /// It does not compile, the tools are missing, or peers would refuse the component.
-pub fn build_contract(directory: &Path, target: Option<&Path>) -> CliResult<BuiltContract> {
+pub fn build_contract(directory: &Path) -> CliResult<BuiltContract> {
     let unbuilt = |error| {
         CliError::usage(
             error,
@@ -53,7 +56,9 @@ pub fn build_contract(directory: &Path, target: Option<&Path>) -> CliResult<Buil
         )
     };
     let source = SourceTree::read(directory).map_err(unbuilt)?;
-    let built = build_tree(&source, target).map_err(unbuilt)?;
+    let kept = directory.join(KEPT);
+    let kept = std::fs::create_dir_all(&kept).is_ok().then_some(kept);
+    let built = build_tree(&source, kept.as_deref()).map_err(unbuilt)?;
     let place = format!("what is built from {}", directory.display());
     let component = Component::admit(built.component.clone(), &place)?;
     Ok(BuiltContract {

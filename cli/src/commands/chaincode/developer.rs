@@ -22,8 +22,8 @@ pub enum DeveloperCommand {
     Test(TestArgs),
     /// Build a contract's source into a component; the same source gives the same bytes
     ///
-    /// Everything is compiled anew, in a copy, and the component is admitted as peers admit it. Its digest is the name
-    /// that the ledger has for it.
+    /// It is built in a copy at a fixed place, with the compiler that it names, and admitted as peers admit it. Its digest
+    /// is the name that the ledger has for it.
     Build(BuildArgs),
     /// Put a component and the source that it is built from into one file, or check such a file
     ///

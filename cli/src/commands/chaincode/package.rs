@@ -18,7 +18,7 @@ pub struct PackageArgs {
     /// Check this package instead: form, digest, and that the manifest says what the component says
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "out"])]
     check: Option<PathBuf>,
-    /// With --check: build the source in the package anew, and compare digests
+    /// With --check: build the source in the package, with all it depends on, from nothing, and compare digests
     ///
     /// Building runs programs that the source brings, such as build scripts: unpack the package and read it before.
     #[arg(long, requires = "check")]
@@ -47,7 +47,7 @@ pub(super) fn package(args: &PackageArgs, format: Format) -> CliResult<()> {
 }
 
 fn make(args: &PackageArgs, format: Format) -> CliResult<()> {
-    let made = build_contract(&args.source.directory(), None)?;
+    let made = build_contract(&args.source.directory())?;
     let refuse = |error| CliError::refused(error, "correct the contract; no package was written");
     let package = Package::new(made.built, made.component.described(), made.source).map_err(refuse)?;
     let bytes = package.encode().map_err(refuse)?;

@@ -14,8 +14,6 @@ use e2l_chaincode_tester::on_deep_stack;
 use run::{StepView, run_case};
 use std::path::{Path, PathBuf};
 
-/// What compiling leaves for the next test, in the crate.
-const KEPT: &str = "target/e2l-test";
 /// Directory of a crate that holds its cases.
 const CASES: &str = "tests";
 /// Characters of an output that the table shows.
@@ -89,8 +87,7 @@ fn contract(args: &TestArgs) -> CliResult<(Component, Option<SourceTree>)> {
     let source = SourceArgs {
         source: args.contract.clone(),
     };
-    let directory = source.directory();
-    let built = build_contract(&directory, Some(&directory.join(KEPT)))?;
+    let built = build_contract(&source.directory())?;
     Ok((built.component, Some(built.source)))
 }
 
