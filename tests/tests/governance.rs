@@ -67,7 +67,7 @@ fn record_in_second(network: &Network, actor: &str) {
 
 /// How many events `second` has.
 fn recorded_in_second(network: &Network, actor: &str) -> u64 {
-    let all = ["chaincode", "query", "--chaincode", "second", "queryAllEvents"];
+    let all = ["chaincode", "query", "--chaincode", "second", "queryAllEvents", "{}"];
     let answer: Value = serde_json::from_str(&run(network, actor, &all)).unwrap();
     answer["total"].as_u64().unwrap()
 }
