@@ -22,7 +22,7 @@ mod refusing_peer;
 mod swarm;
 
 pub use announce::announce;
-pub use binaries::{binary, component};
+pub use binaries::{binary, component, next_component};
 pub use collector::TestCollector;
 pub use collector_process::CollectorProcess;
 pub use docker::{Docker, skip};
