@@ -70,7 +70,7 @@ pub enum Command {
     /// Change the network together: propose, approve, see what is proposed
     #[command(subcommand)]
     Proposal(ProposalCommand),
-    /// Deploy, call, query, list or build chaincode
+    /// Write, test, build, deploy and call chaincode
     #[command(subcommand)]
     Chaincode(ChaincodeCommand),
     /// Issue certificates

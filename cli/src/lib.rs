@@ -8,6 +8,7 @@ mod checkpoint_file;
 mod collector_file;
 mod commands;
 mod component;
+mod component_diff;
 mod daemon;
 pub mod demo;
 mod deploy;
@@ -26,6 +27,8 @@ mod session;
 mod settings;
 
 pub use args::{Cli, Command};
+pub use component::Component;
+pub use component_diff::{BoundsProfile, Change, ComponentDiff, ComponentProfile, FunctionProfile};
 pub use error::{CliError, CliResult, Exit};
 pub use event_sink::EventSink;
 pub use event_view::{EVENT_FIELDS, EventView, Lines};

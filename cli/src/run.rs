@@ -65,9 +65,7 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Man { directory } => shell::man(directory),
         Command::Network(command) => network::run(command, cli.global.format(&around)?),
         Command::Cert(command) => cert::run(command, &settings()?),
-        Command::Chaincode(ChaincodeCommand::Build(build)) => {
-            chaincode::build(build, cli.global.format(&around)?)
-        }
+        Command::Chaincode(ChaincodeCommand::Developer(command)) => command.run(cli.global.format(&around)?),
         Command::Demo(args) => block_on(demo::run(args, &cli.global)),
         Command::Bench(args) => block_on(bench::run(args, cli.global.format(&around)?)),
         Command::Events(args) => {

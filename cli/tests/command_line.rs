@@ -58,7 +58,7 @@ fn help_documents_exit_codes_and_precedence() {
 
 #[test]
 fn every_command_has_help() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 18] = [
         &["demo"],
         &["network", "init"],
         &["events"],
@@ -68,6 +68,10 @@ fn every_command_has_help() {
         &["chaincode", "invoke"],
         &["chaincode", "query"],
         &["chaincode", "build"],
+        &["chaincode", "new"],
+        &["chaincode", "test"],
+        &["chaincode", "package"],
+        &["chaincode", "diff"],
         &["cert", "issue"],
         &["bench"],
         &["completions"],

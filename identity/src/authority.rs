@@ -74,8 +74,21 @@ impl Authority {
     /// # Errors
     /// The name cannot be used, or there is no randomness.
     pub fn create(actor: &str, validity: Validity) -> Result<Self, IdentityError> {
-        validate_name(actor)?;
         let key = KeyPair::generate_for(&PKCS_ED25519).map_err(|error| issue_error(actor, &error))?;
+        Self::certified(actor, key, validity)
+    }
+
+    /// The authority that has this key, PKCS #8 PEM of Ed25519: the same key and validity give the same certificate.
+    ///
+    /// # Errors
+    /// The name cannot be used, or the text is no such key.
+    pub fn with_key(actor: &str, key_pem: &str, validity: Validity) -> Result<Self, IdentityError> {
+        let key = KeyPair::from_pem(key_pem).map_err(|error| issue_error(actor, &error))?;
+        Self::certified(actor, key, validity)
+    }
+
+    fn certified(actor: &str, key: KeyPair, validity: Validity) -> Result<Self, IdentityError> {
+        validate_name(actor)?;
         let mut params = authority_params(actor);
         params.not_before = validity.not_before;
         params.not_after = validity.not_after;

@@ -1,7 +1,8 @@
 //! The build.
 
 use crate::error::BuildError;
-use crate::stage::{Source, fail};
+use crate::source_tree::{SourceTree, fail};
+use crate::toolchain::Toolchain;
 use e2l_ledger::{Digest, Domain};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub struct Built {
     pub component: Vec<u8>,
     /// Digest that names it on the ledger.
     pub digest: Digest,
+    /// What built it.
+    pub toolchain: Toolchain,
 }
 
 /// Where every build happens, on every machine: cargo mixes the absolute paths of crates outside a workspace
@@ -27,50 +30,55 @@ pub struct Built {
 const BUILD_DIRECTORY: &str = "/tmp/event2ledger-chaincode-build";
 
 /// The toolchain of this repository: the compiler is part of what decides on the bytes.
-const TOOLCHAIN_FILE: &str = include_str!("../../../rust-toolchain.toml");
+pub(crate) const TOOLCHAIN_FILE: &str = include_str!("../../../rust-toolchain.toml");
 
-/// Builds the contract in `source`, in a copy of it at a fixed place. One build runs at a time.
+/// Builds the contract in `source`, from nothing, in a copy of it at a fixed place. One build runs at a time.
 ///
 /// # Errors
 /// See [`BuildError`].
 pub fn build(source: &Path) -> Result<Built, BuildError> {
-    build_source(&Source::find(source)?, None)
+    build_tree(&SourceTree::read(source)?, None)
 }
 
-/// Builds; what is compiled on the way stays in `target` if one is given.
-pub(crate) fn build_source(source: &Source, target: Option<&Path>) -> Result<Built, BuildError> {
+/// Builds a source that was read before. With `target`, what is compiled on the way stays in that directory: the next
+/// build of this contract takes a second, and believes what is there.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build_tree(source: &SourceTree, target: Option<&Path>) -> Result<Built, BuildError> {
     let place = Path::new(BUILD_DIRECTORY);
     std::fs::create_dir_all(place).map_err(fail(place))?;
     let lock_path = place.join("lock");
     let lock = std::fs::File::create(&lock_path).map_err(fail(&lock_path))?;
     lock.lock().map_err(fail(&lock_path))?;
     let work = place.join("work");
-    let own = work.join("target");
+    let target = match target {
+        Some(target) => std::path::absolute(target).map_err(fail(target))?,
+        None => work.join("target"),
+    };
     let built = source
-        .copy_to(&work)
-        .and_then(|staged| build_staged(&staged, &work, target.unwrap_or(&own), source.directory()));
+        .write_to(&work)
+        .and_then(|staged| build_staged(source, &staged, &work, &target));
     // What is left behind is only in the way of the next build, which removes it too.
     let _ = std::fs::remove_dir_all(&work);
     built
 }
 
-/// What the compiler says of itself, where the contract lies: a toolchain file in its crate counts.
-pub(crate) fn compiler(source: &Source) -> Result<Vec<u8>, BuildError> {
+/// The compiler that builds the crate in `directory`.
+pub(crate) fn toolchain(source: &SourceTree, directory: &Path) -> Result<Toolchain, BuildError> {
     let mut command = Command::new("rustc");
-    command.arg("-vV").current_dir(source.directory());
-    choose_toolchain(&mut command, source.directory());
+    command.arg("-vV").current_dir(directory);
+    choose_toolchain(&mut command, source);
     let output = command.output().map_err(BuildError::NoCargo)?;
-    Ok(output.stdout)
+    Toolchain::parse(&String::from_utf8_lossy(&output.stdout))
+        .ok_or_else(|| BuildError::NoCompiler(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
 /// Has rustup take the toolchain that the contract's crate names, else this repository's; whichever the machine or
 /// the caller prefers, even this program's own under `cargo run`, must not reach the bytes.
-fn choose_toolchain(command: &mut Command, source: &Path) {
-    let named = ["rust-toolchain.toml", "rust-toolchain"];
+fn choose_toolchain(command: &mut Command, source: &SourceTree) {
     match channel(TOOLCHAIN_FILE) {
-        Some(channel) if !named.iter().any(|name| source.join(name).is_file()) => {
-            command.env("RUSTUP_TOOLCHAIN", channel)
-        }
+        Some(channel) if !source.names_toolchain() => command.env("RUSTUP_TOOLCHAIN", channel),
         _ => command.env_remove("RUSTUP_TOOLCHAIN"),
     };
 }
@@ -80,15 +88,15 @@ fn channel(file: &str) -> Option<&str> {
     values.next().map(|value| value.trim_matches('"'))
 }
 
-fn build_staged(staged: &Path, work: &Path, target: &Path, source: &Path) -> Result<Built, BuildError> {
+fn build_staged(source: &SourceTree, staged: &Path, work: &Path, target: &Path) -> Result<Built, BuildError> {
+    let toolchain = toolchain(source, staged)?;
     let release = target.join(TARGET).join("release");
     // Another contract's, where the directory is not new.
     for module in modules(&release) {
         std::fs::remove_file(&module).map_err(fail(&module))?;
     }
-    compile(staged, work, target)?;
-    let module = modules(&release).next();
-    let module = module.ok_or_else(|| BuildError::NoModule(source.to_owned()))?;
+    compile(source, staged, work, target)?;
+    let module = modules(&release).next().ok_or(BuildError::NoModule)?;
     let module = std::fs::read(&module).map_err(fail(&module))?;
     let component = ComponentEncoder::default()
         .validate(true)
@@ -96,14 +104,18 @@ fn build_staged(staged: &Path, work: &Path, target: &Path, source: &Path) -> Res
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| BuildError::NotAContract(format!("{error:#}")))?;
     let digest = Domain::Chaincode.hash(&component);
-    Ok(Built { component, digest })
+    Ok(Built {
+        component,
+        digest,
+        toolchain,
+    })
 }
 
-fn compile(source: &Path, work: &Path, target: &Path) -> Result<(), BuildError> {
+fn compile(source: &SourceTree, staged: &Path, work: &Path, target: &Path) -> Result<(), BuildError> {
     // Not $CARGO: that is one toolchain's own, rustup's chooses.
     let mut command = Command::new("cargo");
     command
-        .current_dir(source)
+        .current_dir(staged)
         .args([
             "build",
             "--release",
@@ -142,10 +154,7 @@ fn compile(source: &Path, work: &Path, target: &Path) -> Result<(), BuildError> 
     }
     let lines: Vec<&str> = text.lines().collect();
     let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
-    Err(BuildError::Compile {
-        path: source.to_owned(),
-        output: shown,
-    })
+    Err(BuildError::Compile(shown))
 }
 
 /// Paths in panic messages must not name this machine's directories.

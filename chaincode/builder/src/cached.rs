@@ -1,8 +1,8 @@
 //! Builds that are not repeated, for tests.
 
-use crate::build::{Built, build_source, compiler};
+use crate::build::{Built, build_tree, toolchain};
 use crate::error::BuildError;
-use crate::stage::{Source, fail};
+use crate::source_tree::{SourceTree, fail};
 use e2l_ledger::Domain;
 use std::io::Write;
 use std::path::Path;
@@ -14,14 +14,24 @@ use std::path::Path;
 /// # Errors
 /// See [`BuildError`].
 pub fn build_once(source: &Path, directory: &Path) -> Result<Built, BuildError> {
-    let source = Source::find(source)?;
-    let key = [source.digest()?.as_bytes().as_slice(), &compiler(&source)?].concat();
+    let tree = SourceTree::read(source)?;
+    let toolchain = toolchain(&tree, source)?;
+    let key = [
+        tree.digest().as_bytes().as_slice(),
+        toolchain.rustc.as_bytes(),
+        toolchain.host.as_bytes(),
+    ]
+    .concat();
     let path = directory.join(format!("contract-{}.wasm", Domain::Value.hash(&key)));
     if let Ok(component) = std::fs::read(&path) {
         let digest = Domain::Chaincode.hash(&component);
-        return Ok(Built { component, digest });
+        return Ok(Built {
+            component,
+            digest,
+            toolchain,
+        });
     }
-    let built = build_source(&source, Some(&directory.join("contracts")))?;
+    let built = build_tree(&tree, Some(&directory.join("contracts")))?;
     // Renamed into place: another test program may read it at any moment.
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(fail(directory))?;
     file.write_all(&built.component).map_err(fail(&path))?;

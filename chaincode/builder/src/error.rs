@@ -17,9 +17,20 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// A file's name cannot be written down.
+    #[error("{0} is not named in UTF-8: rename it, or move it out of the crate")]
+    Name(PathBuf),
+    /// There is far more than a contract's source.
+    #[error(
+        "with {0} the source has more than 64 MiB: move what is no source out of the crate, or into its `target`"
+    )]
+    TooLarge(PathBuf),
     /// Cargo cannot be started.
     #[error("cannot run cargo: {0}; install Rust with rustup")]
     NoCargo(io::Error),
+    /// The compiler does not say what it is.
+    #[error("rustc does not say its version: {0}; run `rustup show` in the contract's directory")]
+    NoCompiler(String),
     /// The standard library for WebAssembly is not installed.
     #[error(
         "the target wasm32-unknown-unknown is not installed for the toolchain that builds contracts: run `rustup toolchain install` \
@@ -27,16 +38,11 @@ pub enum BuildError {
     )]
     NoTarget,
     /// The source does not compile.
-    #[error("{path} does not compile:\n{output}")]
-    Compile {
-        /// Its directory.
-        path: PathBuf,
-        /// End of the compiler's output.
-        output: String,
-    },
+    #[error("the contract does not compile:\n{0}")]
+    Compile(String),
     /// The build gave no module.
-    #[error("{0} gave no WebAssembly module: its Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")]
-    NoModule(PathBuf),
+    #[error("the build gave no WebAssembly module: Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")]
+    NoModule,
     /// The module is not a contract.
     #[error("the module is not a contract of the package event2ledger:ledger: {0}")]
     NotAContract(String),

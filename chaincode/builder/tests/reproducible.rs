@@ -92,7 +92,7 @@ fn what_is_no_contract_is_refused_with_a_reason() {
     let main = source.join("src/lib.rs");
     std::fs::write(&main, "this is not Rust").unwrap();
     match build(&source) {
-        Err(BuildError::Compile { output, .. }) => assert!(output.contains("src/lib.rs"), "{output}"),
+        Err(BuildError::Compile(output)) => assert!(output.contains("src/lib.rs"), "{output}"),
         other => panic!("{other:?}"),
     }
 }

@@ -1,12 +1,18 @@
 //! `e2l chaincode`: what contracts there are, and calls to them.
 
 mod build;
+mod contract;
+mod developer;
+mod diff;
 mod invoke;
 mod list;
+mod new;
+mod package;
 mod propose;
 mod query;
+mod test;
 
-pub use build::build;
+pub use developer::DeveloperCommand;
 
 use crate::commands::argument::{ArgumentArgs, Encoding};
 use crate::commands::proposal::{self, DecideArgs, Lifetime, ShowArgs};
@@ -51,8 +57,9 @@ pub enum ChaincodeCommand {
     Reject(DecideArgs),
     /// One proposal: what it changes, who has decided what, and what became of it; proven against the genesis
     Show(ShowArgs),
-    /// Build a contract's source into a component; the same source gives the same bytes
-    Build(BuildArgs),
+    /// What needs no network.
+    #[command(flatten)]
+    Developer(DeveloperCommand),
 }
 
 /// A call.
@@ -100,17 +107,6 @@ pub struct ApproveArgs {
     pub rebuild: Option<PathBuf>,
 }
 
-/// A build.
-#[derive(Debug, Clone, clap::Args)]
-pub struct BuildArgs {
-    /// Directory of the contract's crate
-    #[arg(default_value = "chaincode/eventdb")]
-    pub source: PathBuf,
-    /// The component to write
-    #[arg(long, value_name = "FILE", default_value = "target/chaincode/eventdb.wasm")]
-    pub out: PathBuf,
-}
-
 impl ChaincodeCommand {
     /// The role in which the call is made.
     pub fn role(&self) -> Role {
@@ -140,7 +136,7 @@ pub async fn run(session: &Session, command: &ChaincodeCommand) -> CliResult<()>
             let id = proposal::resolve(session, &args.proposal).await?;
             proposal::show(session, &id).await
         }
-        ChaincodeCommand::Build(args) => build(args, session.format()),
+        ChaincodeCommand::Developer(command) => command.run(session.format()),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod admission;
 mod admitted;
+mod anatomy;
 mod bindings;
 mod error;
 mod host;
@@ -23,6 +24,7 @@ mod session;
 
 pub use admission::{AdmissionError, check as check_component};
 pub use admitted::{Admitted, ArgumentEncoding, Description, FunctionDescription, FunctionKind};
+pub use anatomy::{Anatomy, Bounds};
 pub use error::RuntimeError;
 pub use host_state::{CallContext, HostError, HostState, LogRecord, Pairs};
 pub use limits::{CallLimits, StaticLimits};
