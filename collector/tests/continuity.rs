@@ -64,9 +64,10 @@ async fn a_gap_is_recorded_unless_the_engine_remembers_what_was_read_last() {
     assert!(reasons.contains(&reason), "{reason}");
 
     let last = fingerprint(&forgotten[1].event);
-    let known = until_created(&mut read(resume(Some(last))), &id).await;
+    let next = engine.docker(&["create", &engine.image, "/bin/true"]);
+    let known = until_created(&mut read(resume(Some(last))), &next).await;
     assert_eq!(known.len(), 1, "nothing is missing: {known:?}");
-    let fresh = until_created(&mut read(resume(None)), &id).await;
+    let fresh = until_created(&mut read(resume(None)), &next).await;
     assert_eq!(
         fresh.len(),
         1,

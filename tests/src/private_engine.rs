@@ -206,6 +206,8 @@ fn spawn(directory: &tempfile::TempDir) -> Child {
             "--pdeathsig",
             "KILL",
             "unshare",
+            // It would remove the bridge of the machine's own engine.
+            "--net",
             "--mount",
             "--pid",
             "--fork",

@@ -190,13 +190,18 @@ impl Inspector {
                 // Another subscription, or none: its beginning asks again.
                 return Ok(());
             }
-            // Events of other kinds may have filled it since the last that was read; then the try before serves as well.
-            let reaches_back = (newest.is_none() && remembered.len() < REMEMBERED)
-                || before.as_ref().is_some_and(|before| remembered.contains(before))
-                || newest.is_some_and(|newest| holds(&remembered, newest));
-            let complete = self.put(&remembered);
+            let reaches_back = match newest {
+                Some(newest) => holds(&remembered, newest),
+                None => remembered.len() < REMEMBERED,
+            };
+            let complete = if reaches_back {
+                self.put(&remembered)
+            } else {
+                // Events of other kinds may have filled it; what is remembered of the others was read then.
+                self.goes_on(before.as_ref(), &remembered)
+            };
             before = remembered.last().cloned();
-            if reaches_back && complete {
+            if complete {
                 let inventory = Inventory {
                     asked_at,
                     containers,
@@ -218,7 +223,13 @@ impl Inspector {
         Ok(())
     }
 
-    /// Puts what was not read; whether all found room.
+    /// Whether nothing was missed between the try before and this one, and nothing is to be put.
+    fn goes_on(&self, before: Option<&EngineEvent>, remembered: &[EngineEvent]) -> bool {
+        let prints = remembered.iter().filter_map(|event| print_of(event.clone()));
+        before.is_some_and(|before| remembered.contains(before)) && self.intake.knows(prints)
+    }
+
+    /// Puts what was not read, in its order, since what was read last is among it; whether all found room.
     fn put(&self, remembered: &[EngineEvent]) -> bool {
         let received_nano = now_nano();
         let mut complete = true;

@@ -128,7 +128,10 @@ impl Intake {
         state.highest_nano = state.highest_nano.max(event.time_nano);
         let repeat = state.recent.contains(&print);
         if !repeat && state.bytes + bytes > self.max_bytes {
-            note_lost(&mut state, received_nano);
+            // What the engine remembers may be offered again.
+            if origin == Origin::Stream {
+                note_lost(&mut state, received_nano);
+            }
             return Offered::Lost;
         }
         if origin == Origin::Stream {
@@ -156,6 +159,12 @@ impl Intake {
             bytes,
         });
         Offered::Taken
+    }
+
+    /// Whether these were all taken, or are left out.
+    pub fn knows(&self, mut prints: impl Iterator<Item = Fingerprint>) -> bool {
+        let state = self.state.lock();
+        prints.all(|print| state.recent.contains(&print))
     }
 
     /// Events that are not this collector's, though the engine remembers them.
