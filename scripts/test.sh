@@ -61,7 +61,7 @@ if [ "${1:-}" != --fast ]; then
         sudo chown -R --from=root "$(id -u):$(id -g)" "$target"
     fi
     logged env CARGO_TARGET_DIR=fuzz/target cargo test --manifest-path fuzz/Cargo.toml --locked --no-fail-fast
-    logged scripts/fuzz.sh 10
+    logged scripts/fuzz.sh 5
 fi
 
 # `Running` and `Doc-tests` lines name a suite, `test result:` closes it; a suite that dies has no result.

@@ -24,20 +24,34 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// The events contract, built once for all test programs.
 pub fn component() -> &'static Path {
-    static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaincode/eventdb");
+    static BUILT: OnceLock<Component> = OnceLock::new();
+    &BUILT.get_or_init(|| Component::built("eventdb")).1
+}
+
+/// The version that takes its place, built once for all test programs.
+pub fn next_component() -> &'static Path {
+    static BUILT: OnceLock<Component> = OnceLock::new();
+    &BUILT.get_or_init(|| Component::built("eventdb-v2")).1
+}
+
+/// A component in a file of a directory of its own.
+struct Component(#[allow(dead_code)] tempfile::TempDir, PathBuf);
+
+impl Component {
+    fn built(name: &str) -> Self {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../chaincode")
+            .join(name);
         let cache = std::env::current_exe().expect("a test has an executable");
         let cache = cache
             .ancestors()
             .nth(3)
             .expect("target/debug/deps/test")
             .join("tmp");
-        let built = e2l_chaincode_builder::build_once(&source, &cache).expect("the events contract builds");
+        let built = e2l_chaincode_builder::build_once(&source, &cache).expect("the contract builds");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("eventdb.wasm");
+        let path = directory.path().join(format!("{name}.wasm"));
         std::fs::write(&path, built.component).expect("the component is written");
-        (directory, path)
-    });
-    path
+        Self(directory, path)
+    }
 }

@@ -2,16 +2,16 @@
 
 use crate::chaincodes::Chaincodes;
 use crate::error::ExecutionError;
-use crate::governance::{Governance, cannot_apply, current_config};
+use crate::governance::{Governance, cannot_apply};
 use crate::head_cache::HeadCache;
 use crate::host::CallHost;
 use crate::overlay::{MapChange, Overlay, SharedArgument, Writes};
 use crate::signatures::SignatureCache;
 use e2l_ledger::governance::{GOVERNANCE, ProposalRecord, ProposalStatus};
 use e2l_ledger::{
-    Call, Canonical, Certificate, Digest, Envelope, Header, Inspection, LogHead, NetworkConfig,
-    ProposalHeader, Provenance, Refused, SenderHead, StateKey, TransactionResult, ValidationCode,
-    check_envelope,
+    Call, Canonical, Certificate, ChaincodeDefinition, Digest, Envelope, Header, Inspection, Limits, LogHead,
+    NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, TransactionResult,
+    ValidationCode, check_envelope,
 };
 use e2l_runtime::{CallContext, Failure, Outcome, Session};
 use std::collections::HashMap;
@@ -31,7 +31,14 @@ pub(crate) struct BlockRun<'a> {
     overlay: Option<Overlay>,
     results: Vec<TransactionResult>,
     /// Proposals whose policy this block has met, in order.
-    approved: Vec<Digest>,
+    approved: Vec<Approved>,
+}
+
+/// A proposal whose policy is met, and the call that met it.
+struct Approved {
+    proposal: Digest,
+    caller: Provenance,
+    argument: SharedArgument,
 }
 
 impl<'a> BlockRun<'a> {
@@ -212,7 +219,7 @@ impl<'a> BlockRun<'a> {
         let index = u32::try_from(self.results.len()).unwrap_or(u32::MAX);
         let argument = calls.next(id, index, argument);
         if call.chaincode == GOVERNANCE {
-            return self.govern(&calls.provenance, call);
+            return self.govern(&calls.provenance, call, argument.0);
         }
         let (code, fuel, output) = match self.run(calls, argument, call)? {
             Some(Outcome::Accepted { output, fuel }) => {
@@ -239,7 +246,12 @@ impl<'a> BlockRun<'a> {
     }
 
     /// A call that proposes or decides changes of the network.
-    fn govern(&mut self, caller: &Provenance, call: &Call) -> Result<(), ExecutionError> {
+    fn govern(
+        &mut self,
+        caller: &Provenance,
+        call: &Call,
+        argument: SharedArgument,
+    ) -> Result<(), ExecutionError> {
         let overlay = self
             .overlay
             .get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"));
@@ -252,7 +264,11 @@ impl<'a> BlockRun<'a> {
         let (code, output) = match governance.call(call)? {
             Ok(called) => {
                 self.overlay().keep_call(caller);
-                self.approved.extend(called.approved.then_some(called.proposal));
+                self.approved.extend(called.approved.then(|| Approved {
+                    proposal: called.proposal,
+                    caller: caller.clone(),
+                    argument,
+                }));
                 (ValidationCode::Valid, called.proposal.to_string())
             }
             Err(refused) => (refused.code, refused.reason),
@@ -270,16 +286,16 @@ impl<'a> BlockRun<'a> {
     /// Puts in force what this block has approved, one proposal after the other, from the next height on. Returns the
     /// configuration, if it is another one then.
     pub(crate) fn put_in_force(&mut self) -> Result<Option<NetworkConfig>, ExecutionError> {
-        let mut changed = None;
-        for id in std::mem::take(&mut self.approved) {
-            let key = StateKey::proposal(&id);
+        let mut changed: Option<NetworkConfig> = None;
+        for approved in std::mem::take(&mut self.approved) {
+            let key = StateKey::proposal(&approved.proposal);
             let Some(bytes) = self.overlay().get(&key)? else {
                 continue;
             };
             let mut record = ProposalRecord::decode(&bytes)?;
-            let (config, height) = (self.config, self.height);
-            let before = current_config(self.overlay(), config)?;
-            record.outcome = match record.proposal.apply(&before).map_err(cannot_apply) {
+            let height = self.height;
+            let before = changed.clone().unwrap_or_else(|| self.config.clone());
+            record.outcome = match self.next_config(&before, &approved, &record)? {
                 Ok(next) => {
                     let from_height = height + 1;
                     let bytes = next.encode();
@@ -298,6 +314,67 @@ impl<'a> BlockRun<'a> {
             self.overlay().put_system(key, record.encode());
         }
         Ok(changed)
+    }
+
+    /// The configuration with a proposal's changes, after the migrations of the contracts that it deploys.
+    fn next_config(
+        &mut self,
+        before: &NetworkConfig,
+        approved: &Approved,
+        record: &ProposalRecord,
+    ) -> Result<Result<NetworkConfig, Refused>, ExecutionError> {
+        let next = match record.proposal.apply(before) {
+            Ok(next) => next,
+            Err(why) => return Ok(Err(cannot_apply(why))),
+        };
+        for definition in record.proposal.definitions() {
+            let from = before.chaincode(&definition.name);
+            let from = from.map_or("", |replaced| replaced.version.as_str());
+            if let Err(refused) = self.migrate(approved, definition, from, &next.limits)? {
+                self.overlay().reset_call();
+                return Ok(Err(refused));
+            }
+        }
+        self.overlay().keep_call(&approved.caller);
+        Ok(Ok(next))
+    }
+
+    /// Runs a contract's migration, if it has one. What it writes is kept with the whole proposal's.
+    fn migrate(
+        &mut self,
+        approved: &Approved,
+        definition: &ChaincodeDefinition,
+        from: &str,
+        limits: &Limits,
+    ) -> Result<Result<(), Refused>, ExecutionError> {
+        let overlay = &self.overlay;
+        let state = |key: &StateKey| overlay.as_ref().map_or(Ok(None), |overlay| overlay.get(key));
+        let admitted = self
+            .chaincodes
+            .of(definition, &crate::host::static_limits(limits), &state)?;
+        let Some(overlay) = self.overlay.take_if(|_| admitted.migrates()) else {
+            return Ok(Ok(()));
+        };
+        let limits = crate::host::migration_limits(limits);
+        let mut session = self.chaincodes.runtime.session(&admitted, limits)?;
+        let Approved { caller, argument, .. } = approved;
+        let name: Arc<str> = definition.name.as_str().into();
+        let host = CallHost::new(overlay, name, caller.clone(), (argument.clone(), Digest::ZERO));
+        let context = context(caller);
+        let (outcome, host) = session.migrate(host, &context, from)?;
+        self.overlay = Some(host.into_overlay());
+        let why = |text: String| format!("the migration of chaincode `{}`: {text}", definition.name);
+        Ok(match outcome {
+            Outcome::Accepted { .. } => Ok(()),
+            Outcome::Rejected { message, .. } => Err(Refused {
+                code: ValidationCode::ContractRejected,
+                reason: why(message),
+            }),
+            Outcome::Failed { kind, detail, .. } => Err(Refused {
+                code: code_of(kind),
+                reason: why(detail),
+            }),
+        })
     }
 
     /// Runs a call; `None` if no such chaincode is active.
@@ -351,24 +428,17 @@ struct Calls {
 
 impl Calls {
     fn new(envelope: &Arc<Envelope>, height: u64, block_time_nano: i64) -> Self {
-        let sender = envelope.sender();
+        let provenance = Provenance {
+            transaction: Digest::ZERO,
+            sender: Arc::new(envelope.sender().clone()),
+            height,
+            index: 0,
+            block_time_nano,
+        };
         Self {
             envelope: envelope.clone(),
-            context: CallContext {
-                transaction_id: Vec::new(),
-                sender: sender.name.clone(),
-                actor: sender.actor.clone(),
-                role: sender.role.as_str().to_owned(),
-                height,
-                block_time_nano,
-            },
-            provenance: Provenance {
-                transaction: Digest::ZERO,
-                sender: Arc::new(sender.clone()),
-                height,
-                index: 0,
-                block_time_nano,
-            },
+            context: context(&provenance),
+            provenance,
             next: 0,
         }
     }
@@ -381,6 +451,19 @@ impl Calls {
         let shared = SharedArgument::new(self.envelope.clone(), self.next);
         self.next += 1;
         (shared, argument)
+    }
+}
+
+/// What a contract learns of whose call it runs.
+fn context(caller: &Provenance) -> CallContext {
+    let sender = &caller.sender;
+    CallContext {
+        transaction_id: caller.transaction.as_bytes().to_vec(),
+        sender: sender.name.clone(),
+        actor: sender.actor.clone(),
+        role: sender.role.as_str().to_owned(),
+        height: caller.height,
+        block_time_nano: caller.block_time_nano,
     }
 }
 

@@ -87,7 +87,7 @@ impl Governance<'_> {
             judge!(Proposing::decode(argument).map_err(|error| bad(error.to_string())));
         judge!(proposal.check_form().map_err(bad));
         judge!(self.check_lifetime(&proposal));
-        judge!(proposal.apply(&self.current()?).map_err(cannot_apply));
+        judge!(proposal.apply(self.config).map_err(cannot_apply));
         let id = proposal.id();
         let mut index = self.index()?;
         if self.record(&id)?.is_some() {
@@ -123,7 +123,7 @@ impl Governance<'_> {
         judge!(record.vote(self.vote(approves), self.config));
         // Nobody should approve what can no longer be made.
         if approves {
-            judge!(record.proposal.apply(&self.current()?).map_err(cannot_apply));
+            judge!(record.proposal.apply(self.config).map_err(cannot_apply));
         }
         self.take_down(id, record)
     }
@@ -170,7 +170,7 @@ impl Governance<'_> {
     }
 
     /// Whether one more proposal may be open.
-    fn check_room(&mut self, index: &ProposalIndex) -> Judged<()> {
+    fn check_room(&self, index: &ProposalIndex) -> Judged<()> {
         let mut of_actor = 0;
         for id in &index.open {
             let Some(record) = self.record(id)? else { continue };
@@ -234,11 +234,6 @@ impl Governance<'_> {
         }
     }
 
-    /// The configuration of the next height, as far as it is decided.
-    fn current(&self) -> Result<NetworkConfig, ExecutionError> {
-        current_config(self.overlay, self.config)
-    }
-
     fn record(&self, id: &Digest) -> Result<Option<ProposalRecord>, ExecutionError> {
         let bytes = self.overlay.get(&StateKey::proposal(id))?;
         Ok(bytes.map(|bytes| ProposalRecord::decode(&bytes)).transpose()?)
@@ -272,17 +267,6 @@ impl Governance<'_> {
 
     fn put(&mut self, key: StateKey, value: Vec<u8>) {
         self.overlay.set(key, Some(value));
-    }
-}
-
-/// The configuration that a block leaves behind, as far as it is executed.
-pub(crate) fn current_config(
-    overlay: &Overlay,
-    config: &NetworkConfig,
-) -> Result<NetworkConfig, ExecutionError> {
-    match overlay.get(&StateKey::config())? {
-        Some(bytes) => Ok(NetworkConfig::decode(&bytes)?),
-        None => Ok(config.clone()),
     }
 }
 

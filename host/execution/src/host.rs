@@ -30,6 +30,16 @@ pub(crate) fn call_limits(limits: &Limits) -> CallLimits {
     }
 }
 
+/// The limits of a migration.
+pub(crate) fn migration_limits(limits: &Limits) -> CallLimits {
+    CallLimits {
+        fuel: limits.migration_fuel,
+        writes: u32::try_from(limits.migration_writes).unwrap_or(u32::MAX),
+        write_bytes: size(limits.migration_write_bytes),
+        ..call_limits(limits)
+    }
+}
+
 /// The limits of a query.
 pub(crate) fn query_limits(limits: &Limits) -> CallLimits {
     CallLimits {

@@ -34,7 +34,7 @@ pub enum CannotApply {
     #[error(
         "it is superseded: {0}, but what that replaces has changed since it was proposed: propose it anew"
     )]
-    Superseded(Change),
+    Superseded(String),
     /// The configuration would make no sense.
     #[error("the configuration would not be usable: {0}")]
     Config(#[from] ConfigError),
@@ -80,7 +80,7 @@ impl GovernanceProposal {
         let mut changed = config.clone();
         for ProposedChange { replaces, change } in &self.changes {
             if change.replaced_in(config) != *replaces {
-                return Err(CannotApply::Superseded(change.clone()));
+                return Err(CannotApply::Superseded(change.to_string()));
             }
             change.apply(&mut changed)?;
         }
