@@ -280,7 +280,7 @@ fn a_change_is_told(contract: &Path, package: &Path, digest: &str) {
     edit(contract, "src/lib.rs", "Adds to a counter", "Adds to one");
     let built = json(contract, &["chaincode", "build"]);
     assert_eq!(built["version"], "0.2.0");
-    assert_eq!(built["functions"], serde_json::json!(["add", "get", "reset"]));
+    assert_eq!(built["functions"], serde_json::json!(["add", "reset", "get"]));
     assert_eq!(built["component"], "target/chaincode/counter.wasm");
     assert_ne!(built["digest"], digest);
     let arguments = [
