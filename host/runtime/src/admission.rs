@@ -49,7 +49,10 @@ pub enum AdmissionError {
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
     /// It does not export what a contract exports.
-    #[error("the component is not a contract: {0}; its world must be event2ledger:ledger/contract@1.0.0")]
+    #[error(
+        "the component is not a contract: {0}; its world must be contract or \
+         migrating-contract of event2ledger:ledger@1.0.0"
+    )]
     World(String),
 }
 

@@ -4,6 +4,7 @@ use crate::admission::AdmissionError;
 use crate::bindings::event2ledger::ledger::types;
 use crate::error::RuntimeError;
 use crate::limits::CallLimits;
+use crate::linked::Linked;
 use crate::no_state::NoState;
 use crate::session::Session;
 use std::fmt;
@@ -24,14 +25,24 @@ const DESCRIBE: CallLimits = CallLimits {
 pub struct Admitted {
     pub(crate) engine: Engine,
     pub(crate) component: Component,
+    migrates: bool,
 }
 
 impl Admitted {
     pub(crate) fn new(engine: Engine, component: Component) -> Result<Self, AdmissionError> {
-        let admitted = Self { engine, component };
         // Links it once, so that a wrong world shows here and not at the first call.
-        Session::<NoState>::linked(&admitted).map_err(AdmissionError::World)?;
-        Ok(admitted)
+        let linked = Linked::<NoState>::new(&engine, &component).map_err(AdmissionError::World)?;
+        let migrates = linked.migrating.is_some();
+        Ok(Self {
+            engine,
+            component,
+            migrates,
+        })
+    }
+
+    /// Whether it exports `migrate`, so that [`Session::migrate`] can be called when it becomes active.
+    pub fn migrates(&self) -> bool {
+        self.migrates
     }
 
     /// What the contract says of itself.

@@ -13,3 +13,12 @@ wasmtime::component::bindgen!({
     world: "contract",
     imports: { default: trappable },
 });
+
+/// The world with `migrate`; its imports and types are those of the other.
+pub mod migrating {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "migrating-contract",
+        with: { "event2ledger:ledger": crate::bindings::event2ledger::ledger },
+    });
+}

@@ -17,4 +17,7 @@ pub enum RuntimeError {
     /// A component cannot say what it is.
     #[error("the component's `describe` failed: {0}")]
     Describe(String),
+    /// A component that has no migration was asked to migrate.
+    #[error("the contract exports no `migrate`: only one whose `Admitted::migrates` says so may be asked")]
+    NoMigration,
 }

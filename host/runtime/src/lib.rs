@@ -1,8 +1,8 @@
 //! Runs contracts. The only crate that names wasmtime.
 //!
-//! [`Runtime::admit`] checks a component before it is compiled; a [`Session`] runs its calls, one instance per
-//! block, each call with its own fuel and limits; every call ends in an [`Outcome`], the same on every peer
-//! that has the same [`engine_profile`].
+//! [`Runtime::admit`] checks a component ([`check_component`]) before it is compiled; a [`Session`] runs its calls, one
+//! instance per block, each call with its own fuel and limits, and the migration of one that has just become active; every
+//! call ends in an [`Outcome`], the same on every peer that has the same [`engine_profile`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -14,13 +14,14 @@ mod host;
 mod host_state;
 mod limiter;
 mod limits;
+mod linked;
 mod no_state;
 mod outcome;
 mod profile;
 mod runtime;
 mod session;
 
-pub use admission::AdmissionError;
+pub use admission::{AdmissionError, check as check_component};
 pub use admitted::{Admitted, ArgumentEncoding, Description, FunctionDescription, FunctionKind};
 pub use error::RuntimeError;
 pub use host_state::{CallContext, HostError, HostState, LogRecord, Pairs};

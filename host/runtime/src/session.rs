@@ -12,21 +12,21 @@ use crate::error::RuntimeError;
 use crate::host::{Broken, HostData, Stop};
 use crate::host_state::{CallContext, HostState};
 use crate::limits::CallLimits;
+use crate::linked::Linked;
 use crate::outcome::{Failure, Outcome};
-use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Engine, Error, Store, Trap};
 
-/// One instance and what belongs to it.
-struct Live<S: HostState> {
+/// One instance and what belongs to it; `C` are its exports.
+struct Live<S: HostState, C = Contract> {
     store: Store<HostData<S>>,
-    contract: Contract,
+    contract: C,
     used: bool,
 }
 
 /// Runs calls, one after the other.
 pub struct Session<S: HostState> {
     engine: Engine,
-    linked: crate::bindings::ContractPre<HostData<S>>,
+    linked: Linked<S>,
     limits: CallLimits,
     live: Option<Live<S>>,
 }
@@ -37,23 +37,18 @@ enum Kind {
     Query,
 }
 
+/// What a contract's function returns.
+type Answer = Result<Vec<u8>, types::Rejection>;
+
 /// What a call came to, inside.
 enum Ended {
-    Done(Result<Vec<u8>, types::Rejection>),
+    Done(Answer),
     Stopped(Failure, String),
 }
 
 impl<S: HostState> Session<S> {
-    pub(crate) fn linked(admitted: &Admitted) -> Result<crate::bindings::ContractPre<HostData<S>>, String> {
-        let mut linker = Linker::new(&admitted.engine);
-        Contract::add_to_linker::<_, HasSelf<HostData<S>>>(&mut linker, |data| data)
-            .and_then(|()| linker.instantiate_pre(&admitted.component))
-            .and_then(crate::bindings::ContractPre::new)
-            .map_err(|error| format!("{error:#}"))
-    }
-
     pub(crate) fn new(admitted: &Admitted, limits: CallLimits) -> Result<Self, RuntimeError> {
-        let linked = Self::linked(admitted).map_err(RuntimeError::Instantiate)?;
+        let linked = Linked::new(&admitted.engine, &admitted.component).map_err(RuntimeError::Instantiate)?;
         Ok(Self {
             engine: admitted.engine.clone(),
             linked,
@@ -90,9 +85,32 @@ impl<S: HostState> Session<S> {
         self.call(Kind::Query, state, context, function, argument)
     }
 
+    /// Runs the migration of a contract that takes the place of version `from`, empty if there was none; under this
+    /// session's limits, in an instance of its own, so that no call finds what it left in memory. Gives the state back,
+    /// with the migration's writes only if it was accepted.
+    ///
+    /// # Errors
+    /// The contract has no migration, see [`Admitted::migrates`]; else as for [`Session::invoke`].
+    pub fn migrate(
+        &mut self,
+        state: S,
+        context: &CallContext,
+        from: &str,
+    ) -> Result<(Outcome, S), RuntimeError> {
+        let migrating = self.linked.migrating.as_ref();
+        let migrating = migrating.ok_or(RuntimeError::NoMigration)?;
+        let ended = match self.instantiate(|store| migrating.instantiate(store))? {
+            Ok(mut live) => live.perform(state, (0, true), |store, contract| {
+                contract.call_migrate(store, context, from)
+            })?,
+            Err(failed) => (never_started(failed), state),
+        };
+        Ok(settled(ended))
+    }
+
     pub(crate) fn describe(&mut self) -> Result<types::Description, RuntimeError> {
         let mut live = self
-            .instantiate()?
+            .instantiate(|store| self.linked.contract.instantiate(store))?
             .map_err(|(_, detail)| RuntimeError::Describe(detail))?;
         // A list may name the same bytes many times, so what it comes to on this side is bounded as well.
         live.store.set_hostcall_fuel(self.limits.output_bytes);
@@ -113,26 +131,10 @@ impl<S: HostState> Session<S> {
         argument: &[u8],
     ) -> Result<(Outcome, S), RuntimeError> {
         let had_neighbour = self.live.as_ref().is_some_and(|live| live.used);
-        let (outcome, state) = self.clean_attempt(kind, state, context, function, argument)?;
+        let (outcome, state) = settled(self.attempt(kind, state, context, function, argument)?);
         if had_neighbour && !matches!(outcome, Outcome::Accepted { .. }) {
             self.live = None;
-            return self.clean_attempt(kind, state, context, function, argument);
-        }
-        Ok((outcome, state))
-    }
-
-    /// One attempt, which leaves writes behind only if it was accepted.
-    fn clean_attempt(
-        &mut self,
-        kind: Kind,
-        state: S,
-        context: &CallContext,
-        function: &str,
-        argument: &[u8],
-    ) -> Result<(Outcome, S), RuntimeError> {
-        let (outcome, mut state) = self.attempt(kind, state, context, function, argument)?;
-        if !matches!(outcome, Outcome::Accepted { .. }) {
-            state.reset();
+            return Ok(settled(self.attempt(kind, state, context, function, argument)?));
         }
         Ok((outcome, state))
     }
@@ -147,41 +149,20 @@ impl<S: HostState> Session<S> {
         argument: &[u8],
     ) -> Result<(Outcome, S), RuntimeError> {
         if self.live.is_none() {
-            match self.instantiate()? {
+            match self.instantiate(|store| self.linked.contract.instantiate(store))? {
                 Ok(live) => self.live = Some(live),
-                Err((kind, detail)) => {
-                    let failed = Outcome::Failed {
-                        kind,
-                        fuel: 0,
-                        detail,
-                    };
-                    return Ok((failed, state));
-                }
+                Err(failed) => return Ok((never_started(failed), state)),
             }
         }
         // In its place: it is large to move at every call.
         let Some(live) = &mut self.live else {
             return Err(RuntimeError::Engine("the instance is gone".to_owned()));
         };
-        let engine = |error: Error| RuntimeError::Engine(error.to_string());
-        // Set after instantiation, so that how memory is set up costs nothing.
-        live.store.set_fuel(self.limits.fuel).map_err(engine)?;
-        live.store
-            .data_mut()
-            .begin(state, argument.len(), kind == Kind::Invoke);
-        let ended = run(live, kind, context, function, argument)?;
-        live.used = true;
-        let left = live.store.get_fuel().map_err(engine)?;
-        let data = live.store.data_mut();
-        let fuel = self
-            .limits
-            .fuel
-            .saturating_sub(left)
-            .saturating_add(data.host_fuel);
-        let Some(state) = data.state.take() else {
-            return Err(RuntimeError::Engine("the call's state is gone".to_owned()));
-        };
-        let outcome = judge(ended, fuel, &self.limits);
+        let about = (argument.len(), kind == Kind::Invoke);
+        let (outcome, state) = live.perform(state, about, |store, contract| match kind {
+            Kind::Invoke => contract.call_invoke(store, context, function, argument),
+            Kind::Query => contract.call_query(store, context, function, argument),
+        })?;
         if matches!(outcome, Outcome::Failed { .. }) {
             self.live = None;
         }
@@ -189,12 +170,13 @@ impl<S: HostState> Session<S> {
     }
 
     /// A fresh instance; the inner error is the contract's own fault.
-    fn instantiate(&self) -> Result<Result<Live<S>, (Failure, String)>, RuntimeError> {
+    fn instantiate<C>(
+        &self,
+        start: impl FnOnce(&mut Store<HostData<S>>) -> wasmtime::Result<C>,
+    ) -> Result<Result<Live<S, C>, (Failure, String)>, RuntimeError> {
         let mut store = Store::new(&self.engine, HostData::new(self.limits));
         store.limiter(|data| data);
-        let started = store
-            .set_fuel(self.limits.fuel)
-            .and_then(|()| self.linked.instantiate(&mut store));
+        let started = store.set_fuel(self.limits.fuel).and_then(|()| start(&mut store));
         match started {
             Ok(contract) => Ok(Ok(Live {
                 store,
@@ -206,6 +188,47 @@ impl<S: HostState> Session<S> {
                 None => Err(RuntimeError::Instantiate(format!("{error:#}"))),
             },
         }
+    }
+}
+
+impl<S: HostState, C> Live<S, C> {
+    /// Runs one call, whose argument has `argument_len` bytes. What it wrote is still in the state.
+    fn perform(
+        &mut self,
+        state: S,
+        (argument_len, may_write): (usize, bool),
+        call: impl FnOnce(&mut Store<HostData<S>>, &C) -> wasmtime::Result<Answer>,
+    ) -> Result<(Outcome, S), RuntimeError> {
+        let engine = |error: Error| RuntimeError::Engine(error.to_string());
+        let limits = self.store.data().limits;
+        // Set after instantiation, so that how memory is set up costs nothing.
+        self.store.set_fuel(limits.fuel).map_err(engine)?;
+        self.store.data_mut().begin(state, argument_len, may_write);
+        let ended = ended(call(&mut self.store, &self.contract))?;
+        self.used = true;
+        let left = self.store.get_fuel().map_err(engine)?;
+        let data = self.store.data_mut();
+        let fuel = limits.fuel.saturating_sub(left).saturating_add(data.host_fuel);
+        let Some(state) = data.state.take() else {
+            return Err(RuntimeError::Engine("the call's state is gone".to_owned()));
+        };
+        Ok((judge(ended, fuel, &limits), state))
+    }
+}
+
+/// Leaves writes behind only if the call was accepted.
+fn settled<S: HostState>((outcome, mut state): (Outcome, S)) -> (Outcome, S) {
+    if !matches!(outcome, Outcome::Accepted { .. }) {
+        state.reset();
+    }
+    (outcome, state)
+}
+
+fn never_started((kind, detail): (Failure, String)) -> Outcome {
+    Outcome::Failed {
+        kind,
+        fuel: 0,
+        detail,
     }
 }
 
@@ -243,20 +266,10 @@ fn judge(ended: Ended, fuel: u64, limits: &CallLimits) -> Outcome {
     }
 }
 
-fn run<S: HostState>(
-    live: &mut Live<S>,
-    kind: Kind,
-    context: &CallContext,
-    function: &str,
-    argument: &[u8],
-) -> Result<Ended, RuntimeError> {
-    let (store, contract) = (&mut live.store, &live.contract);
-    let called = match kind {
-        Kind::Invoke => contract.call_invoke(store, context, function, argument),
-        Kind::Query => contract.call_query(store, context, function, argument),
-    };
+/// How a call ended; an error if that is not the contract's doing.
+fn ended(called: wasmtime::Result<Answer>) -> Result<Ended, RuntimeError> {
     match called {
-        Ok(result) => Ok(Ended::Done(result)),
+        Ok(answer) => Ok(Ended::Done(answer)),
         Err(error) => match error.downcast::<Broken>() {
             Ok(Broken(error)) => Err(RuntimeError::Host(error)),
             Err(error) => match failure(&error) {

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::crafted::{Contract, functions_module, holding, memory, memory_module, with};
-use common::{component, deep};
+use common::crafted::{Contract, context_parameters, functions_module, holding, memory, memory_module, with};
+use common::{Block, LIMITS, component, deep, output};
 use e2l_runtime::{AdmissionError, Runtime, StaticLimits};
 use wasm_encoder::{
     BlockType, CodeSection, Component, ComponentBuilder, ComponentExportKind, ComponentTypeRef, ConstExpr,
@@ -386,5 +386,62 @@ fn real_contracts_are_admitted() {
         // One more module in it is of no consequence.
         let spare = with(&Contract::default().component(), &ModuleSection(&Module::new()));
         admit(&spare, &StaticLimits::default()).unwrap();
+    });
+}
+
+#[test]
+fn a_migration_is_admitted_if_it_is_one() {
+    use ValType::I32;
+    let contract = |world, name, parameters| {
+        let contract = Contract {
+            world,
+            exports: vec![(name, parameters)],
+            ..Contract::default()
+        };
+        Runtime::new()
+            .unwrap()
+            .admit(&contract.component(), &StaticLimits::default())
+    };
+    let migrate = [context_parameters().as_slice(), &[I32; 2]].concat();
+    deep(|| {
+        let world = "include event2ledger:ledger/migrating-contract@1.0.0;";
+        let migrating = contract(world, "migrate", migrate.clone()).unwrap();
+        assert!(migrating.migrates());
+        assert_eq!(output(Block::new(&migrating, LIMITS).migrate("1.0.0")), "");
+        assert_eq!(output(Block::new(&migrating, LIMITS).invoke("any", "thing")), "");
+
+        for (world, name, parameters) in [
+            (
+                "include event2ledger:ledger/contract@1.0.0;
+                 export migrate: func(%from: string) -> string;",
+                "migrate",
+                vec![I32; 2],
+            ),
+            (
+                "include event2ledger:ledger/contract@1.0.0;
+                 use event2ledger:ledger/types@1.0.0.{call-context as caller};
+                 export migrate: func(context: caller, %from: string) -> result<list<u8>, string>;",
+                "migrate",
+                migrate.clone(),
+            ),
+            (
+                "include event2ledger:ledger/contract@1.0.0;
+                 use event2ledger:ledger/types@1.0.0.{call-context as caller, rejection as refusal};
+                 export migrate: func(context: caller, %from: list<u8>) -> result<list<u8>, refusal>;",
+                "migrate",
+                migrate.clone(),
+            ),
+        ] {
+            match contract(world, name, parameters).map(|_| ()) {
+                Err(AdmissionError::World(why)) => assert!(why.contains("`migrate`"), "{why}"),
+                other => panic!("{world}: {other:?}"),
+            }
+        }
+
+        // What else a contract exports is of no consequence.
+        let world = "include event2ledger:ledger/contract@1.0.0;
+             export migrate-all: func(%from: string) -> string;";
+        let other = contract(world, "migrate-all", vec![I32; 2]).unwrap();
+        assert!(!other.migrates());
     });
 }

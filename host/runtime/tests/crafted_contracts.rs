@@ -45,7 +45,7 @@ fn one_that_never_starts_fails_every_call_and_no_peer() {
         for (start, kind) in [
             (endless.as_slice(), Failure::OutOfFuel),
             (&[Instruction::Unreachable], Failure::Trapped),
-            (&[Instruction::Call(3)], Failure::StackOverflow),
+            (&[Instruction::Call(4)], Failure::StackOverflow),
         ] {
             let start = start.to_vec();
             let contract = admit(

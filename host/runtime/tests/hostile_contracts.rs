@@ -243,7 +243,7 @@ fn a_broken_state_is_no_outcome() {
     deep(|| {
         let mut block = Block::hostile();
         block.assert_counts(1);
-        let mut state = block.state.begin("");
+        let mut state = block.state.begin(b"");
         state.broken = true;
         let error = block.session.invoke(state, &context(), "count", b"").unwrap_err();
         assert!(matches!(&error, RuntimeError::Host(_)), "{error}");

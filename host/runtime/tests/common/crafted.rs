@@ -3,8 +3,8 @@
 use std::path::Path;
 use wasm_encoder::{
     CodeSection, Component, ComponentSection, ConstExpr, DataSection, ExportKind, ExportSection, Function,
-    FunctionSection, Instruction, MemorySection, MemoryType, Module, ModuleSection, StartSection,
-    TypeSection, ValType,
+    FunctionSection, Instruction, MemorySection, MemoryType, Module, ModuleSection, RefType, StartSection,
+    TableSection, TableType, TypeSection, ValType,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -79,6 +79,20 @@ pub struct Contract {
     pub result: i32,
     /// What runs when it is instantiated.
     pub start: Vec<Instruction<'static>>,
+    /// What `invoke` and `query` do before they return.
+    pub call: Vec<Instruction<'static>>,
+    /// Elements of its table, if it has one.
+    pub table: Option<u64>,
+    /// What its world is besides, in the language of WIT.
+    pub world: &'static str,
+    /// Functions that it exports besides: names and parameters. They return what `invoke` returns.
+    pub exports: Vec<(&'static str, Vec<ValType>)>,
+}
+
+/// Parameters of a context: four pairs and two numbers.
+pub fn context_parameters() -> Vec<ValType> {
+    use ValType::{I32, I64};
+    [[I32; 8].as_slice(), &[I64; 2]].concat()
 }
 
 impl Default for Contract {
@@ -90,6 +104,10 @@ impl Default for Contract {
             description: 64,
             result: 128,
             start: Vec::new(),
+            call: Vec::new(),
+            table: None,
+            world: "include event2ledger:ledger/contract@1.0.0;",
+            exports: Vec::new(),
         }
     }
 }
@@ -99,38 +117,55 @@ impl Contract {
         let mut module = self.module().finish();
         let mut resolve = Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
-        let (package, _) = resolve.push_dir(wit).unwrap();
-        let world = resolve.select_world(&[package], Some("contract")).unwrap();
+        resolve.push_dir(wit).unwrap();
+        let text = format!("package test:crafted;\nworld crafted {{\n{}\n}}\n", self.world);
+        let package = resolve.push_str("crafted.wit", &text).unwrap();
+        let world = resolve.select_world(&[package], Some("crafted")).unwrap();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
         let encoder = ComponentEncoder::default().validate(true).module(&module);
         encoder.unwrap().encode().unwrap()
     }
 
     fn module(&self) -> Module {
-        use ValType::{I32, I64};
-        let mut types = TypeSection::new();
-        types.ty().function([], [I32]);
-        // A context is four pairs and two numbers; a function's name and an argument follow.
-        let call = [[I32; 8].as_slice(), &[I64; 2], &[I32; 4]].concat();
-        types.ty().function(call, [I32]);
-        types.ty().function([I32; 4], [I32]);
-        types.ty().function([], []);
-        let (mut functions, mut code) = (FunctionSection::new(), CodeSection::new());
-        let returning = |address| [Instruction::I32Const(address)];
-        for (ty, body) in [
-            (0, returning(self.description).as_slice()),
-            (1, &returning(self.result)),
-            // All arguments go to the same place: nothing reads them.
-            (2, &returning(1024)),
-            (3, &self.start),
-        ] {
-            functions.function(ty);
-            code.function(&function(&[], body));
-        }
+        use ValType::I32;
+        // The order is that of the functions.
+        let mut exported = vec![
+            ("describe", vec![]),
+            // A function's name and an argument follow the context.
+            ("invoke", [context_parameters().as_slice(), &[I32; 4]].concat()),
+            ("query", [context_parameters().as_slice(), &[I32; 4]].concat()),
+            ("cabi_realloc", vec![I32; 4]),
+        ];
+        exported.extend(self.exports.iter().cloned());
+        let (mut types, mut functions, mut code) =
+            (TypeSection::new(), FunctionSection::new(), CodeSection::new());
         let mut exports = ExportSection::new();
         exports.export("memory", ExportKind::Memory, 0);
-        for (name, index) in [("describe", 0), ("invoke", 1), ("query", 1), ("cabi_realloc", 2)] {
+        for (index, (name, parameters)) in (0..).zip(exported) {
+            types.ty().function(parameters, [I32]);
+            functions.function(index);
             exports.export(name, ExportKind::Func, index);
+            let body = match name {
+                "describe" => vec![Instruction::I32Const(self.description)],
+                // All arguments go to the same place: nothing reads them.
+                "cabi_realloc" => vec![Instruction::I32Const(1024)],
+                _ => [self.call.as_slice(), &[Instruction::I32Const(self.result)]].concat(),
+            };
+            code.function(&function(&[], &body));
+        }
+        let start = functions.len();
+        types.ty().function([], []);
+        functions.function(start);
+        code.function(&function(&[], &self.start));
+        let mut tables = TableSection::new();
+        if let Some(elements) = self.table {
+            tables.table(TableType {
+                element_type: RefType::FUNCREF,
+                table64: false,
+                minimum: elements,
+                maximum: None,
+                shared: false,
+            });
         }
         let mut memories = MemorySection::new();
         memories.memory(memory(self.pages));
@@ -142,9 +177,12 @@ impl Contract {
         module
             .section(&types)
             .section(&functions)
+            .section(&tables)
             .section(&memories)
             .section(&exports);
-        module.section(&StartSection { function_index: 3 });
+        module.section(&StartSection {
+            function_index: start,
+        });
         module.section(&code).section(&data);
         module
     }

@@ -31,14 +31,17 @@ pub fn deep(test: impl FnOnce() + Send) {
     });
 }
 
+/// The component of the contract in a directory of this repository.
+pub fn built(source: &str) -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(source);
+    let built = build_once(&source, Path::new(env!("CARGO_TARGET_TMPDIR")));
+    built.unwrap_or_else(|error| panic!("{error}")).component
+}
+
 /// The hostile contract.
 pub fn component() -> &'static [u8] {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/contracts/hostile");
-        let built = build_once(&source, Path::new(env!("CARGO_TARGET_TMPDIR")));
-        built.unwrap_or_else(|error| panic!("{error}")).component
-    })
+    BUILT.get_or_init(|| built("tests/contracts/hostile"))
 }
 
 /// The hostile contract, compiled once per test program.
@@ -83,23 +86,30 @@ impl Block {
         Self::new(admitted(), LIMITS)
     }
 
-    pub fn invoke(&mut self, function: &str, argument: &str) -> Outcome {
+    pub fn invoke(&mut self, function: &str, argument: impl AsRef<[u8]>) -> Outcome {
+        let argument = argument.as_ref();
         let state = self.state.begin(argument);
-        let called = self
-            .session
-            .invoke(state, &context(), function, argument.as_bytes());
+        let called = self.session.invoke(state, &context(), function, argument);
+        self.end(called.unwrap())
+    }
+
+    pub fn query(&mut self, function: &str, argument: impl AsRef<[u8]>) -> Outcome {
+        let argument = argument.as_ref();
+        let state = self.state.begin(argument);
+        let called = self.session.query(state, &context(), function, argument);
         let (outcome, state) = called.unwrap();
-        self.state = state.end(matches!(outcome, Outcome::Accepted { .. }));
+        self.state = state.end(false);
         outcome
     }
 
-    pub fn query(&mut self, function: &str, argument: &str) -> Outcome {
-        let state = self.state.begin(argument);
-        let called = self
-            .session
-            .query(state, &context(), function, argument.as_bytes());
-        let (outcome, state) = called.unwrap();
-        self.state = state.end(false);
+    pub fn migrate(&mut self, from: &str) -> Outcome {
+        let state = self.state.begin(b"");
+        let called = self.session.migrate(state, &context(), from);
+        self.end(called.unwrap())
+    }
+
+    fn end(&mut self, (outcome, state): (Outcome, MemoryState)) -> Outcome {
+        self.state = state.end(matches!(outcome, Outcome::Accepted { .. }));
         outcome
     }
 

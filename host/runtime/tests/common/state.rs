@@ -21,10 +21,10 @@ pub struct MemoryState {
 
 impl MemoryState {
     /// The same, at the begin of a call.
-    pub fn begin(&mut self, argument: &str) -> Self {
+    pub fn begin(&mut self, argument: &[u8]) -> Self {
         let mut state = std::mem::take(self);
         state.before = Some((state.values.clone(), state.logs.clone()));
-        state.argument = argument.as_bytes().to_vec();
+        state.argument = argument.to_vec();
         state
     }
 
@@ -92,9 +92,22 @@ impl HostState for MemoryState {
         Ok(self.logs.get(log).map_or(0, Vec::len) as u64)
     }
 
-    fn log_read(&mut self, _: &[u8], _: u64, _: usize) -> Result<Vec<LogRecord>, HostError> {
+    fn log_read(&mut self, log: &[u8], start: u64, limit: usize) -> Result<Vec<LogRecord>, HostError> {
         self.access()?;
-        Ok(Vec::new())
+        let entries = self.logs.get(log).map(Vec::as_slice).unwrap_or_default();
+        let entries = (0..).zip(entries).skip(start as usize).take(limit);
+        let records = entries.map(|(position, value)| LogRecord {
+            position,
+            transaction_id: vec![7; 32],
+            sender: "collector-1".into(),
+            actor: "provider".into(),
+            role: "collector".into(),
+            height: 3,
+            index: 0,
+            block_time_nano: 1_000,
+            value: value.clone(),
+        });
+        Ok(records.collect())
     }
 
     fn reset(&mut self) {
