@@ -102,7 +102,7 @@ pub fn query_all_events(argument: &[u8]) -> Result<Vec<u8>, Rejection> {
     page(ALL, argument.from, argument.limit)
 }
 
-fn parse<'a, T: Deserialize<'a>>(argument: &'a [u8], expected: &str) -> Result<T, Rejection> {
+pub fn parse<'a, T: Deserialize<'a>>(argument: &'a [u8], expected: &str) -> Result<T, Rejection> {
     serde_json::from_slice(argument)
         .map_err(|error| reject(format!("the argument must be JSON like {expected}: {error}")))
 }

@@ -1,0 +1,1 @@
+../../eventdb/src/create_event.rs

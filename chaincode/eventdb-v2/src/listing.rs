@@ -1,0 +1,1 @@
+../../eventdb/src/listing.rs
