@@ -2,37 +2,40 @@
 # Tests that take longer than CI may, in rounds that each have a seed. A round that this very tree has passed is not run
 # again: its log is in target/test-long/, under the tree's hash. With changes that are not committed nothing is skipped.
 #
-#   E2L_ROUNDS=5  rounds; each makes 2,000 random edits of a peer's files (tests/tests/tampering.rs)
-#   E2L_SEED=1    seed of the first round
+#   E2L_ROUNDS=5        rounds of 2,000 random edits of a peer's files (tests/tests/tampering.rs)
+#   E2L_FUZZ_ROUNDS=10  rounds of 100,000 components that go through admission (host/runtime/tests/fuzzed_admission.rs)
+#   E2L_SEED=1          seed of the first round of each
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-rounds=${E2L_ROUNDS:-5}
 first=${E2L_SEED:-1}
-edits=2000
 commit=$(git rev-parse HEAD)
 tree=$(git rev-parse 'HEAD^{tree}')
 [ -z "$(git status --porcelain)" ] || tree=dirty
 logs=${CARGO_TARGET_DIR:-target}/test-long/$tree
 mkdir -p "$logs"
 
-made=0
-for ((seed = first; seed < first + rounds; seed++)); do
-    log=$logs/tampering-$seed.log
-    if [ "$tree" != dirty ] && [ -e "$log" ]; then
-        echo "test-long: seed $seed has passed on this tree ($log)" >&2
-    else
-        echo "test-long: commit $commit, tree $tree, seed $seed, edits $edits" >"$log.part"
-        if E2L_SEED=$seed E2L_TAMPER_EDITS=$edits cargo test --workspace --locked --test tampering -- --nocapture \
-            >>"$log.part" 2>&1; then
-            mv "$log.part" "$log"
+rounds() { # suite, number of rounds, variable that sets the size of a round, size, what is counted, variable of the rounds
+    local suite=$1 rounds=$2 variable=$3 size=$4 what=$5 of_rounds=$6 seed log
+    for ((seed = first; seed < first + rounds; seed++)); do
+        log=$logs/$suite-$seed.log
+        if [ "$tree" != dirty ] && [ -e "$log" ]; then
+            echo "test-long: $suite, seed $seed has passed on this tree ($log)" >&2
         else
-            tail -n 40 "$log.part" >&2
-            echo "test-long: seed $seed failed; E2L_SEED=$seed E2L_ROUNDS=1 make test-long runs it again" >&2
-            exit 1
+            echo "test-long: commit $commit, tree $tree, seed $seed, $what $size" >"$log.part"
+            if env E2L_SEED="$seed" "$variable=$size" cargo test --workspace --locked --test "$suite" -- --nocapture \
+                >>"$log.part" 2>&1; then
+                mv "$log.part" "$log"
+            else
+                tail -n 40 "$log.part" >&2
+                echo "test-long: $suite, seed $seed failed; E2L_SEED=$seed $of_rounds=1 make test-long runs it again" >&2
+                exit 1
+            fi
         fi
-    fi
-    grep '^seed ' "$log"
-    made=$((made + edits))
-done
-echo "test-long: $made edits in $rounds rounds on tree $tree, commit $commit"
+        grep '^seed ' "$log"
+    done
+    echo "test-long: $((rounds * size)) $what in $rounds rounds on tree $tree, commit $commit"
+}
+
+rounds tampering "${E2L_ROUNDS:-5}" E2L_TAMPER_EDITS 2000 edits E2L_ROUNDS
+rounds fuzzed_admission "${E2L_FUZZ_ROUNDS:-10}" E2L_FUZZ_CASES 100000 components E2L_FUZZ_ROUNDS
