@@ -31,7 +31,7 @@ use wasm_encoder::{BlockType, HeapType, Instruction, MemArg};
 
 /// Lower than what networks have, or thousands of loops and memory bombs would take minutes. A recursion must still come
 /// to the end of its stack with it.
-const FUEL: u64 = 8_000_000;
+const FUEL: u64 = 6_000_000;
 const MEMORY: u64 = 4 << 20;
 /// Calls in a block.
 const BLOCK: usize = 200;

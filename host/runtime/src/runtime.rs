@@ -35,7 +35,7 @@ impl Runtime {
     pub fn admit(&self, component: &[u8], limits: &StaticLimits) -> Result<Admitted, AdmissionError> {
         check(component, limits)?;
         let compiled = Component::from_binary(&self.engine, component)
-            .map_err(|error| AdmissionError::Compile(error.to_string()))?;
+            .map_err(|error| AdmissionError::Compile(format!("{error:#}")))?;
         Admitted::new(self.engine.clone(), compiled)
     }
 

@@ -431,12 +431,6 @@ fn a_migration_is_admitted_if_it_is_one() {
                 "migrate",
                 migrate.clone(),
             ),
-            (
-                "include event2ledger:ledger/contract@1.0.0;
-                 export migrate: interface { run: func() -> u32; }",
-                "migrate#run",
-                vec![],
-            ),
         ] {
             match contract(world, name, parameters).map(|_| ()) {
                 Err(AdmissionError::World(why)) => assert!(why.contains("`migrate`"), "{why}"),

@@ -200,6 +200,8 @@ fn name(error: &AdmissionError) -> &'static str {
 struct Compiled {
     number: usize,
     verdicts: BTreeMap<&'static str, u64>,
+    /// Why the engine did not compile what had passed, and one such case.
+    refusals: BTreeMap<String, u64>,
     longest: (Duration, usize, u64),
     most: (u64, usize, u64),
     panics: Vec<u64>,
@@ -232,7 +234,12 @@ impl Compiled {
         );
         let verdict = match admitted {
             Ok(admitted) => run(runtime, &admitted),
-            Err(error) => name(&error),
+            Err(error) => {
+                if let AdmissionError::Compile(why) = &error {
+                    self.refusals.insert(why.clone(), number);
+                }
+                name(&error)
+            }
         };
         *self.verdicts.entry(verdict).or_default() += 1;
     }
@@ -244,10 +251,12 @@ impl std::fmt::Display for Compiled {
         write!(
             f,
             "compiled {} of them, the largest: {:?}\n\
+             reasons not to: {:?}\n\
              longest: {} ms, {longest} bytes, case {one}\n\
              most memory: {} KiB, {most} bytes, case {other}",
             self.number,
             self.verdicts,
+            self.refusals,
             took.as_millis(),
             memory >> 10
         )

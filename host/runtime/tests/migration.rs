@@ -64,7 +64,7 @@ fn events(count: usize) -> Vec<Event> {
         let actions = [
             "start", "die", "start", "die", "create", "starting", "exec_die", "destroy",
         ];
-        let time_nano = BEGIN + random.i64(..SPAN);
+        let time_nano = BEGIN + random.i64(0..SPAN);
         let mut attributes = BTreeMap::from([("image".to_owned(), "alpine".to_owned())]);
         attributes.extend(service_of(container).map(|service| (SERVICE.to_owned(), service.to_owned())));
         Event {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-const THREADS_OF_A_KIND: usize = 2;
+/// With the loaded host itself more than the processors of a small machine.
+const COMPUTING: usize = 2;
+const CALLING: usize = 1;
 const LIMITS: CallLimits = CallLimits {
     fuel: 2_000_000,
     memory_bytes: 16 << 20,
@@ -37,9 +39,11 @@ impl Load {
     pub fn on(runtime: &Arc<Runtime>) -> Self {
         let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut threads = Vec::new();
-        for _ in 0..THREADS_OF_A_KIND {
+        for _ in 0..COMPUTING {
             let ended = stop.clone();
             threads.push(std::thread::spawn(move || compute(&ended)));
+        }
+        for _ in 0..CALLING {
             let (runtime, ended, made) = (runtime.clone(), stop.clone(), calls.clone());
             let deep = std::thread::Builder::new().stack_size(REQUIRED_STACK_BYTES);
             threads.push(deep.spawn(move || call(&runtime, &ended, &made)).unwrap());
