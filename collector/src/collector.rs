@@ -4,10 +4,9 @@ use crate::clock::now_nano;
 use crate::error::CollectorError;
 use crate::gap;
 use crate::options::CollectorOptions;
-use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
+use crate::pipeline::{Drained, Pipeline, PipelineOptions};
 use crate::source::{
-    DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError, SourceSpec,
-    SyntheticSource,
+    DockerSource, ReplaySource, Resume, Source, SourceError, SourceSpec, Sourced, SyntheticSource,
 };
 use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
 use crate::stats::SharedStats;
@@ -38,8 +37,6 @@ pub struct Collector {
     identity: Arc<FileIdentity>,
     client: LedgerClient,
     spool: Spool,
-    /// Whether the spool was there before.
-    resumed: bool,
     source: Box<dyn Source>,
     stats: SharedStats,
 }
@@ -75,7 +72,7 @@ impl Collector {
             network,
             sender: member,
         };
-        let (spool, resumed) = open_spool(
+        let spool = open_spool(
             &options.spool_dir,
             &owner,
             (&client, &anchor),
@@ -95,7 +92,6 @@ impl Collector {
             identity,
             client,
             spool,
-            resumed,
             source,
             stats,
         })
@@ -129,7 +125,7 @@ impl Collector {
     }
 
     async fn collect(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
-        let (event_sender, events) = mpsc::channel::<Given>(EVENTS);
+        let (event_sender, events) = mpsc::channel::<Sourced>(EVENTS);
         let (batch_sender, batches) = mpsc::unbounded_channel();
         let (progress_sender, progress) = mpsc::unbounded_channel();
         let window = self.options.batch.window;
@@ -146,8 +142,7 @@ impl Collector {
         let resume = Resume {
             floor_nano: self.spool.opened_nano(),
             lines: self.spool.position(&name),
-            recent: self.spool.recent(),
-            resumed: self.resumed,
+            newest: self.spool.newest(),
             collector: self.spool.sender().to_string(),
         };
         let pipeline = Pipeline {
@@ -169,9 +164,6 @@ impl Collector {
             stats: self.stats.clone(),
             unsynced: None,
             full: None,
-            full_disk: None,
-            cut: Vec::new(),
-            clocks: Clocks::default(),
         };
         let running = Running {
             source: tokio::spawn(self.source.run(resume, event_sender)),
@@ -262,9 +254,9 @@ async fn open_spool(
     (client, anchor): (&LedgerClient, &Arc<Anchor>),
     stats: &SharedStats,
     started_nano: i64,
-) -> Result<(Spool, bool), CollectorError> {
+) -> Result<Spool, CollectorError> {
     let directory = match Spool::open(Directory::lock(path)?, owner)? {
-        Ok(spool) => return Ok((spool, true)),
+        Ok(spool) => return Ok(spool),
         Err(directory) => directory,
     };
     let head = newest_head(client, anchor, &owner.sender).await?;
@@ -286,7 +278,7 @@ async fn open_spool(
         spool.commit()?;
         stats.change(|stats| stats.taken += 1);
     }
-    Ok((spool, false))
+    Ok(spool)
 }
 
 /// The named actors' peers, in that order, then the others.
@@ -303,13 +295,7 @@ fn peers_in_order(config: &NetworkConfig, named: &[String], own: &str) -> Vec<Pe
 
 fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Source> {
     match &options.source {
-        SourceSpec::Docker | SourceSpec::Socket(_) => {
-            let engine = EngineOptions {
-                reconcile_every: options.reconcile_every(),
-                memory_max_bytes: options.memory_max_bytes,
-            };
-            Box::new(DockerSource::new(&options.source, engine))
-        }
+        SourceSpec::Docker | SourceSpec::Socket(_) => Box::new(DockerSource::new(&options.source)),
         SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
         SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone())),
     }

@@ -1,7 +1,6 @@
 //! What a spool's files hold.
 
 use crate::recent::Fingerprint;
-use crate::reconcile::Known;
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{BatchHeader, Digest, Member, Signature};
 
@@ -35,8 +34,6 @@ pub enum Record {
     },
     /// How far a recording was read.
     Position(Position),
-    /// What the events so far say of each container and service. Follows a checkpoint.
-    Known(Known),
 }
 
 /// How far a recording was read.

@@ -10,7 +10,6 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 pub mod engine;
-pub mod fake_engine;
 
 /// One collector.
 pub struct Collector {
