@@ -276,6 +276,9 @@ fn is_plain(path: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Content by path.
+    type Files = BTreeMap<String, Vec<u8>>;
+
     fn source() -> SourceTree {
         let place = tempfile::tempdir().unwrap();
         for (path, text) in [
@@ -314,12 +317,12 @@ mod tests {
     }
 
     /// The files of a package, to be changed.
-    fn files() -> BTreeMap<String, Vec<u8>> {
+    fn files() -> Files {
         let package = Package::new(built(), described(), source()).unwrap();
         tar::read(&package.encode().unwrap()).unwrap()
     }
 
-    fn refused(files: &BTreeMap<String, Vec<u8>>) -> String {
+    fn refused(files: &Files) -> String {
         Package::decode(&tar::write(files).unwrap())
             .unwrap_err()
             .to_string()
@@ -380,7 +383,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
-        let changed = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>)| {
+        let changed = |change: &dyn Fn(&mut Files)| {
             let mut files = files();
             change(&mut files);
             refused(&files)
@@ -421,7 +424,7 @@ mod tests {
         let versioned = manifest.replace("\"1.0.0\"", "\"../1\"");
         assert!(put("manifest.json", versioned.as_bytes()).contains("cannot name a file"));
         assert!(Package::decode(b"\0asm").is_err());
-        assert!(refused(&BTreeMap::new()).contains("empty"));
+        assert!(refused(&Files::new()).contains("empty"));
     }
 
     #[test]

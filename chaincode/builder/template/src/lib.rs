@@ -67,7 +67,9 @@ fn add(argument: &[u8]) -> Answer {
 fn get(argument: &[u8]) -> Answer {
     let Get { name } = parse(argument)?;
     let value = read(&name);
-    Ok(json!({ "name": name, "value": value }).to_string().into_bytes())
+    Ok(json!({ "name": name, "value": value })
+        .to_string()
+        .into_bytes())
 }
 
 fn read(name: &str) -> u64 {
@@ -83,7 +85,9 @@ fn sum(value: u64, by: u64) -> Result<u64, Rejection> {
     if by == 0 {
         return Err(reject("`by` must be at least 1"));
     }
-    value.checked_add(by).ok_or_else(|| reject("the counter is full"))
+    value
+        .checked_add(by)
+        .ok_or_else(|| reject("the counter is full"))
 }
 
 fn parse<'a, T: Deserialize<'a>>(argument: &'a [u8]) -> Result<T, Rejection> {
