@@ -10,7 +10,7 @@ use e2l_client::refusal;
 use e2l_client::wire::{Refusal, refusal::Reason};
 use e2l_ledger::{
     Canonical, Certificate, Envelope, InspectedProposal, Inspection, Limits, PackedEnvelope, PackedProposal,
-    PackedProposalError, SignatureError, check_envelope,
+    PackedProposalError, Role, SignatureError, check_envelope,
 };
 use e2l_store::StoreError;
 use std::sync::Arc;
@@ -40,8 +40,12 @@ impl Brought {
     }
 
     /// Bytes that it may have. What cannot be compressed is a little longer when it is packed.
-    fn limit(&self, limits: &Limits) -> u64 {
-        let limit = limits.batch_max_bytes.max(limits.request_bytes()) + 4096;
+    fn limit(&self, limits: &Limits, sender: Role) -> u64 {
+        let limit = match sender {
+            // A proposal to change the network brings components.
+            Role::Admin => limits.request_bytes(),
+            _ => limits.batch_max_bytes.max(limits.argument_max_bytes),
+        } + 4096;
         match self {
             Self::Plain(_) => limit,
             Self::Packed(_) => limit + limit / 64,
@@ -75,7 +79,7 @@ impl Brought {
 pub fn check(node: &Node, brought: &Brought, certificate: Certificate) -> Result<Pooled, Refusal> {
     let config = node.config();
     let limits = &config.limits;
-    let limit = brought.limit(limits);
+    let limit = brought.limit(limits, certificate.member().role);
     if brought.len() as u64 > limit {
         let message = format!(
             "the envelope has {} bytes, at most {limit} are accepted",

@@ -97,10 +97,11 @@ pub fn hear(
     {
         return Ok(false);
     }
-    node.on_vote(&signer.actor, &vote);
     if worth_keeping {
-        node.store.save_votes(&[(signer.actor.clone(), vote)])?;
+        node.store.save_votes(&[(signer.actor.clone(), vote.clone())])?;
     }
+    // Kept before it counts: whoever asks for what it makes final must find it.
+    node.on_vote(&signer.actor, &vote);
     Ok(true)
 }
 

@@ -110,15 +110,16 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         if !node.remember_endorser(&certificate)? {
             return Err(VotesError::TooManyCertificates(actor.to_owned()));
         }
-        node.on_vote(actor, &vote);
         if evidence::check_vote(node, (actor, &vote), &certificate, &kept)? {
-            kept.push((actor.to_owned(), vote));
+            kept.push((actor.to_owned(), vote.clone()));
         }
-        counted.push(bytes);
+        counted.push((bytes, vote));
     }
+    // Kept before they count: whoever asks for what they make final must find them.
     node.store.save_votes(&kept)?;
-    for vote in counted {
-        node.heard_votes.remember(actor, vote);
+    for (bytes, vote) in counted {
+        node.on_vote(actor, &vote);
+        node.heard_votes.remember(actor, bytes);
     }
     drop(keeping);
     node.advance();
