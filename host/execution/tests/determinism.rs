@@ -122,6 +122,10 @@ fn host(members: &Members, tables: &[u8], runtime: Arc<Runtime>) -> Peer {
     peer
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a test runs is not what a peer computes"
+)]
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }

@@ -37,6 +37,9 @@ enum Kind {
     Query,
 }
 
+/// An instance, or why the contract has none.
+type Started<S, C> = Result<Live<S, C>, (Failure, String)>;
+
 /// What a contract's function returns.
 type Answer = Result<Vec<u8>, types::Rejection>;
 
@@ -173,7 +176,7 @@ impl<S: HostState> Session<S> {
     fn instantiate<C>(
         &self,
         start: impl FnOnce(&mut Store<HostData<S>>) -> wasmtime::Result<C>,
-    ) -> Result<Result<Live<S, C>, (Failure, String)>, RuntimeError> {
+    ) -> Result<Started<S, C>, RuntimeError> {
         let mut store = Store::new(&self.engine, HostData::new(self.limits));
         store.limiter(|data| data);
         let started = store.set_fuel(self.limits.fuel).and_then(|()| start(&mut store));
