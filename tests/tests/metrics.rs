@@ -103,10 +103,11 @@ fn metrics_show_progress_and_damage_on_loopback_only() {
     network.start_peer("user");
     assert_eq!(network.json("user", &["evidence"]), serde_json::json!([]));
     let text = wait_until("both are found", PATIENCE, || {
-        let (status, text) = get(&address, "/metrics");
-        assert_eq!(status, 200, "{text}");
+        // Asked first: before damage is noted no incident is open either.
         let noted = network.json("user", &["incidents"]).to_string();
         let both = noted.contains("and 1 more");
+        let (status, text) = get(&address, "/metrics");
+        assert_eq!(status, 200, "{text}");
         (both && value(&text, "e2l_peer_incidents_open") == 0).then_some(text)
     });
     assert_eq!(
