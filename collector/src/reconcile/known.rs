@@ -135,19 +135,19 @@ impl Known {
             return event.action == "destroy" && self.removed_of(id).is_some_and(|removed| removed.inferred);
         };
         let facts = event.facts.as_ref();
-        let repeats = |moment: Option<Moment>, fact: Option<i64>| {
-            moment.is_some_and(|moment| moment.inferred && fact.is_none_or(|fact| moment.is(fact)))
+        // Without facts the phase decides: nothing starts twice without an end between, or ends twice without a start.
+        let repeats = |moment: Option<Moment>, fact: Option<i64>, in_phase: bool| {
+            moment.is_some_and(|moment| moment.inferred && fact.map_or(in_phase, |fact| moment.is(fact)))
         };
         match event.action.as_str() {
             "create" => container.inferred,
-            // Nothing starts twice without an end between, or ends twice without a start.
             "start" => {
-                container.phase.is_alive()
-                    && repeats(container.started, facts.and_then(|facts| facts.started_nano))
+                let fact = facts.and_then(|facts| facts.started_nano);
+                repeats(container.started, fact, container.phase.is_alive())
             }
             "die" => {
-                container.phase == Phase::Dead
-                    && repeats(container.finished, facts.and_then(|facts| facts.finished_nano))
+                let fact = facts.and_then(|facts| facts.finished_nano);
+                repeats(container.finished, fact, container.phase == Phase::Dead)
             }
             _ => false,
         }
