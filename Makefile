@@ -31,7 +31,7 @@ test: ## build and run all tests, on real Docker engines (installs Debian's dock
 	@$(MAKE) --no-print-directory build
 	@scripts/test.sh
 
-test-long: ## what takes longer than CI may: E2L_ROUNDS=5 E2L_FUZZ_ROUNDS=10 E2L_SEED=1; goes on where it was stopped
+test-long: ## what takes longer than CI may: E2L_ROUNDS=5 E2L_FUZZ_ROUNDS=10 E2L_FAULT_ROUNDS=20 E2L_SEED=1; goes on where it was stopped
 	@scripts/setup.sh --tests
 	@$(MAKE) --no-print-directory build
 	@scripts/test-long.sh

@@ -4,11 +4,14 @@
 #
 #   E2L_ROUNDS=5        rounds of 2,000 random edits of a peer's files (tests/tests/tampering.rs)
 #   E2L_FUZZ_ROUNDS=10  rounds of 100,000 components that go through admission (host/runtime/tests/fuzzed_admission.rs)
+#   E2L_FAULT_ROUNDS=20 rounds of 50 faults around a collector of a real engine (tests/tests/collector_faults.rs)
 #   E2L_SEED=1          seed of the first round of each
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 first=${E2L_SEED:-1}
+# Without a Docker engine the faults would be skipped and look passed.
+export E2L_REQUIRE_DOCKER=1
 commit=$(git rev-parse HEAD)
 tree=$(git rev-parse 'HEAD^{tree}')
 [ -z "$(git status --porcelain)" ] || tree=dirty
@@ -39,3 +42,4 @@ rounds() { # suite, number of rounds, variable that sets the size of a round, si
 
 rounds tampering "${E2L_ROUNDS:-5}" E2L_TAMPER_EDITS 2000 edits E2L_ROUNDS
 rounds fuzzed_admission "${E2L_FUZZ_ROUNDS:-10}" E2L_FUZZ_CASES 100000 components E2L_FUZZ_ROUNDS
+rounds collector_faults "${E2L_FAULT_ROUNDS:-20}" E2L_ROUNDS 50 faults E2L_FAULT_ROUNDS

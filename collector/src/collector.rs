@@ -4,9 +4,10 @@ use crate::clock::now_nano;
 use crate::error::CollectorError;
 use crate::gap;
 use crate::options::CollectorOptions;
-use crate::pipeline::{Drained, Pipeline, PipelineOptions};
+use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
 use crate::source::{
-    DockerSource, ReplaySource, Resume, Source, SourceError, SourceSpec, Sourced, SyntheticSource,
+    DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError, SourceSpec,
+    SyntheticSource,
 };
 use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
 use crate::stats::SharedStats;
@@ -37,6 +38,8 @@ pub struct Collector {
     identity: Arc<FileIdentity>,
     client: LedgerClient,
     spool: Spool,
+    /// Whether the spool was there before.
+    resumed: bool,
     source: Box<dyn Source>,
     stats: SharedStats,
 }
@@ -72,7 +75,7 @@ impl Collector {
             network,
             sender: member,
         };
-        let spool = open_spool(
+        let (spool, resumed) = open_spool(
             &options.spool_dir,
             &owner,
             (&client, &anchor),
@@ -92,6 +95,7 @@ impl Collector {
             identity,
             client,
             spool,
+            resumed,
             source,
             stats,
         })
@@ -125,7 +129,7 @@ impl Collector {
     }
 
     async fn collect(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
-        let (event_sender, events) = mpsc::channel::<Sourced>(EVENTS);
+        let (event_sender, events) = mpsc::channel::<Given>(EVENTS);
         let (batch_sender, batches) = mpsc::unbounded_channel();
         let (progress_sender, progress) = mpsc::unbounded_channel();
         let window = self.options.batch.window;
@@ -142,7 +146,8 @@ impl Collector {
         let resume = Resume {
             floor_nano: self.spool.opened_nano(),
             lines: self.spool.position(&name),
-            newest: self.spool.newest(),
+            recent: self.spool.recent(),
+            resumed: self.resumed,
             collector: self.spool.sender().to_string(),
         };
         let pipeline = Pipeline {
@@ -164,6 +169,9 @@ impl Collector {
             stats: self.stats.clone(),
             unsynced: None,
             full: None,
+            full_disk: None,
+            cut: Vec::new(),
+            clocks: Clocks::default(),
         };
         let running = Running {
             source: tokio::spawn(self.source.run(resume, event_sender)),
@@ -254,9 +262,9 @@ async fn open_spool(
     (client, anchor): (&LedgerClient, &Arc<Anchor>),
     stats: &SharedStats,
     started_nano: i64,
-) -> Result<Spool, CollectorError> {
+) -> Result<(Spool, bool), CollectorError> {
     let directory = match Spool::open(Directory::lock(path)?, owner)? {
-        Ok(spool) => return Ok(spool),
+        Ok(spool) => return Ok((spool, true)),
         Err(directory) => directory,
     };
     let head = newest_head(client, anchor, &owner.sender).await?;
@@ -278,7 +286,7 @@ async fn open_spool(
         spool.commit()?;
         stats.change(|stats| stats.taken += 1);
     }
-    Ok(spool)
+    Ok((spool, false))
 }
 
 /// The named actors' peers, in that order, then the others.
@@ -295,7 +303,13 @@ fn peers_in_order(config: &NetworkConfig, named: &[String], own: &str) -> Vec<Pe
 
 fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Source> {
     match &options.source {
-        SourceSpec::Docker | SourceSpec::Socket(_) => Box::new(DockerSource::new(&options.source)),
+        SourceSpec::Docker | SourceSpec::Socket(_) => {
+            let engine = EngineOptions {
+                reconcile_every: options.reconcile_every(),
+                memory_max_bytes: options.memory_max_bytes,
+            };
+            Box::new(DockerSource::new(&options.source, engine))
+        }
         SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
         SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone())),
     }

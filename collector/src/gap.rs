@@ -80,14 +80,49 @@ pub fn spool_was_full(sender: &Member, from_nano: i64, to_nano: i64, events: u64
     gap(sender.to_string(), attributes.into(), to_nano, to_nano)
 }
 
-/// The engine does not remember the event that was read last.
-pub fn not_continuous(collector: &str, from_nano: Option<i64>, to_nano: i64) -> Event {
-    let mut attributes = vec![
-        ("reason", "engine restarted, or not read for too long".to_owned()),
-        ("to", to_nano.to_string()),
-    ];
+/// Events of the engine between two moments may not have been read.
+pub fn not_read(collector: &str, reason: &str, from_nano: Option<i64>, to_nano: i64) -> Event {
+    let mut attributes = vec![("reason", reason.to_owned()), ("to", to_nano.to_string())];
     attributes.extend(from_nano.map(|from| ("from", from.to_string())));
     gap(collector.to_owned(), attributes, to_nano, to_nano)
+}
+
+/// So many events were read and not kept, because memory was full of others.
+pub fn overrun(collector: &str, (from_nano, to_nano): (i64, i64), events: u64) -> Event {
+    let attributes = vec![
+        ("reason", "memory was full".to_owned()),
+        ("from", from_nano.to_string()),
+        ("to", to_nano.to_string()),
+        ("events", events.to_string()),
+    ];
+    gap(collector.to_owned(), attributes, to_nano, to_nano)
+}
+
+/// What happened to one container or service between two moments is not known in full.
+pub fn unproven(id: &str, reason: &str, (from_nano, to_nano): (i64, i64)) -> Event {
+    let attributes = vec![
+        ("reason", reason.to_owned()),
+        ("from", from_nano.to_string()),
+        ("to", to_nano.to_string()),
+    ];
+    let to_nano = to_nano.max(1);
+    gap(id.to_owned(), attributes, to_nano, to_nano)
+}
+
+/// The disk was full: what was read meanwhile waited in memory. `lost` says that the collector ended before it could be
+/// written.
+pub fn disk_was_full(sender: &Member, (from_nano, to_nano): (i64, i64), lost: bool) -> Event {
+    let reason = if lost {
+        "disk was full, and the collector ended"
+    } else {
+        "disk was full"
+    };
+    let attributes = vec![
+        ("reason", reason.to_owned()),
+        ("from", from_nano.to_string()),
+        ("to", to_nano.to_string()),
+    ];
+    gap(sender.to_string(), attributes, to_nano, to_nano)
 }
 
 fn gap(actor_id: String, attributes: Vec<(&str, String)>, time_nano: i64, received_nano: i64) -> Event {

@@ -1,7 +1,7 @@
 //! The sidecar beside a container engine: reads its events, keeps them in a spool, signs them in batches and
 //! brings those to the ledger.
 //!
-//! [`source`] gives events, [`spool`] makes them durable, the pipeline cuts batches, [`submit`] brings them to
+//! [`source`] gives events and the engine's state, [`reconcile`] finds what is missing, [`spool`] makes them durable, the pipeline cuts batches, [`submit`] brings them to
 //! peers until they are final. A slow network fills the spool, never the engine.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -14,6 +14,7 @@ mod gap;
 mod options;
 mod pipeline;
 mod recent;
+pub mod reconcile;
 mod redact;
 pub mod source;
 pub mod spool;

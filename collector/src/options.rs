@@ -3,6 +3,7 @@
 use crate::source::{ReplayPace, SourceSpec, SyntheticOptions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Settings of a collector. Relative paths start at the directory of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +20,13 @@ pub struct CollectorOptions {
     /// Bytes at which the spool takes no more. A source that can wait waits; an engine cannot: a gap is recorded.
     #[serde(default = "default_spool_max_bytes")]
     pub spool_max_bytes: u64,
+    /// Bytes of memory for an engine's events that wait for the spool. Beyond, they are lost and a gap says how many; the
+    /// reading never waits.
+    #[serde(default = "default_memory_max_bytes")]
+    pub memory_max_bytes: usize,
+    /// Seconds between two comparisons of the engine's state with what was recorded; 0: only when a connection to it begins.
+    #[serde(default = "default_reconcile_every_s")]
+    pub reconcile_every_s: u64,
     /// Where events come from: `docker`, `docker:PATH`, `replay:FILE` or `synthetic`.
     #[serde(default)]
     pub source: SourceSpec,
@@ -51,6 +59,17 @@ const MIN_SPOOL_BYTES: u64 = 32 << 20;
 
 fn default_spool_max_bytes() -> u64 {
     4 << 30
+}
+
+/// Smallest `memory_max_bytes`.
+const MIN_MEMORY_BYTES: usize = 1 << 20;
+
+fn default_memory_max_bytes() -> usize {
+    32 << 20
+}
+
+fn default_reconcile_every_s() -> u64 {
+    60
 }
 
 fn default_log() -> String {
@@ -131,6 +150,11 @@ impl CollectorOptions {
         Ok(options)
     }
 
+    /// Between two comparisons of the engine's state with what was recorded; `None`: only at each connection.
+    pub fn reconcile_every(&self) -> Option<Duration> {
+        (self.reconcile_every_s > 0).then(|| Duration::from_secs(self.reconcile_every_s))
+    }
+
     /// Whether to end with the source.
     pub fn ends(&self) -> bool {
         let bounded = self.synthetic.events.is_some() || self.synthetic.duration_s.is_some();
@@ -143,6 +167,9 @@ impl CollectorOptions {
         }
         if self.spool_max_bytes < MIN_SPOOL_BYTES {
             return Err("`spool_max_bytes` must be at least 33554432 (32 MiB)");
+        }
+        if self.memory_max_bytes < MIN_MEMORY_BYTES {
+            return Err("`memory_max_bytes` must be at least 1048576 (1 MiB)");
         }
         if !self
             .synthetic

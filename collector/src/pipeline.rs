@@ -3,15 +3,17 @@
 //! Events and the batches cut from them are made durable together, with one write and one sync: when a batch is cut,
 //! or when an event has waited as long as it may for its batch. Nothing is handed on before it is durable.
 
-use crate::clock::now_nano;
+use crate::clock::{self, Ahead, Said, Watch, now_nano};
 use crate::error::CollectorError;
 use crate::gap;
 use crate::recent::fingerprint;
-use crate::source::Sourced;
-use crate::spool::{BatchLimits, Position, Prepared, Spool};
+use crate::reconcile::{self, Context};
+use crate::source::{Asked, Given, Sourced};
+use crate::spool::{BatchLimits, Position, Prepared, Spool, SpoolError};
 use crate::stats::SharedStats;
 use crate::submit::Progress;
 use e2l_ledger::Signer;
+use e2l_ledger::event::{Event, Observation};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -21,6 +23,8 @@ use tokio::time::{Instant, sleep};
 const SYNC_WITHIN: Duration = Duration::from_millis(100);
 /// Most events of one round.
 const ROUND: usize = 1024;
+/// Between two attempts to write to a disk that is full.
+const FULL_DISK_RETRY: Duration = Duration::from_millis(500);
 
 /// Settings of a pipeline.
 pub struct PipelineOptions {
@@ -45,7 +49,7 @@ pub struct Pipeline {
     pub(crate) spool: Spool,
     pub(crate) signer: Arc<dyn Signer + Send + Sync>,
     pub(crate) options: PipelineOptions,
-    pub(crate) events: mpsc::Receiver<Sourced>,
+    pub(crate) events: mpsc::Receiver<Given>,
     pub(crate) batches: mpsc::UnboundedSender<Prepared>,
     pub(crate) progress: mpsc::UnboundedReceiver<Progress>,
     /// The last batch that a peer has called final.
@@ -55,6 +59,36 @@ pub struct Pipeline {
     pub(crate) unsynced: Option<Instant>,
     /// Since when the spool takes no more, and how many events that cost.
     pub(crate) full: Option<Full>,
+    /// Since when the disk is full, and when it is tried again.
+    pub(crate) full_disk: Option<FullDisk>,
+    /// Batches that are cut and not durable.
+    pub(crate) cut: Vec<Prepared>,
+    pub(crate) clocks: Clocks,
+}
+
+/// The clocks that matter.
+#[derive(Debug)]
+pub struct Clocks {
+    own: Watch,
+    engine: Said,
+    peers: Said,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            own: Watch::new(now_nano(), std::time::Instant::now()),
+            engine: Said::default(),
+            peers: Said::default(),
+        }
+    }
+}
+
+/// A disk that is full.
+#[derive(Debug, Clone, Copy)]
+pub struct FullDisk {
+    since_nano: i64,
+    retry: Instant,
 }
 
 /// A source that cannot wait, and a spool that takes no more.
@@ -82,23 +116,31 @@ impl Pipeline {
         for batch in self.spool.unfinal_batches(&*self.signer)? {
             self.hand_on(batch);
         }
+        tokio::task::block_in_place(|| self.say_that_disk_was_full())?;
         let mut taken = Vec::with_capacity(ROUND);
         let mut open = true;
         loop {
             tokio::task::block_in_place(|| self.round(&mut taken))?;
             if !open && self.spool.unfinal() == 0 {
                 // So that the next start knows it too.
-                tokio::task::block_in_place(|| self.spool.commit())?;
+                tokio::task::block_in_place(|| self.commit())?;
                 return Ok(Drained::Done);
             }
-            let waiting = [self.linger_left(), self.sync_left()].into_iter().flatten().min();
-            let takes = open && !(self.options.waits && (self.backlog_is_full() || self.is_over_bound()));
+            let waits = [self.linger_left(), self.sync_left()];
+            let waiting = match self.full_disk {
+                Some(full) => Some(full.retry.saturating_duration_since(Instant::now())),
+                None => waits.into_iter().flatten().min(),
+            };
+            // While the disk is full the source's events wait in its memory.
+            let takes = open
+                && self.full_disk.is_none()
+                && !(self.options.waits && (self.backlog_is_full() || self.is_over_bound()));
             tokio::select! {
                 count = self.events.recv_many(&mut taken, ROUND), if takes => open = count > 0,
                 progress = self.progress.recv() => match progress {
                     Some(progress) => self.note(progress),
                     None => {
-                        tokio::task::block_in_place(|| self.spool.commit())?;
+                        tokio::task::block_in_place(|| self.commit())?;
                         return Ok(Drained::Abandoned);
                     }
                 },
@@ -114,20 +156,99 @@ impl Pipeline {
         match progress {
             Progress::Settled(last) => self.settled = self.settled.max(last),
             Progress::Proven(last) => self.spool.finalize(last),
+            Progress::Clock(ahead) => self.peers_ahead(ahead),
         }
     }
 
-    /// Takes events, cuts batches, makes both durable, and only then hands the batches on.
-    fn round(&mut self, taken: &mut Vec<Sourced>) -> Result<(), CollectorError> {
-        let mut line = 0;
-        let gap = self.watch_bound();
-        if let Some(full) = &mut self.full {
-            full.events += taken.len() as u64;
-            taken.clear();
+    fn peers_ahead(&mut self, ahead: Ahead) {
+        let milliseconds = ahead.middle_nano() / 1_000_000;
+        self.stats.change(|stats| stats.peers_ahead_ms = milliseconds);
+        if self.clocks.peers.is_news(ahead) {
+            self.say_clock_differs("peers", ahead);
         }
-        for sourced in taken.drain(..) {
-            line = line.max(sourced.line);
-            take(&mut self.spool, &self.options, &self.stats, sourced);
+    }
+
+    fn say_clock_differs(&mut self, whose: &str, ahead: Ahead) {
+        let (now, milliseconds) = (now_nano(), ahead.middle_nano() / 1_000_000);
+        tracing::warn!(
+            whose,
+            ahead_ms = milliseconds,
+            "a clock differs from this host's: it is recorded"
+        );
+        let event = clock::differs(&self.spool.sender().to_string(), whose, ahead, now);
+        self.say(event);
+    }
+
+    /// Records a step of the host's clock. Nothing depends on it: order is that of sequence numbers.
+    fn watch_clock(&mut self) {
+        let now = now_nano();
+        let Some(step) = self.clocks.own.step(now, std::time::Instant::now()) else {
+            return;
+        };
+        tracing::warn!(
+            by_ms = step.0 / 1_000_000,
+            "this host's clock was set: it is recorded"
+        );
+        let event = clock::stepped(&self.spool.sender().to_string(), step, now);
+        self.say(event);
+    }
+
+    /// Takes what the collector has to say itself, unless the spool is full.
+    fn say(&mut self, mut event: Event) {
+        if self.full.is_some() || self.full_disk.is_some() {
+            return;
+        }
+        let now = event.received_nano;
+        self.spool.take(&mut event, None, now);
+        self.stats.change(|stats| stats.taken += 1);
+    }
+
+    /// Takes events, cuts batches, makes both durable, and only then hands the batches on.
+    fn round(&mut self, taken: &mut Vec<Given>) -> Result<(), CollectorError> {
+        if let Some(full) = self.full_disk {
+            return if full.retry <= Instant::now() {
+                self.retry_full_disk(full)
+            } else {
+                Ok(())
+            };
+        }
+        let gap = self.watch_bound();
+        if !taken.is_empty() {
+            self.watch_clock();
+        }
+        self.take_all(taken);
+        while self.is_time_to_cut() {
+            match self.spool.cut(&self.options.limits, &*self.signer, now_nano())? {
+                Some(batch) => self.cut.push(batch),
+                None => break,
+            }
+        }
+        if self.spool.wants_commit() {
+            self.unsynced.get_or_insert_with(Instant::now);
+            if gap || !self.cut.is_empty() || self.sync_left().is_some_and(|left| left.is_zero()) {
+                self.commit()?;
+            }
+        }
+        let spooled = self.spool.unfinal();
+        self.stats.change(|stats| stats.spooled = spooled);
+        Ok(())
+    }
+
+    fn take_all(&mut self, taken: &mut Vec<Given>) {
+        let mut line = 0;
+        for given in taken.drain(..) {
+            if let Some(full) = &mut self.full {
+                // What the engine says of its state is compared the next time.
+                full.events += u64::from(matches!(given, Given::Event(_)));
+                continue;
+            }
+            match given {
+                Given::Event(sourced) => {
+                    line = line.max(sourced.line);
+                    take(&mut self.spool, &self.options, &self.stats, sourced);
+                }
+                Given::Inventory(asked) => self.reconcile(*asked),
+            }
         }
         if line > 0 {
             self.spool.set_position(Position {
@@ -135,24 +256,128 @@ impl Pipeline {
                 lines: line,
             });
         }
-        let mut cut = Vec::new();
-        while self.is_time_to_cut() {
-            match self.spool.cut(&self.options.limits, &*self.signer, now_nano())? {
-                Some(batch) => cut.push(batch),
-                None => break,
-            }
+    }
+
+    /// Takes what the engine's state says and its stream did not.
+    fn reconcile(
+        &mut self,
+        Asked {
+            inventory,
+            ahead,
+            again,
+            ..
+        }: Asked,
+    ) {
+        let milliseconds = ahead.middle_nano() / 1_000_000;
+        self.stats.change(|stats| stats.engine_ahead_ms = milliseconds);
+        if self.clocks.engine.is_news(ahead) {
+            self.say_clock_differs("engine", ahead);
         }
-        if self.spool.wants_commit() {
-            self.unsynced.get_or_insert_with(Instant::now);
-            if gap || !cut.is_empty() || self.sync_left().is_some_and(|left| left.is_zero()) {
-                self.spool.commit()?;
+        let now_nano = now_nano();
+        let context = Context {
+            opened_nano: self.spool.opened_nano(),
+            now_nano,
+        };
+        let plan = reconcile::plan(self.spool.recorded(), &inventory, &context);
+        for event in plan.events {
+            tracing::warn!(
+                kind = %event.kind, action = %event.action, id = %event.actor_id, observed = %event.observation,
+                "the engine's state differs from what its events said: what is missing is inferred"
+            );
+            let sourced = Sourced {
+                event,
+                print: None,
+                number: 0,
+                since_nano: now_nano,
+                line: 0,
+            };
+            take(&mut self.spool, &self.options, &self.stats, sourced);
+        }
+        if !plan.again.is_empty() {
+            // Nobody asks again when the collector stops.
+            let _ = again.send(plan.again);
+        }
+    }
+
+    /// Makes durable, and only then hands on.
+    fn commit(&mut self) -> Result<(), CollectorError> {
+        match self.spool.commit() {
+            Ok(()) => {
                 self.unsynced = None;
+                let cut = std::mem::take(&mut self.cut);
+                cut.into_iter().for_each(|batch| self.hand_on(batch));
+                Ok(())
             }
+            Err(error @ SpoolError::Full { .. }) => {
+                self.disk_is_full(&error);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
-        let spooled = self.spool.unfinal();
-        self.stats.change(|stats| stats.spooled = spooled);
-        cut.into_iter().for_each(|batch| self.hand_on(batch));
-        Ok(())
+    }
+
+    /// What was taken stays in memory and is written when there is room. The reserve says so in case that it never is.
+    fn disk_is_full(&mut self, error: &SpoolError) {
+        let since_nano = self.full_disk.map_or_else(now_nano, |full| full.since_nano);
+        if self.full_disk.is_none() {
+            tracing::error!(
+                alarm = true, %error,
+                "the disk is full: events wait in memory, see `memory_max_bytes`; make room"
+            );
+        }
+        self.full_disk = Some(FullDisk {
+            since_nano,
+            retry: Instant::now() + FULL_DISK_RETRY,
+        });
+        if let Err(error) = self.spool.record_full_disk(since_nano) {
+            tracing::error!(
+                alarm = true, %error,
+                "that the disk is full cannot be recorded: if the collector ends now, what waits in memory is lost silently"
+            );
+        }
+    }
+
+    fn retry_full_disk(&mut self, full: FullDisk) -> Result<(), CollectorError> {
+        match self.spool.commit() {
+            Ok(()) => {}
+            Err(error @ SpoolError::Full { .. }) => {
+                self.disk_is_full(&error);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.full_disk = None;
+        tracing::warn!("the disk has room again: a gap is recorded");
+        self.say_of_full_disk(full.since_nano, false)?;
+        self.commit()
+    }
+
+    /// An earlier run had no room to say it.
+    fn say_that_disk_was_full(&mut self) -> Result<(), CollectorError> {
+        let Some(full) = self.spool.full_disk() else {
+            return Ok(());
+        };
+        tracing::error!(
+            alarm = true,
+            since_nano = full.since_nano,
+            "the disk was full when the collector ended: events may be missing, a gap is recorded"
+        );
+        self.say_of_full_disk(full.since_nano, true)
+    }
+
+    fn say_of_full_disk(&mut self, since_nano: i64, lost: bool) -> Result<(), CollectorError> {
+        let now = now_nano();
+        let mut gap = gap::disk_was_full(self.spool.sender(), (since_nano, now), lost);
+        self.spool.take(&mut gap, None, now);
+        self.stats.change(|stats| stats.taken += 1);
+        match self.spool.commit() {
+            Ok(()) => Ok(self.spool.forget_full_disk()?),
+            Err(error @ SpoolError::Full { .. }) => {
+                self.disk_is_full(&error);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn hand_on(&self, batch: Prepared) {
@@ -260,15 +485,24 @@ impl Drop for Pipeline {
 fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourced: Sourced) {
     let Sourced {
         mut event,
+        print,
+        number,
         since_nano,
         ..
     } = sourced;
-    let print = options.repeats.then(|| fingerprint(&event));
-    if print.is_some_and(|print| spool.knows(&print)) {
+    let repeats = options.repeats && event.observation == Observation::Observed;
+    let print = repeats.then(|| print.unwrap_or_else(|| fingerprint(&event)));
+    if print.is_some_and(|print| spool.knows(&print)) || (repeats && spool.recorded().has_inferred(&event)) {
         stats.change(|stats| stats.repeats += 1);
         return;
     }
-    let size = event.encode().len();
+    let mut size = event.encode().len();
+    if size > options.limits.event_bytes && event.observation == Observation::Inferred {
+        event
+            .attributes
+            .retain(|name, _| name == "image" || name == "name");
+        size = event.encode().len();
+    }
     if size > options.limits.event_bytes {
         tracing::error!(
             alarm = true, size, limit = options.limits.event_bytes, action = %event.action, id = %event.actor_id,
@@ -285,5 +519,10 @@ fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourc
         event = gap::malformed(&event, &error);
     }
     spool.take(&mut event, print, since_nano);
-    stats.change(|stats| stats.taken += 1);
+    spool.touch(&event.actor_id, number);
+    stats.change(|stats| {
+        stats.taken += 1;
+        stats.inferred += u64::from(event.observation == Observation::Inferred);
+        stats.gaps += u64::from(event.observation == Observation::Gap);
+    });
 }

@@ -4,8 +4,8 @@ use e2l_ledger::Domain;
 use e2l_ledger::event::Event;
 use std::collections::{HashSet, VecDeque};
 
-/// How many are remembered: four times what an engine replays.
-const REMEMBERED: usize = 1024;
+/// How many are remembered: sixteen times what an engine replays.
+const REMEMBERED: usize = 4096;
 
 /// Short digest of what makes an event the same event.
 pub type Fingerprint = [u8; 16];

@@ -4,7 +4,7 @@
 
 mod support;
 
-use e2l_collector::source::{DockerSource, Resume, Source, SourceSpec, Sourced};
+use e2l_collector::source::{DockerSource, EngineOptions, Given, Resume, Source, SourceSpec, Sourced};
 use e2l_ledger::event::{EventKind, Facts};
 use std::time::Duration;
 use support::engine::{Engine, now_nano};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Reading {
-    events: mpsc::Receiver<Sourced>,
+    events: mpsc::Receiver<Given>,
 }
 
 impl Reading {
@@ -25,18 +25,27 @@ impl Reading {
             floor_nano,
             ..Resume::default()
         };
-        tokio::spawn(Box::new(DockerSource::new(&SourceSpec::Docker)).run(resume, sender));
+        let source = DockerSource::new(&SourceSpec::Docker, EngineOptions::default());
+        tokio::spawn(Box::new(source).run(resume, sender));
         Self { events }
+    }
+
+    /// The next event; what the engine says of its state is passed over.
+    async fn next(&mut self, awaited: &str) -> Sourced {
+        loop {
+            let next = timeout(PATIENCE, self.events.recv()).await;
+            match next.unwrap_or_else(|_| panic!("{awaited} did not come")).unwrap() {
+                Given::Event(sourced) => return sourced,
+                Given::Inventory(_) => {}
+            }
+        }
     }
 
     /// Events about a container up to and including `last`.
     async fn until(&mut self, id: &str, last: &str) -> Vec<Sourced> {
         let mut all = Vec::new();
         loop {
-            let next = timeout(PATIENCE, self.events.recv()).await;
-            let sourced = next
-                .unwrap_or_else(|_| panic!("{last} did not come after {all:?}"))
-                .unwrap();
+            let sourced = self.next(last).await;
             if sourced.event.actor_id != id {
                 continue;
             }
@@ -67,6 +76,8 @@ async fn a_life_comes_as_it_happens_with_facts_and_without_secrets() {
         label,
         "--label",
         "exitCode=0",
+        "--label",
+        "event2ledger.conflict=none",
         &engine.image,
         "/bin/sleep",
         "600",
@@ -114,6 +125,18 @@ async fn a_life_comes_as_it_happens_with_facts_and_without_secrets() {
     // A label can forge the attribute, not the facts.
     let die = event("die");
     assert_eq!(die.attributes["exitCode"], "0");
+    assert_eq!(
+        die.attributes["event2ledger.conflict"],
+        "exitCode: event says 0, inspection says 137"
+    );
+    // Nor can one make up or hide a contradiction.
+    assert_eq!(die.attributes["label:event2ledger.conflict"], "none");
+    let others = all.iter().filter(|sourced| sourced.event.action != "die");
+    assert!(
+        others
+            .into_iter()
+            .all(|sourced| !sourced.event.attributes.contains_key("event2ledger.conflict"))
+    );
     let facts = die.facts.as_ref().unwrap();
     assert_eq!((facts.exit_code, facts.oom_killed), (Some(137), Some(false)));
     assert!(facts.image_digest.as_ref().unwrap().starts_with("sha256:"));
@@ -143,11 +166,7 @@ async fn what_happened_while_nobody_read_is_fetched_and_what_was_before_is_not()
     let mut of_before = Vec::new();
     let mut of_missed = Vec::new();
     while of_missed.last().is_none_or(|action| action != "destroy") {
-        let event = timeout(PATIENCE, reading.events.recv())
-            .await
-            .unwrap()
-            .unwrap()
-            .event;
+        let event = reading.next("a removal").await.event;
         match event.actor_id {
             id if id == before => of_before.push(event.action),
             id if id == missed => of_missed.push(event.action),
@@ -164,7 +183,10 @@ async fn an_address_that_makes_no_sense_is_refused() {
     let spec: Result<SourceSpec, _> = "podman".parse();
     assert!(spec.unwrap_err().to_string().contains("docker:PATH"));
     // A socket that is not there may come: the source waits for it, and ends when nobody listens.
-    let source = DockerSource::new(&SourceSpec::Socket("/nonexistent/docker.sock".into()));
+    let source = DockerSource::new(
+        &SourceSpec::Socket("/nonexistent/docker.sock".into()),
+        EngineOptions::default(),
+    );
     let running = tokio::spawn(Box::new(source).run(Resume::default(), sender));
     drop(_events);
     timeout(PATIENCE, running).await.unwrap().unwrap().unwrap();

@@ -2,7 +2,7 @@
 //! exec with a secret, a whole life.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_collector::source::{ReplayPace, ReplaySource, Resume, Source, SourceError, Sourced};
+use e2l_collector::source::{Given, ReplayPace, ReplaySource, Resume, Source, SourceError, Sourced};
 use e2l_ledger::event::{Event, EventKind};
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
@@ -21,7 +21,7 @@ async fn replay(path: &Path, lines: u64) -> (Vec<Sourced>, Result<(), SourceErro
         .run(resume, sender)
         .await;
     let mut all = Vec::new();
-    while let Ok(sourced) = receiver.try_recv() {
+    while let Ok(Given::Event(sourced)) = receiver.try_recv() {
         all.push(sourced);
     }
     (all, result)

@@ -32,7 +32,7 @@ fn event(number: i64) -> Event {
     Event {
         kind: EventKind::Container,
         action: "start".to_owned(),
-        actor_id: "a".repeat(64),
+        actor_id: if number == 0 { "b" } else { "a" }.repeat(64),
         attributes: BTreeMap::from([("label".to_owned(), label)]),
         scope: "local".to_owned(),
         time: 1,
@@ -109,6 +109,10 @@ fn events_that_were_unbatched_when_a_segment_began_are_not_missed_once_it_is_the
         .map(|batch| batch.packed)
         .collect();
     assert_eq!(again, expected);
+    // Of whom the only event is in a segment that is gone.
+    let recorded = spool.recorded().container(&"b".repeat(64)).unwrap();
+    assert_eq!(recorded.started.unwrap().nano, 1_000_000_000);
+    assert_eq!(spool.recorded().containers().count(), 2);
 
     // And it goes on where it was.
     let mut next = event(470);

@@ -26,12 +26,35 @@ impl CollectorProcess {
         self.child.wait().expect("it ends");
     }
 
+    /// Stops it in the middle of whatever it does, until [`CollectorProcess::go_on`].
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Memory that it holds, KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number.and_then(|number| number.parse().ok()).unwrap_or_default()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it can be signalled");
+    }
+
     /// Asks it to stop, and waits until it has.
     ///
     /// # Panics
     /// It fails.
     pub fn stop(mut self, network: &Network) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).expect("it can be told");
+        self.signal(Signal::SIGTERM);
         let status = self.child.wait().expect("it ends");
         let log = network.collector_log(self.number);
         assert!(

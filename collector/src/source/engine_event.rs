@@ -5,6 +5,11 @@ use e2l_ledger::event::{Event, EventKind, Observation};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// Attributes of this beginning are the collector's own.
+const RESERVED: &str = "event2ledger.";
+/// Put before a label that would pass for one of them.
+const LABEL: &str = "label:";
+
 /// Why a line is no event.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
@@ -20,7 +25,7 @@ pub enum LineError {
 }
 
 /// The engine's fields.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct EngineEvent {
     /// Kind of object.
     #[serde(rename = "Type", default)]
@@ -43,7 +48,7 @@ pub struct EngineEvent {
 }
 
 /// The object that an event is about.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct EngineActor {
     /// Its id.
     #[serde(rename = "ID", default)]
@@ -70,7 +75,8 @@ impl EngineEvent {
         Ok(event)
     }
 
-    /// As the ledger records it, without sequence number and facts; `None` for kinds that it does not record.
+    /// As the ledger records it, without sequence number and facts; `None` for kinds that it does not record. A label
+    /// that would pass for an attribute of the collector's own is marked as the label that it is.
     ///
     /// # Errors
     /// A field is missing that every event has.
@@ -96,7 +102,7 @@ impl EngineEvent {
             kind,
             action: redact_action(&self.action),
             actor_id: self.actor.id,
-            attributes: self.actor.attributes.unwrap_or_default(),
+            attributes: marked(self.actor.attributes.unwrap_or_default()),
             scope: self.scope,
             time: if self.time == 0 {
                 time_nano / 1_000_000_000
@@ -110,6 +116,16 @@ impl EngineEvent {
             facts: None,
         }))
     }
+}
+
+fn marked(mut attributes: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let reserved = attributes.keys().filter(|name| name.starts_with(RESERVED));
+    for name in reserved.cloned().collect::<Vec<_>>() {
+        if let Some(value) = attributes.remove(&name) {
+            attributes.insert(format!("{LABEL}{name}"), value);
+        }
+    }
+    attributes
 }
 
 impl From<bollard::models::EventMessage> for EngineEvent {

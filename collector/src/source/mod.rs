@@ -2,29 +2,62 @@
 
 mod docker;
 mod engine_event;
-mod facts;
 mod invention;
 mod replay;
 mod spec;
 mod synthetic;
 
-pub use docker::DockerSource;
+pub use docker::{DockerSource, EngineOptions};
 pub use engine_event::{EngineEvent, LineError};
 pub use replay::{ReplayPace, ReplaySource};
 pub use spec::{SourceSpec, SourceSpecError};
 pub use synthetic::{SyntheticOptions, SyntheticSource};
 
+use crate::clock::Ahead;
 use crate::recent::Fingerprint;
+use crate::reconcile::Inventory;
 use e2l_ledger::event::Event;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// What a source gives, in the order in which it counts.
+#[derive(Debug)]
+pub enum Given {
+    /// An event.
+    Event(Sourced),
+    /// What the engine said when it was asked.
+    Inventory(Box<Asked>),
+}
+
+impl From<Sourced> for Given {
+    fn from(sourced: Sourced) -> Self {
+        Self::Event(sourced)
+    }
+}
+
+/// An inventory, and who wants to know of whom to ask again.
+#[derive(Debug)]
+pub struct Asked {
+    /// What the engine said.
+    pub inventory: Inventory,
+    /// How far its clock is ahead.
+    pub ahead: Ahead,
+    /// Takes the ids of containers.
+    pub again: mpsc::UnboundedSender<Vec<String>>,
+    /// Only so many answers wait at the same time: one that is dropped makes room.
+    pub place: OwnedSemaphorePermit,
+}
 
 /// An event as a source gives it; it has no sequence number yet.
 #[derive(Debug, Clone)]
 pub struct Sourced {
     /// The event, redacted.
     pub event: Event,
+    /// To know a repeat, if the source knows better than the event as it is now.
+    pub print: Option<Fingerprint>,
+    /// Its number among the events that were read from the engine since the start, from 1; 0 for other sources.
+    pub number: u64,
     /// When its latency began, nanoseconds since the Unix epoch: when it was meant to happen, or was read.
     pub since_nano: i64,
     /// Line of a recording, from 1; 0 for other sources.
@@ -38,8 +71,10 @@ pub struct Resume {
     pub floor_nano: i64,
     /// Lines of the recording that were taken before.
     pub lines: u64,
-    /// The event that was taken last; `None` for a new spool.
-    pub newest: Option<Fingerprint>,
+    /// The events that were taken last, oldest first.
+    pub recent: Vec<Fingerprint>,
+    /// Whether this spool was there before: there may be something to be continuous with, though nothing was taken.
+    pub resumed: bool,
     /// This collector, as gaps name it.
     pub collector: String,
 }
@@ -95,6 +130,6 @@ pub trait Source: Send {
     fn run(
         self: Box<Self>,
         resume: Resume,
-        events: mpsc::Sender<Sourced>,
+        events: mpsc::Sender<Given>,
     ) -> BoxFuture<'static, Result<(), SourceError>>;
 }

@@ -1,7 +1,7 @@
 //! A recording of `docker events --format '{{json .}}'`.
 
 use super::engine_event::{EngineEvent, LineError};
-use super::{Resume, Source, SourceError, Sourced};
+use super::{Given, Resume, Source, SourceError, Sourced};
 use crate::clock::now_nano;
 use e2l_ledger::event::Event;
 use futures::future::BoxFuture;
@@ -61,7 +61,7 @@ async fn replay(
     path: &Path,
     pace: ReplayPace,
     skip: u64,
-    events: mpsc::Sender<Sourced>,
+    events: mpsc::Sender<Given>,
 ) -> Result<(), SourceError> {
     let unreadable = |source| SourceError::Read {
         path: path.to_owned(),
@@ -91,11 +91,13 @@ async fn replay(
         event.received_nano = now_nano();
         let since_nano = event.received_nano;
         if events
-            .send(Sourced {
+            .send(Given::Event(Sourced {
                 event,
+                print: None,
+                number: 0,
                 since_nano,
                 line,
-            })
+            }))
             .await
             .is_err()
         {
@@ -125,7 +127,7 @@ impl Source for ReplaySource {
     fn run(
         self: Box<Self>,
         resume: Resume,
-        events: mpsc::Sender<Sourced>,
+        events: mpsc::Sender<Given>,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move { replay(&self.path, self.pace, resume.lines, events).await })
     }

@@ -2,7 +2,7 @@
 //! told from what collecting costs.
 
 use super::invention::Invention;
-use super::{Resume, Source, SourceError, Sourced};
+use super::{Given, Resume, Source, SourceError, Sourced};
 use crate::clock::now_nano;
 use crate::stats::SharedStats;
 use futures::executor::block_on;
@@ -86,7 +86,7 @@ impl Source for SyntheticSource {
     fn run(
         self: Box<Self>,
         _resume: Resume,
-        events: mpsc::Sender<Sourced>,
+        events: mpsc::Sender<Given>,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
             // The thread ends when this future is dropped: its end of the channel closes.
@@ -108,7 +108,7 @@ impl Source for SyntheticSource {
 
 fn invent(
     options: &SyntheticOptions,
-    events: &mpsc::Sender<Sourced>,
+    events: &mpsc::Sender<Given>,
     stopped: &Receiver<()>,
     stats: &SharedStats,
 ) {
@@ -131,11 +131,13 @@ fn invent(
         let since_nano = after.map_or(now, |after| {
             start_nano.saturating_add(i64::try_from(after.as_nanos()).unwrap_or(i64::MAX))
         });
-        place.send(Sourced {
+        place.send(Given::Event(Sourced {
             event: world.event(number, since_nano, now),
+            print: None,
+            number: 0,
             since_nano,
             line: 0,
-        });
+        }));
         if number % LOOK == 0 {
             note_cpu(stats);
         }
@@ -187,7 +189,7 @@ mod tests {
         let stats = SharedStats::default();
         invent(options, &sender, &stopped, &stats);
         let mut events = Vec::new();
-        while let Ok(sourced) = receiver.try_recv() {
+        while let Ok(Given::Event(sourced)) = receiver.try_recv() {
             events.push(sourced.event);
         }
         (events, stats)

@@ -183,6 +183,7 @@ impl Spool {
             sequence: batch.header.sequence,
             digest,
             previous: batch.header.previous,
+            created_nano: batch.header.created_nano,
             packed: PackedEnvelope::pack(&Envelope::Batch(batch)).encode().into(),
             since_nano,
         }

@@ -16,6 +16,12 @@ pub enum SpoolError {
         /// Why.
         source: io::Error,
     },
+    /// The disk has no room.
+    #[error("the disk of {path} is full: make room, the collector goes on by itself")]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another collector uses it.
     #[error("the spool {0} is in use by another collector: give every collector a spool of its own")]
     Locked(PathBuf),
@@ -49,5 +55,14 @@ impl SpoolError {
     pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
+    }
+
+    /// For `map_err` of what takes room on the disk.
+    pub(super) fn writing(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
+            _ => Self::Io { what, path, source },
+        }
     }
 }

@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod record;
 mod recovery;
+mod reserve;
 mod segment;
 mod stored;
 
@@ -16,13 +17,16 @@ pub use batches::{BatchLimits, CHAINCODE, FUNCTION};
 pub use directory::Directory;
 pub use error::SpoolError;
 pub use record::Position;
+pub use reserve::FullDisk;
 pub use stored::Prepared;
 
 use crate::recent::{Fingerprint, Recent};
+use crate::reconcile::Known;
 use bytes::Bytes;
 use e2l_ledger::event::Event;
 use e2l_ledger::{Digest, Member};
 use record::{Checkpoint, EVENT_PREFIX, Record};
+use reserve::Reserve;
 use segment::Segment;
 use std::collections::VecDeque;
 use stored::{StoredBatch, StoredEvent};
@@ -69,6 +73,11 @@ pub struct Spool {
     cached_bytes: usize,
     /// Whether events or batches wait for a commit.
     dirty: bool,
+    /// What the events say of each container and service.
+    known: Known,
+    reserve: Reserve,
+    /// What an earlier run recorded of a full disk.
+    was_full: Option<FullDisk>,
 }
 
 impl Spool {
@@ -98,12 +107,17 @@ impl Spool {
             position: None,
             recent: Vec::new(),
         };
-        let mut spool = Self::empty(directory, head);
+        let (reserve, was_full) = Reserve::open(directory.path())?;
+        let mut spool = Self::empty(directory, head, (reserve, was_full));
         spool.rotate()?;
         Ok(spool)
     }
 
-    fn empty(directory: Directory, head: Checkpoint) -> Self {
+    fn empty(
+        directory: Directory,
+        head: Checkpoint,
+        (reserve, was_full): (Reserve, Option<FullDisk>),
+    ) -> Self {
         Self {
             directory,
             segments: VecDeque::new(),
@@ -116,6 +130,9 @@ impl Spool {
             batches: VecDeque::new(),
             cached_bytes: 0,
             dirty: false,
+            known: Known::default(),
+            reserve,
+            was_full,
             head,
         }
     }
@@ -130,9 +147,19 @@ impl Spool {
         self.segments.iter().map(|segment| segment.size).sum()
     }
 
-    /// The event that was taken last, where the source can repeat.
-    pub fn newest(&self) -> Option<Fingerprint> {
-        self.recent.newest()
+    /// The events that were taken last, where the source can repeat; oldest first.
+    pub fn recent(&self) -> Vec<Fingerprint> {
+        self.recent.list()
+    }
+
+    /// What the events so far say of each container and service.
+    pub fn recorded(&self) -> &Known {
+        &self.known
+    }
+
+    /// The event about this id that was taken last was the stream's of this number.
+    pub fn touch(&mut self, id: &str, number: u64) {
+        self.known.touch(id, number);
     }
 
     /// Its incarnation.
@@ -203,6 +230,7 @@ impl Spool {
             return;
         };
         self.note_event(segment, offset, bytes, fingerprint, since_nano);
+        self.known.note(event);
     }
 
     fn note_event(
@@ -266,7 +294,8 @@ impl Spool {
     /// Makes everything so far durable, and deletes segments that are final.
     ///
     /// # Errors
-    /// The disk refuses: stop, and recover by opening the spool again.
+    /// [`SpoolError::Full`]: nothing is lost, try again later. Else the disk refuses: stop, and recover by opening the spool
+    /// again.
     pub fn commit(&mut self) -> Result<(), SpoolError> {
         if self.buffer.len() > frame::HEADER {
             self.write_group()?;
@@ -277,9 +306,39 @@ impl Spool {
             .back()
             .is_some_and(|segment| segment.size >= SEGMENT_BYTES)
         {
-            self.rotate()?;
+            match self.rotate() {
+                // The last one takes more until there is room for another.
+                Err(SpoolError::Full { .. }) => self.buffer.truncate(frame::HEADER),
+                done => done?,
+            }
         }
         self.trim()
+    }
+
+    /// Records in the reserve that the disk is full, and deletes segments that are final, which makes room.
+    ///
+    /// # Errors
+    /// Not even that can be written.
+    pub fn record_full_disk(&mut self, since_nano: i64) -> Result<(), SpoolError> {
+        self.reserve.record(FullDisk {
+            since_nano,
+            final_batch: self.head.final_batch,
+        })?;
+        self.trim()
+    }
+
+    /// The disk is no longer full, and what is to be said of it is durable.
+    ///
+    /// # Errors
+    /// The reserve cannot be written.
+    pub fn forget_full_disk(&mut self) -> Result<(), SpoolError> {
+        self.was_full = None;
+        self.reserve.clear()
+    }
+
+    /// What an earlier run recorded of a full disk, and had no room to say.
+    pub fn full_disk(&self) -> Option<FullDisk> {
+        self.was_full
     }
 
     fn put(&mut self, record: &Record) {
@@ -301,11 +360,21 @@ impl Spool {
 
     /// Begins a segment with a checkpoint. Nothing is in the buffer.
     fn rotate(&mut self) -> Result<(), SpoolError> {
-        let segment = Segment::create(self.directory.path(), self.next_group)?;
-        self.segments.push_back(segment);
+        let mut segment = Segment::create(self.directory.path(), self.next_group)?;
         self.head.recent = self.recent.list();
         self.put(&Record::Checkpoint(self.head.clone()));
-        self.write_group()
+        self.put(&Record::Known(self.known.clone()));
+        frame::seal(&mut self.buffer, self.next_group, &segment.salt);
+        if let Err(error) = segment.append(&self.buffer) {
+            if matches!(error, SpoolError::Full { .. }) {
+                segment.delete()?;
+            }
+            return Err(error);
+        }
+        self.segments.push_back(segment);
+        self.next_group += 1;
+        self.buffer.truncate(frame::HEADER);
+        Ok(())
     }
 
     fn is_final(&self, segment: &Segment) -> bool {

@@ -1,6 +1,7 @@
 //! What a spool's files hold.
 
 use crate::recent::Fingerprint;
+use crate::reconcile::Known;
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{BatchHeader, Digest, Member, Signature};
 
@@ -34,6 +35,8 @@ pub enum Record {
     },
     /// How far a recording was read.
     Position(Position),
+    /// What the events so far say of each container and service. Follows a checkpoint.
+    Known(Known),
 }
 
 /// How far a recording was read.

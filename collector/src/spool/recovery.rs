@@ -3,6 +3,7 @@
 use super::directory::Directory;
 use super::error::SpoolError;
 use super::record::{Checkpoint, EVENT_PREFIX, Record};
+use super::reserve::Reserve;
 use super::segment::{self, Content, Segment};
 use super::stored::StoredBatch;
 use super::{Owner, Spool};
@@ -27,8 +28,14 @@ pub fn open(directory: Directory, owner: &Owner) -> Result<Result<Spool, Directo
         read_segment(&mut spool, &mut holder, segment, &bytes, last)?;
     }
     match (spool, holder) {
-        (Some(spool), _) => {
+        (Some(mut spool), _) => {
             check_owner(&spool, owner)?;
+            // With the disk full, what is final could not be noted where it belongs, and segments were deleted all the same.
+            if let Some(full) = spool.was_full
+                && full.final_batch > spool.head.final_batch
+            {
+                spool.note_final(full.final_batch);
+            }
             check_complete(&spool)?;
             Ok(Ok(spool))
         }
@@ -140,7 +147,7 @@ fn read_group(
             {
                 return Err(corrupt(why));
             }
-            begin_segment(spool, holder, waiting, checkpoint, group);
+            begin_segment(spool, holder, waiting, checkpoint, group)?;
             continue;
         }
         let why = match spool.as_mut() {
@@ -171,16 +178,18 @@ fn begin_segment(
     waiting: &mut Option<Segment>,
     checkpoint: &Checkpoint,
     group: u64,
-) {
+) -> Result<(), SpoolError> {
     if spool.is_none()
         && let Some(directory) = holder.take()
     {
-        *spool = Some(Spool::empty(directory, checkpoint.clone()));
+        let reserve = Reserve::open(directory.path())?;
+        *spool = Some(Spool::empty(directory, checkpoint.clone(), reserve));
     }
     if let Some(spool) = spool {
         spool.next_group = group;
         spool.segments.extend(waiting.take());
     }
+    Ok(())
 }
 
 /// What a checkpoint in the middle says that the records before it do not.
@@ -224,6 +233,7 @@ fn apply(spool: &mut Spool, record: Record, group: u64, segment: u64, at: u64) -
                 fingerprint,
                 event.received_nano,
             );
+            spool.known.note(&event);
         }
         Record::Batch {
             header,
@@ -251,6 +261,9 @@ fn apply(spool: &mut Spool, record: Record, group: u64, segment: u64, at: u64) -
         }
         Record::Final { batch } => spool.note_final(batch),
         Record::Position(position) => spool.head.position = Some(position),
+        // Of a later segment it says what the events before it have said.
+        Record::Known(known) if spool.segments.len() == 1 => spool.known = known,
+        Record::Known(_) => {}
     }
     Ok(())
 }

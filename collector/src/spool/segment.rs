@@ -49,11 +49,17 @@ impl Segment {
             .create_new(true)
             .mode(0o600)
             .open(&path)
-            .map_err(SpoolError::io("create", &path))?;
-        file.write_all(&[MAGIC.as_slice(), &salt].concat())
-            .map_err(SpoolError::io("write", &path))?;
-        file.sync_all().map_err(SpoolError::io("sync", &path))?;
-        sync_directory(directory)?;
+            .map_err(SpoolError::writing("create", &path))?;
+        let written = file
+            .write_all(&[MAGIC.as_slice(), &salt].concat())
+            .map_err(SpoolError::writing("write", &path))
+            .and_then(|()| file.sync_all().map_err(SpoolError::writing("sync", &path)))
+            .and_then(|()| sync_directory(directory));
+        if let Err(error) = written {
+            // What is left of it would be cut off by the next start; the name is wanted before.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
         Ok(Self {
             first_group,
             path,
@@ -127,11 +133,15 @@ impl Segment {
         Ok(())
     }
 
-    /// Appends one sealed frame: one write, one sync.
+    /// Appends one sealed frame: one write, one sync. If the disk is full nothing of it stays, and it can be tried again.
     pub fn append(&mut self, frame: &[u8]) -> Result<(), SpoolError> {
-        self.file
-            .write_all_at(frame, self.size)
-            .map_err(SpoolError::io("write", &self.path))?;
+        if let Err(source) = self.file.write_all_at(frame, self.size) {
+            let error = SpoolError::writing("write", &self.path)(source);
+            if matches!(error, SpoolError::Full { .. }) {
+                self.truncate(self.size)?;
+            }
+            return Err(error);
+        }
         self.file
             .sync_data()
             .map_err(SpoolError::io("sync", &self.path))?;

@@ -40,6 +40,8 @@ pub struct Prepared {
     pub digest: Digest,
     /// Digest of the batch before it.
     pub previous: Digest,
+    /// When it was signed, nanoseconds since the Unix epoch.
+    pub created_nano: i64,
     /// Canonical bytes of the packed envelope.
     pub packed: Bytes,
     /// When each event's latency began, nanoseconds since the Unix epoch.

@@ -29,6 +29,15 @@ pub struct Stats {
     pub batches: u64,
     /// Repeats that were left out.
     pub repeats: u64,
+    /// Events that were inferred from the engine's state, since the start.
+    pub inferred: u64,
+    /// Gaps that were recorded, since the start.
+    pub gaps: u64,
+    /// How far the engine's clock was ahead when it was asked last, milliseconds.
+    pub engine_ahead_ms: i64,
+    /// How far the clock of the peers' leader was ahead, milliseconds: of the last batch that became final, within half the
+    /// time that it took.
+    pub peers_ahead_ms: i64,
     /// Events whose validation code is not `VALID`, by code.
     pub refused_codes: BTreeMap<String, u64>,
     /// Batches that a peer refused, by reason. Most are sent again.

@@ -12,7 +12,7 @@ mod standing;
 pub use error::SubmitError;
 pub use head::newest_head;
 
-use crate::clock::now_nano;
+use crate::clock::{Ahead, now_nano};
 use crate::spool::Prepared;
 use crate::stats::SharedStats;
 use e2l_client::wire::refusal::Reason;
@@ -58,6 +58,8 @@ pub enum Progress {
     Settled(u64),
     /// It is proven: it need not be kept.
     Proven(u64),
+    /// A block's time shows how far its leader's clock is ahead.
+    Clock(Ahead),
 }
 
 /// How a stream ended.
@@ -342,6 +344,12 @@ impl Submitter {
         }
         if !std::mem::replace(&mut unfinal.recorded, true) {
             record(&unfinal.batch, done, &self.stats);
+            // The block was made after the batch, and before this answer.
+            if done.block_time_nano > 0 {
+                let ahead =
+                    Ahead::shown_between(done.block_time_nano, unfinal.batch.created_nano, now_nano());
+                let _ = self.progress.send(Progress::Clock(ahead));
+            }
         }
         while let Some(first) = self.unfinal.pop_front_if(|first| first.settled) {
             let _ = self.progress.send(Progress::Settled(first.batch.sequence));

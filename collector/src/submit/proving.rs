@@ -165,6 +165,7 @@ mod tests {
             sequence: u64::from(sequence),
             digest: Digest([sequence; 32]),
             previous: Digest::ZERO,
+            created_nano: 0,
             packed: bytes::Bytes::new(),
             since_nano: Vec::new(),
         }

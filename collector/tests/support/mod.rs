@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 pub mod engine;
+pub mod fake_engine;
 
 /// One collector.
 pub struct Collector {

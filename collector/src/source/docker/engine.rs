@@ -1,0 +1,98 @@
+//! How the engine is spoken to.
+
+use super::super::SourceError;
+use crate::clock::{Ahead, now_nano};
+use bollard::errors::Error;
+use bollard::models::SystemInfo;
+use bollard::{API_DEFAULT_VERSION, Docker};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Longest wait for the engine to answer a request, seconds.
+const ANSWER_SECONDS: u64 = 30;
+
+/// What the engine says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Engine {
+    /// How far its clock is ahead of the collector's.
+    pub ahead: Ahead,
+    /// Whether it manages a Swarm.
+    pub manages: bool,
+}
+
+impl Engine {
+    /// Asks it.
+    pub async fn ask(docker: &Docker) -> Result<Self, Error> {
+        let before = now_nano();
+        let info = docker.info().await?;
+        Ok(Self::from_info(&info, before, now_nano()))
+    }
+
+    fn from_info(info: &SystemInfo, before_nano: i64, after_nano: i64) -> Self {
+        // One that does not say is taken to agree.
+        let shown_nano = nano(info.system_time.as_deref()).unwrap_or(after_nano);
+        let swarm = info.swarm.as_ref();
+        Self {
+            ahead: Ahead::shown_between(shown_nano, before_nano, after_nano),
+            manages: swarm.is_some_and(|swarm| swarm.control_available == Some(true)),
+        }
+    }
+
+    /// A moment of the collector's clock by the engine's.
+    pub fn nano(&self, collectors_nano: i64) -> i64 {
+        collectors_nano.saturating_add(self.ahead.middle_nano())
+    }
+}
+
+/// Whether an address is one that can be spoken to.
+pub fn check_address(address: &str) -> Result<(), SourceError> {
+    let known = ["unix://", "tcp://", "http://"]
+        .iter()
+        .any(|scheme| address.starts_with(scheme));
+    if known {
+        return Ok(());
+    }
+    let why = "only unix://, tcp:// and http:// are known".to_owned();
+    Err(SourceError::Engine {
+        address: address.to_owned(),
+        why,
+    })
+}
+
+/// A client; connects at each request. A missing socket is an error here, and may be there later.
+pub fn client(address: &str) -> Result<Docker, Error> {
+    if address.starts_with("unix://") {
+        return Docker::connect_with_unix(address, ANSWER_SECONDS, API_DEFAULT_VERSION);
+    }
+    Docker::connect_with_http(address, ANSWER_SECONDS, API_DEFAULT_VERSION)
+}
+
+/// Nanoseconds since the Unix epoch. The engine writes year 1 for "never".
+pub fn nano(text: Option<&str>) -> Option<i64> {
+    let moment = OffsetDateTime::parse(text?, &Rfc3339).ok()?;
+    i64::try_from(moment.unix_timestamp_nanos())
+        .ok()
+        .filter(|nano| *nano > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_is_no_moment() {
+        assert_eq!(nano(Some("0001-01-01T00:00:00Z")), None);
+        assert_eq!(nano(Some("1970-01-01T00:00:01.000000005Z")), Some(1_000_000_005));
+    }
+
+    #[test]
+    fn the_offset_of_a_clock_an_hour_ahead_is_an_hour() {
+        let info = SystemInfo {
+            system_time: Some("1970-01-01T01:00:10Z".to_owned()),
+            ..SystemInfo::default()
+        };
+        let engine = Engine::from_info(&info, 9_000_000_000, 11_000_000_000);
+        assert_eq!(engine.ahead.middle_nano(), 3_600_000_000_000);
+        assert_eq!(engine.nano(10_000_000_000), 3_610_000_000_000);
+    }
+}

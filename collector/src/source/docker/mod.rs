@@ -1,0 +1,184 @@
+//! Events of a container engine, as they happen, and its state, to find out what did not come as an event.
+//!
+//! Three tasks: one does nothing but read into memory ([`reader`]), because the engine skips a subscriber that does not;
+//! one asks for the engine's state ([`inspector`]); the last asks for facts and passes on, in order.
+
+mod behind;
+mod conflict;
+mod engine;
+mod facts;
+mod inspector;
+mod intake;
+mod memory;
+mod reader;
+
+use super::{Given, Resume, Source, SourceError, SourceSpec, Sourced};
+use conflict::{CONFLICT, conflict};
+use engine::{check_address, client};
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt};
+use inspector::Inspector;
+use intake::{Intake, Outlet};
+use reader::Reader;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+/// With more than this waiting, facts are left out until the backlog is gone; they are asked for later.
+const FACTS_BACKLOG: usize = 4096;
+/// Inspections at the same time.
+const INSPECTIONS: usize = 16;
+/// Answers of the engine that may wait, of some containers each.
+const ANSWERS: usize = 4;
+/// Where the engine is, unless `DOCKER_HOST` says.
+const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
+
+/// How an engine is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Between two comparisons of its state with what was recorded; `None`: only when a subscription begins.
+    pub reconcile_every: Option<Duration>,
+    /// Bytes of memory for events that wait for the spool.
+    pub memory_max_bytes: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            reconcile_every: Some(Duration::from_secs(60)),
+            memory_max_bytes: 32 << 20,
+        }
+    }
+}
+
+/// See the module.
+pub struct DockerSource {
+    address: String,
+    options: EngineOptions,
+}
+
+impl DockerSource {
+    /// The engine that `spec` names.
+    pub fn new(spec: &SourceSpec, options: EngineOptions) -> Self {
+        let address = match spec {
+            SourceSpec::Socket(path) => format!("unix://{}", path.display()),
+            _ => std::env::var("DOCKER_HOST")
+                .ok()
+                .filter(|host| !host.is_empty())
+                .unwrap_or_else(|| DEFAULT_SOCKET.to_owned()),
+        };
+        Self { address, options }
+    }
+}
+
+impl Source for DockerSource {
+    fn name(&self) -> String {
+        format!("docker at {}", self.address)
+    }
+
+    fn repeats(&self) -> bool {
+        true
+    }
+
+    fn waits(&self) -> bool {
+        false
+    }
+
+    fn run(
+        self: Box<Self>,
+        resume: Resume,
+        events: mpsc::Sender<Given>,
+    ) -> BoxFuture<'static, Result<(), SourceError>> {
+        Box::pin(async move {
+            check_address(&self.address)?;
+            let (intake, outlet) =
+                Intake::new(&resume.recent, self.options.memory_max_bytes, resume.collector);
+            let (epoch, epochs) = watch::channel(0);
+            let inspector = Inspector {
+                address: self.address.clone(),
+                intake: intake.clone(),
+                every: self.options.reconcile_every,
+                epoch: epochs,
+                places: Arc::new(Semaphore::new(ANSWERS)),
+            };
+            let reader = Reader {
+                address: self.address.clone(),
+                intake,
+                floor_nano: resume.floor_nano,
+                resumed: resume.resumed,
+                epoch,
+            };
+            // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when
+            // this task is aborted.
+            let mut tasks = JoinSet::new();
+            tasks.spawn(pass_on(self.address.clone(), outlet, events));
+            tasks.spawn(reader.run());
+            tasks.spawn(inspector.run());
+            while tasks.join_next().await.is_some() {}
+            Ok(())
+        })
+    }
+}
+
+async fn pass_on(address: String, outlet: Outlet, events: mpsc::Sender<Given>) {
+    let mut complete = WithBacklog(outlet)
+        .map(|(given, backlog)| with_facts(&address, given, backlog))
+        .buffered(INSPECTIONS)
+        .boxed();
+    loop {
+        let given = tokio::select! {
+            next = complete.next() => match next {
+                Some(given) => given,
+                None => return,
+            },
+            // Its end ends the others too, which an engine without events would not notice.
+            () = events.closed() => return,
+        };
+        if events.send(given).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What waits, each with the number behind it.
+struct WithBacklog(Outlet);
+
+impl Stream for WithBacklog {
+    type Item = (Given, usize);
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(context)
+    }
+}
+
+async fn with_facts(address: &str, given: Given, backlog: usize) -> Given {
+    match given {
+        Given::Event(sourced) if facts::wanted(&sourced.event) && backlog < FACTS_BACKLOG => {
+            Given::Event(inspected(address, sourced).await)
+        }
+        other => other,
+    }
+}
+
+async fn inspected(address: &str, mut sourced: Sourced) -> Sourced {
+    let Ok(docker) = client(address) else {
+        return sourced;
+    };
+    let event = &mut sourced.event;
+    let Some(seen) = facts::ask(&docker, event).await else {
+        return sourced;
+    };
+    let facts = facts::of(event, &seen);
+    if let Some(conflict) = conflict(event, &seen, &facts) {
+        tracing::warn!(
+            container = %event.actor_id, action = %event.action, %conflict,
+            "an event contradicts what inspection says: labels were set over the engine's own facts"
+        );
+        event.attributes.insert(CONFLICT.to_owned(), conflict);
+    }
+    event.facts = Some(facts);
+    sourced
+}

@@ -1,0 +1,104 @@
+//! What the source `docker` does with more events at once than an engine keeps, and with an engine whose clock is wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use e2l_collector::source::{DockerSource, EngineOptions, Given, Resume, Source, SourceSpec};
+use e2l_ledger::event::Event;
+use std::time::Duration;
+use support::engine::now_nano;
+use support::fake_engine::FakeEngine;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const HOUR: i64 = 3_600_000_000_000;
+
+fn read(engine: &FakeEngine, options: EngineOptions, floor_nano: i64) -> mpsc::Receiver<Given> {
+    // As little room as there may be: what is read waits in the source.
+    let (sender, events) = mpsc::channel(1);
+    let source = DockerSource::new(&SourceSpec::Socket(engine.socket().to_owned()), options);
+    let resume = Resume {
+        floor_nano,
+        ..Resume::default()
+    };
+    tokio::spawn(Box::new(source).run(resume, sender));
+    events
+}
+
+/// So many events, gaps among them.
+async fn take(events: &mut mpsc::Receiver<Given>, count: usize) -> Vec<Event> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let given = timeout(Duration::from_secs(60), events.recv()).await;
+        if let Given::Event(sourced) = given.unwrap_or_else(|_| panic!("{} came", all.len())).unwrap() {
+            all.push(sourced.event);
+        }
+    }
+    all
+}
+
+fn numbers(events: &[Event]) -> Vec<usize> {
+    let numbers = events.iter().filter_map(|event| event.attributes.get("number"));
+    numbers.map(|number| number.parse().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_events_at_once_come_once_each_in_order() {
+    let engine = FakeEngine::start(0);
+    let mut events = read(&engine, EngineOptions::default(), 0);
+    engine.emit((0..10).map(|number| engine.now_nano() + number));
+    assert_eq!(numbers(&take(&mut events, 10).await), (0..10).collect::<Vec<_>>());
+    let now = engine.now_nano();
+    engine.emit((10..10_010).map(|number| now + number));
+    // On a machine that is busy elsewhere the reading may be late enough for a doubt, which is said; nothing else is.
+    let mut found = Vec::new();
+    while found.len() < 10_000 {
+        found.extend(numbers(&take(&mut events, 1).await));
+    }
+    let wrong = found.iter().zip(10..).position(|(found, expected)| *found != expected);
+    assert_eq!(wrong, None, "in another order from {:?} on", wrong.map(|at| found[at]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_memory_has_no_room_for_is_counted() {
+    let engine = FakeEngine::start(0);
+    let options = EngineOptions {
+        memory_max_bytes: 1 << 20,
+        reconcile_every: None,
+    };
+    let mut events = read(&engine, options, 0);
+    engine.emit([engine.now_nano()].into_iter());
+    take(&mut events, 1).await;
+    let now = engine.now_nano();
+    let emitted = 20_000;
+    engine.emit((1..=emitted).map(|number| now + number));
+    let mut taken = 0;
+    let lost: i64 = loop {
+        let event = take(&mut events, 1).await.remove(0);
+        match event.attributes.get("reason").map(String::as_str) {
+            Some("memory was full") => break event.attributes["events"].parse().unwrap(),
+            Some(_) => {}
+            None => taken += 1,
+        }
+    };
+    assert!(taken > 500 && lost > 500, "{taken} taken, {lost} lost");
+    assert!(taken + lost <= emitted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_whose_clock_is_an_hour_off_is_read_in_its_order() {
+    for ahead in [HOUR, -HOUR] {
+        let engine = FakeEngine::start(ahead);
+        // What was before the spool is left out; what comes is not, though its time is before.
+        let floor_nano = now_nano();
+        let mut events = read(&engine, EngineOptions::default(), floor_nano);
+        engine.emit([floor_nano + 2 * HOUR].into_iter());
+        let first = take(&mut events, 1).await;
+        engine.emit((1..50).map(|number| engine.now_nano() + number));
+        // Nor does it matter when the clock is set in the middle.
+        engine.emit((50..100).map(|number| engine.now_nano() - HOUR + number));
+        engine.emit((100..150).map(|number| engine.now_nano() + HOUR + number));
+        let all = [first, take(&mut events, 149).await].concat();
+        assert_eq!(numbers(&all), (0..150).collect::<Vec<_>>(), "{ahead}");
+    }
+}
