@@ -7,6 +7,7 @@ use crate::clock::now_nano;
 use crate::stats::SharedStats;
 use futures::executor::block_on;
 use futures::future::BoxFuture;
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::time::{Duration, Instant};
@@ -167,15 +168,10 @@ fn wait(until: Option<Instant>, stopped: &Receiver<()>) -> bool {
 
 fn note_cpu(stats: &SharedStats) {
     // Where the kernel does not tell, nothing is told apart.
-    if let Some(nanos) = thread_cpu_nanos() {
-        stats.change(|stats| stats.generator_cpu_us = nanos / 1000);
+    if let Ok(cpu) = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID) {
+        let micros = u64::try_from(Duration::from(cpu).as_micros()).unwrap_or(u64::MAX);
+        stats.change(|stats| stats.generator_cpu_us = micros);
     }
-}
-
-/// CPU time of the calling thread.
-fn thread_cpu_nanos() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
