@@ -1,5 +1,6 @@
 //! A collector as a process.
 
+use crate::host_clock::HostClock;
 use crate::network::Network;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +18,13 @@ impl CollectorProcess {
     pub fn of_engine(network: &Network, number: usize, socket: &Path) -> Self {
         let source = format!("docker:{}", socket.display());
         let child = network.collector(number, &["--source", &source]);
+        Self { number, child }
+    }
+
+    /// The same, on a host whose clock is this one.
+    pub fn with_clock(network: &Network, number: usize, socket: &Path, clock: &HostClock) -> Self {
+        let source = format!("docker:{}", socket.display());
+        let child = network.collector_in(number, &["--source", &source], clock.environment());
         Self { number, child }
     }
 

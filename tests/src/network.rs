@@ -239,6 +239,16 @@ impl Network {
 
     /// Starts one of the provider's collectors.
     pub fn collector(&self, number: usize, arguments: &[&str]) -> Child {
+        self.collector_in(number, arguments, Vec::new())
+    }
+
+    /// The same, with environment variables.
+    pub fn collector_in(
+        &self,
+        number: usize,
+        arguments: &[&str],
+        environment: Vec<(&str, String)>,
+    ) -> Child {
         let home = self.collector_home(number);
         let log = File::options()
             .create(true)
@@ -249,6 +259,7 @@ impl Network {
             .arg("--config")
             .arg(home.join("collector.toml"))
             .args(arguments)
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

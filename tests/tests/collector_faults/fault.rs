@@ -1,12 +1,21 @@
 //! What goes wrong in a round.
 
 use crate::stage::Stage;
+use e2l_tests::HostClock;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// More than the engine remembers.
 const BURST: usize = 300;
+/// More than it keeps for a reader that is slow.
+const FLOOD: usize = 2000;
+/// How long a collector is frozen at least.
+const FROZEN: Duration = Duration::from_secs(30);
+/// How far a clock is set, seconds.
+const HOUR: i64 = 3600;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,7 +28,9 @@ pub enum Fault {
     BothKilled,
     /// More events than the engine remembers while the collector does not run.
     Overrun,
-    /// SIGSTOP of the collector during such a burst.
+    /// Many more.
+    Flooded,
+    /// SIGSTOP of the collector during a burst.
     Frozen,
     /// The spool's disk has no room.
     DiskFull,
@@ -27,17 +38,21 @@ pub enum Fault {
     KilledWithDiskFull,
     /// SIGKILL of the peer that it talks to.
     PeerKilled,
+    /// The clock of the collector's host is set an hour forward, then an hour back, then right.
+    ClockSet,
 }
 
-const ALL: [Fault; 8] = [
+const ALL: [Fault; 10] = [
     Fault::CollectorKilled,
     Fault::EngineKilled,
     Fault::BothKilled,
     Fault::Overrun,
+    Fault::Flooded,
     Fault::Frozen,
     Fault::DiskFull,
     Fault::KilledWithDiskFull,
     Fault::PeerKilled,
+    Fault::ClockSet,
 ];
 
 impl Fault {
@@ -67,7 +82,8 @@ impl Fault {
                 engine_dies(stage);
                 stage.start_collector();
             }
-            Self::Overrun => overrun(stage),
+            Self::Overrun => overrun(stage, BURST),
+            Self::Flooded => overrun(stage, FLOOD),
             Self::Frozen => frozen(stage),
             Self::DiskFull => {
                 let ballast = fill(stage);
@@ -90,6 +106,7 @@ impl Fault {
                 stage.churn(4);
                 stage.network.start_peer("provider");
             }
+            Self::ClockSet => set_clock(stage),
         }
         stage.churn(2);
     }
@@ -106,14 +123,14 @@ fn engine_dies(stage: &mut Stage) {
     stage.settle_all();
 }
 
-fn overrun(stage: &mut Stage) {
+fn overrun(stage: &mut Stage, burst: usize) {
     let id = stage.one_alive();
     stage.kill_collector();
     stage.engine.run(&["kill", &id]);
     stage.settle_all();
     stage.churn(2);
     let renamed = stage.truth.there()[0].0.clone();
-    stage.engine.rename_again_and_again(&renamed, BURST);
+    stage.engine.rename_again_and_again(&renamed, burst);
     stage.start_collector();
     stage.assert_gap("the engine forgot events");
 }
@@ -122,11 +139,29 @@ fn frozen(stage: &mut Stage) {
     let id = stage.one_alive();
     let collector = stage.collector.take().unwrap();
     collector.freeze();
+    let until = Instant::now() + FROZEN;
     stage.churn(3);
     stage.engine.rename_again_and_again(&id, BURST);
     stage.churn(2);
+    sleep(until.saturating_duration_since(Instant::now()));
     collector.go_on();
     stage.collector = Some(collector);
+}
+
+fn set_clock(stage: &mut Stage) {
+    let clock = HostClock::new().expect("libfaketime: run scripts/setup.sh --tests");
+    stage.kill_collector();
+    stage.start_collector_with(&clock);
+    for ahead in [HOUR, -HOUR, 0] {
+        stage.churn(2);
+        clock.set(ahead);
+        stage.churn(2);
+    }
+    for stepped in [HOUR, -2 * HOUR, HOUR] {
+        stage.assert_clock_stepped(stepped);
+    }
+    stage.kill_collector();
+    stage.start_collector();
 }
 
 /// The last page of a full disk's file may have room.

@@ -3,7 +3,7 @@
 use crate::check::Ledger;
 use crate::truth::{Life, Truth};
 use e2l_event::{Event, EventKind, Observation};
-use e2l_tests::{CollectorProcess, Members, Network, PrivateEngine, wait_until};
+use e2l_tests::{CollectorProcess, HostClock, Members, Network, PrivateEngine, wait_until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,6 +62,12 @@ impl Stage {
     pub fn start_collector(&mut self) {
         let socket = self.engine.socket();
         self.collector = Some(CollectorProcess::of_engine(&self.network, 1, &socket));
+    }
+
+    /// On a host whose clock is this one.
+    pub fn start_collector_with(&mut self, clock: &HostClock) {
+        let socket = self.engine.socket();
+        self.collector = Some(CollectorProcess::with_clock(&self.network, 1, &socket, clock));
     }
 
     pub fn kill_collector(&mut self) {
@@ -244,6 +250,18 @@ impl Stage {
                 .iter()
                 .any(|found| found.contains(reason))
                 .then_some(())
+        });
+    }
+
+    /// Asserts that a step of the host's clock by about so many seconds was recorded.
+    pub fn assert_clock_stepped(&self, seconds: i64) {
+        wait_until(&format!("a clock's step of {seconds} s"), PATIENCE, || {
+            let events = self.ledger();
+            let mut steps = events.iter().filter_map(|event| {
+                let by: i64 = event.attributes.get("stepped_nano")?.parse().ok()?;
+                Some(by / 1_000_000_000)
+            });
+            steps.any(|by| by.abs_diff(seconds) <= 2).then_some(())
         });
     }
 
