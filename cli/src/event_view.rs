@@ -5,7 +5,7 @@ use e2l_client::EventRecord;
 use e2l_ledger::ValidationCode;
 
 /// Fields of an event's JSON object, in order (DESIGN section 10).
-pub const EVENT_FIELDS: [&str; 21] = [
+pub const EVENT_FIELDS: [&str; 22] = [
     "tx_id",
     "height",
     "index",
@@ -21,6 +21,7 @@ pub const EVENT_FIELDS: [&str; 21] = [
     "collector",
     "sequence",
     "observed",
+    "facts",
     "late",
     "delay_ms",
     "sender",

@@ -27,6 +27,7 @@ fn event(action: &str, attributes: &[(&str, &str)]) -> EventRecord {
         collector: Some("provider/collector-1".to_owned()),
         sequence: 9,
         observed: "observed",
+        facts: None,
         late: false,
         delay_ms: 176,
         sender: "collector-1".to_owned(),

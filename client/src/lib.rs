@@ -60,7 +60,7 @@ pub use events::EventStream;
 pub use incoming::{IncomingLimits, OpenConnections, TlsIncoming};
 pub use link::PeerAddress;
 pub use options::ClientOptions;
-pub use record::{EventRecord, RecordError};
+pub use record::{EventRecord, FactsRecord, RecordError};
 pub use remedy::refusal_remedy;
 pub use serve::{MAX_MESSAGE_BYTES, ledger_server, peering_server, serve, server};
 pub use status::{refusal, refusal_status, status_refusal};

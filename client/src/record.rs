@@ -1,7 +1,7 @@
 //! An event of the ledger as every output shows it.
 
 use crate::wire;
-use e2l_ledger::event::Event;
+use e2l_ledger::event::{Event, Facts};
 use e2l_ledger::{Digest, Role, ValidationCode};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub struct EventRecord {
     pub sequence: u64,
     /// `observed`, `inferred` or `gap`.
     pub observed: &'static str,
+    /// What inspection said, where the collector asked: labels cannot forge it.
+    pub facts: Option<FactsRecord>,
     /// Whether it came outside the collection window.
     pub late: bool,
     /// Block time minus the engine's time, milliseconds.
@@ -52,6 +54,33 @@ pub struct EventRecord {
     pub finality: &'static str,
     /// Actors that endorsed its block, as the answering peer knows.
     pub endorsed_by: Vec<String>,
+}
+
+/// What a container engine's inspection said of a container. Times are nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FactsRecord {
+    /// Digest of its image.
+    pub image_digest: Option<String>,
+    /// When its process started.
+    pub started_nano: Option<i64>,
+    /// When its process ended.
+    pub finished_nano: Option<i64>,
+    /// The process's exit code.
+    pub exit_code: Option<i64>,
+    /// Whether the kernel killed it for lack of memory.
+    pub oom_killed: Option<bool>,
+}
+
+impl From<Facts> for FactsRecord {
+    fn from(facts: Facts) -> Self {
+        Self {
+            image_digest: facts.image_digest,
+            started_nano: facts.started_nano,
+            finished_nano: facts.finished_nano,
+            exit_code: facts.exit_code,
+            oom_killed: facts.oom_killed,
+        }
+    }
 }
 
 /// Why a peer's event cannot be shown.
@@ -98,6 +127,7 @@ impl TryFrom<wire::LedgerEvent> for EventRecord {
             collector: from_collector.then(|| format!("{}/{}", sent.actor, sent.sender)),
             sequence: event.sequence,
             observed: event.observation.as_str(),
+            facts: event.facts.map(FactsRecord::from),
             late: sent.late,
             delay_ms: sent.delay_ms,
             sender: sent.sender,

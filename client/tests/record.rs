@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use e2l_client::{EventRecord, wire};
-use e2l_ledger::event::{Event, EventKind, Observation};
+use e2l_ledger::event::{Event, EventKind, Facts, Observation};
 use std::collections::BTreeMap;
 
 fn sent() -> wire::LedgerEvent {
@@ -17,7 +17,11 @@ fn sent() -> wire::LedgerEvent {
         received_nano: 1_000_000_002,
         sequence: 9,
         observation: Observation::Inferred,
-        facts: None,
+        facts: Some(Facts {
+            started_nano: Some(7),
+            exit_code: Some(137),
+            ..Facts::default()
+        }),
     };
     wire::LedgerEvent {
         transaction_id: vec![0xab; 32].into(),
@@ -44,7 +48,9 @@ fn the_object_has_these_fields_in_this_order() {
             r#"{{"tx_id":"{}","height":3,"index":4,"validation_code":"CONTRACT_REJECTED","type":"container","#,
             r#""action":"start","actor_id":"c0ffee","attributes":{{"say":"\"ä\"\n{{\"a\":1}}"}},"scope":"local","#,
             r#""time_nano":1000000001,"received_nano":1000000002,"block_time_nano":1500000000,"#,
-            r#""collector":"provider/host1","sequence":9,"observed":"inferred","late":true,"delay_ms":499,"#,
+            r#""collector":"provider/host1","sequence":9,"observed":"inferred","#,
+            r#""facts":{{"image_digest":null,"started_nano":7,"finished_nano":null,"exit_code":137,"oom_killed":null}},"#,
+            r#""late":true,"delay_ms":499,"#,
             r#""sender":"host1","actor":"provider","finality":"sealed","endorsed_by":["provider","user"]}}"#
         ),
         "ab".repeat(32)

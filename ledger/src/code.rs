@@ -63,6 +63,8 @@ codes! {
     WriteLimit = 107, "WRITE_LIMIT", "write less in one call, or raise the limit by governance";
     /// The contract used the host against the rules (a write in a query, a range outside its argument).
     IllegalAccess = 108, "ILLEGAL_ACCESS", "a defect of the contract: report it to its authors";
+    /// What it reports is on the ledger already, in another's words.
+    Witness = 109, "WITNESS", "nothing to do: it stands beside the first report, which the output names";
     /// The sender's certificate is revoked.
     CreatorRevoked = 110, "CREATOR_REVOKED", "get a new certificate from the actor's authority";
     /// The sender's role may not do this.

@@ -9,7 +9,7 @@ mod running;
 mod transition;
 
 use event2ledger::ledger::logs;
-use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind};
+use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind, RejectionKind};
 use transition::Transition;
 
 wit_bindgen::generate!({ path: "../../wit", world: "migrating-contract" });
@@ -25,6 +25,7 @@ fn log_of(actor_id: &str) -> Vec<u8> {
 fn reject(message: impl Into<String>) -> Rejection {
     Rejection {
         message: message.into(),
+        kind: RejectionKind::Refused,
     }
 }
 

@@ -5,7 +5,7 @@
 mod create_event;
 mod listing;
 
-use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind};
+use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind, RejectionKind};
 
 wit_bindgen::generate!({ path: "../../wit", world: "contract" });
 
@@ -20,6 +20,7 @@ fn log_of(actor_id: &str) -> Vec<u8> {
 fn reject(message: impl Into<String>) -> Rejection {
     Rejection {
         message: message.into(),
+        kind: RejectionKind::Refused,
     }
 }
 

@@ -38,7 +38,9 @@ pub struct Stats {
     /// How far the clock of the peers' leader was ahead, milliseconds: of the last batch that became final, within half the
     /// time that it took.
     pub peers_ahead_ms: i64,
-    /// Events whose validation code is not `VALID`, by code.
+    /// Events of services that another manager's collector had reported first (`WITNESS`).
+    pub witnessed: u64,
+    /// Events with another validation code than `VALID` or `WITNESS`, by code.
     pub refused_codes: BTreeMap<String, u64>,
     /// Batches that a peer refused, by reason. Most are sent again.
     pub refusals: BTreeMap<String, u64>,

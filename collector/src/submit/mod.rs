@@ -429,6 +429,10 @@ fn record(batch: &Prepared, done: &wire::Final, stats: &SharedStats) {
         .enumerate()
         .filter(|(_, code)| **code != ValidationCode::Valid as u8)
     {
+        if *code == ValidationCode::Witness as u8 {
+            stats.change(|stats| stats.witnessed += 1);
+            continue;
+        }
         let code = code_name(*code);
         tracing::error!(
             alarm = true, height = done.height, batch = batch.sequence, index, %code,

@@ -13,7 +13,7 @@ use e2l_ledger::{
     NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, TransactionResult,
     ValidationCode, check_envelope,
 };
-use e2l_runtime::{CallContext, Failure, Outcome, Session};
+use e2l_runtime::{CallContext, Failure, Outcome, RejectionKind, Session};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -226,8 +226,12 @@ impl<'a> BlockRun<'a> {
                 self.overlay().keep_call(&calls.provenance);
                 (ValidationCode::Valid, fuel, output)
             }
-            Some(Outcome::Rejected { message, fuel }) => {
-                (ValidationCode::ContractRejected, fuel, message.into_bytes())
+            Some(Outcome::Rejected { kind, message, fuel }) => {
+                let code = match kind {
+                    RejectionKind::Refused => ValidationCode::ContractRejected,
+                    RejectionKind::Witness => ValidationCode::Witness,
+                };
+                (code, fuel, message.into_bytes())
             }
             Some(Outcome::Failed { kind, fuel, detail }) => (code_of(kind), fuel, detail.into_bytes()),
             None => {

@@ -6,7 +6,7 @@ mod common;
 use common::members::Members;
 use common::peer::{Orderer, Peer, outcomes};
 use common::{call, create_event, deep, event};
-use e2l_event::{Event, Facts};
+use e2l_event::{Event, EventKind, Facts};
 use e2l_ledger::{Call, Limits, ValidationCode};
 use serde_json::Value;
 
@@ -210,6 +210,51 @@ fn events_that_are_long_as_json_can_be_read() {
             seen.extend(sequences(&page));
         }
         assert_eq!(seen, (1..=60).collect::<Vec<u64>>());
+    });
+}
+
+#[test]
+fn what_another_manager_tells_of_a_service_is_a_witnesss_report() {
+    deep(|| {
+        let service = |action: &str, time_nano: i64, sequence: u64| {
+            let mut event = event("s1", sequence);
+            event.kind = EventKind::Service;
+            event.action = action.into();
+            event.time_nano = time_nano;
+            create_event(&event)
+        };
+        let members = Members::new(Limits::default());
+        let mut peer = Peer::new(&members);
+        let mut orderer = Orderer::new(&members);
+        let mut apply = |calls| {
+            let batch = orderer.batch(calls);
+            let proposal = orderer.propose(&peer, vec![batch]);
+            peer.apply(&proposal)
+        };
+        let block = apply(vec![
+            service("create", 10, 1),
+            service("update", 10, 2),
+            service("update", 11, 3),
+            service("update", 11, 4),
+        ]);
+        let first = block.results[2].id;
+        let codes = |found: &[(ValidationCode, String)]| found.iter().map(|(code, _)| *code).collect::<Vec<_>>();
+        use ValidationCode::{Valid, Witness};
+        let found = outcomes(&block);
+        assert_eq!(codes(&found), [Valid, Valid, Valid, Witness]);
+        assert_eq!(found[3].1, format!("transaction {first} has reported it first"));
+        // A removal has no time of the Swarm's; containers are an engine's own.
+        let container = create_event(&event("s1", 8));
+        let block = apply(vec![
+            service("remove", 20, 5),
+            service("create", 10, 6),
+            service("remove", 21, 7),
+            container.clone(),
+            container,
+        ]);
+        assert_eq!(codes(&outcomes(&block)), [Valid, Witness, Witness, Valid, Valid]);
+        let history = peer.json("eventdb", "getHistory", r#"{"id": "s1"}"#);
+        assert_eq!(sequences(&history), [1, 2, 3, 5, 8, 8]);
     });
 }
 

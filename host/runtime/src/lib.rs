@@ -28,7 +28,7 @@ pub use anatomy::{Anatomy, Bounds};
 pub use error::RuntimeError;
 pub use host_state::{CallContext, HostError, HostState, LogRecord, Pairs};
 pub use limits::{CallLimits, StaticLimits};
-pub use outcome::{Failure, Outcome};
+pub use outcome::{Failure, Outcome, RejectionKind};
 pub use profile::{EngineDescription, REQUIRED_STACK_BYTES, engine_profile};
 pub use runtime::Runtime;
 pub use session::Session;

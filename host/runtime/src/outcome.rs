@@ -12,6 +12,8 @@ pub enum Outcome {
     },
     /// The contract refused; its writes are dropped.
     Rejected {
+        /// Whether it breaks a rule or repeats what another has reported.
+        kind: RejectionKind,
         /// Why.
         message: String,
         /// Fuel used.
@@ -35,6 +37,15 @@ impl Outcome {
             Self::Accepted { fuel, .. } | Self::Rejected { fuel, .. } | Self::Failed { fuel, .. } => *fuel,
         }
     }
+}
+
+/// What a contract's rejection means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectionKind {
+    /// The call breaks a rule of the contract.
+    Refused,
+    /// What the call reports is on the ledger already, in another's words.
+    Witness,
 }
 
 /// How a contract failed.

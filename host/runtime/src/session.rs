@@ -13,7 +13,7 @@ use crate::host::{Broken, HostData, Stop};
 use crate::host_state::{CallContext, HostState};
 use crate::limits::CallLimits;
 use crate::linked::Linked;
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Outcome, RejectionKind};
 use wasmtime::{Engine, Error, Store, Trap};
 
 /// One instance and what belongs to it; `C` are its exports.
@@ -264,7 +264,11 @@ fn judge(ended: Ended, fuel: u64, limits: &CallLimits) -> Outcome {
         Ended::Done(Err(rejection)) => {
             let mut message = rejection.message;
             truncate(&mut message, limits.output_bytes);
-            Outcome::Rejected { message, fuel }
+            let kind = match rejection.kind {
+                types::RejectionKind::Refused => RejectionKind::Refused,
+                types::RejectionKind::Witness => RejectionKind::Witness,
+            };
+            Outcome::Rejected { kind, message, fuel }
         }
     }
 }

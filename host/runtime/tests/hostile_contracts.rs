@@ -151,7 +151,7 @@ fn a_rejection_has_its_message_and_no_writes() {
         let mut block = Block::hostile();
         block.assert_counts(1);
         match block.invoke("reject", "not today") {
-            Outcome::Rejected { message, fuel } => {
+            Outcome::Rejected { message, fuel, .. } => {
                 assert_eq!(message, "not today");
                 assert!(fuel > 0);
             }

@@ -257,7 +257,7 @@ fn a_migration_that_fails_leaves_nothing_behind() {
         assert_eq!(failure(&fails(memory, "1.0.0")), Failure::OutOfMemory);
         for from in ["3.0.0", "1.0", "2.0.0 "] {
             match fails(MIGRATION, from) {
-                Outcome::Rejected { message, fuel } => {
+                Outcome::Rejected { message, fuel, .. } => {
                     assert!(
                         message.contains(&format!("not `{from}`")) && fuel > 0,
                         "{message}"

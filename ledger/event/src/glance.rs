@@ -1,12 +1,18 @@
 //! A look at an encoded event without decoding it: a contract that only files the bytes need not copy every text.
 
-use crate::event::{EventError, VERSION, check_parameters};
+use crate::event::{EventError, EventKind, VERSION, check_parameters};
 
 /// What `createEvent` needs to know of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Glance<'a> {
+    /// What it is about.
+    pub kind: EventKind,
+    /// What happened.
+    pub action: &'a str,
     /// Id of the container or service.
     pub actor_id: &'a str,
+    /// Engine's time in nanoseconds since the Unix epoch.
+    pub time_nano: i64,
 }
 
 impl<'a> Glance<'a> {
@@ -17,9 +23,15 @@ impl<'a> Glance<'a> {
     /// A parameter that is missing or malformed; `None` for bytes that are no encoded event: decoding them says why.
     pub fn of(bytes: &'a [u8]) -> Option<Result<Self, EventError>> {
         let mut rest = Scan::new(bytes);
-        if rest.byte()? != VERSION || rest.byte()? > 2 {
+        if rest.byte()? != VERSION {
             return None;
         }
+        let kind = match rest.byte()? {
+            0 => EventKind::Container,
+            1 => EventKind::Service,
+            2 => EventKind::Collector,
+            _ => return None,
+        };
         let (action, actor_id) = (rest.text()?, rest.text()?);
         let mut previous = None;
         for _ in 0..rest.length()? {
@@ -33,7 +45,8 @@ impl<'a> Glance<'a> {
         }
         rest.text()?;
         let _time = rest.number()?;
-        let (time_nano, received_nano, sequence) = (rest.number()?, rest.number()?, rest.number()?);
+        let (time_nano, received_nano) = (rest.number()? as i64, rest.number()? as i64);
+        let sequence = rest.number()?;
         if rest.byte()? > 2 {
             return None;
         }
@@ -43,13 +56,13 @@ impl<'a> Glance<'a> {
         if !rest.is_at_end() {
             return None;
         }
-        let checked = check_parameters(
-            (actor_id, action),
-            sequence,
-            time_nano as i64,
-            received_nano as i64,
-        );
-        Some(checked.map(|()| Self { actor_id }))
+        let checked = check_parameters((actor_id, action), sequence, time_nano, received_nano);
+        Some(checked.map(|()| Self {
+            kind,
+            action,
+            actor_id,
+            time_nano,
+        }))
     }
 }
 

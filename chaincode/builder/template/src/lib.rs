@@ -4,7 +4,7 @@
 //! network: every peer runs it, and all of them must come to the same result.
 
 use event2ledger::ledger::state;
-use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind};
+use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind, RejectionKind};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -98,6 +98,7 @@ fn parse<'a, T: Deserialize<'a>>(argument: &'a [u8]) -> Result<T, Rejection> {
 fn reject(message: impl Into<String>) -> Rejection {
     Rejection {
         message: message.into(),
+        kind: RejectionKind::Refused,
     }
 }
 

@@ -6,7 +6,7 @@ mod floats;
 mod garbage;
 mod writes;
 
-use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind};
+use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind, RejectionKind};
 use event2ledger::ledger::{logs, state};
 
 wit_bindgen::generate!({ path: "../../../wit", world: "contract" });
@@ -18,6 +18,7 @@ type Answer = Result<Vec<u8>, Rejection>;
 fn reject(message: impl Into<String>) -> Rejection {
     Rejection {
         message: message.into(),
+        kind: RejectionKind::Refused,
     }
 }
 
