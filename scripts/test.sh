@@ -60,7 +60,7 @@ if [ "${1:-}" != --fast ]; then
     if [ -n "$runner" ]; then
         sudo chown -R --from=root "$(id -u):$(id -g)" "$target"
     fi
-    logged env CARGO_TARGET_DIR=fuzz/target cargo test --manifest-path fuzz/Cargo.toml --locked --no-fail-fast
+    logged env CARGO_TARGET_DIR=fuzz/target cargo test --manifest-path fuzz/Cargo.toml --lib --locked --no-fail-fast
     logged scripts/fuzz.sh 5
 fi
 

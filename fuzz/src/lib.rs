@@ -1,7 +1,10 @@
 //! What must hold for any bytes: one function per target, which panics when it does not. libFuzzer calls them with
-//! bytes of its own (`fuzz_targets/`), `tests/corpus.rs` with the corpus.
+//! bytes of its own (`fuzz_targets/`), the tests of `corpus` with the corpus.
 
 mod borrowed;
+// Not in `tests/`: for those cargo would link every target anew.
+#[cfg(test)]
+mod corpus;
 mod truth;
 
 // Where the borrowed modules look for each other.

@@ -1,6 +1,6 @@
 //! Every input of the corpus, and every seed with each of its bytes changed, passes its target.
 
-use e2l_fuzz::{TARGETS, seeds};
+use crate::{TARGETS, seeds};
 use std::path::Path;
 
 fn corpus() -> std::path::PathBuf {
