@@ -7,7 +7,9 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build chaincode demo test test-long fuzz check fmt bench instructions
+CONTRACT := $(TARGET)/debug/e2l-chaincode-builder chaincode/eventdb -o $(TARGET)/chaincode/eventdb.wasm
+
+.PHONY: help setup build chaincode demo build-tests test test-long fuzz check fmt bench instructions
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,23 +19,25 @@ setup: ## install what building needs (Debian packages, Rust toolchain, WebAssem
 
 build: ## build the programs and the contract (the first time 15 to 25 minutes on two cores)
 	cargo build --workspace --bins --locked
-	@$(MAKE) --no-print-directory chaincode
+	$(CONTRACT)
 
 chaincode: ## build the contract to $(TARGET)/chaincode/eventdb.wasm
 	cargo build --workspace --bins --locked
-	$(TARGET)/debug/e2l-chaincode-builder chaincode/eventdb -o $(TARGET)/chaincode/eventdb.wasm
+	$(CONTRACT)
 
 demo: setup build ## run three actors' peers and a collector on this machine; Ctrl-C stops them
 	E2L_CHAINCODE=$(TARGET)/chaincode/eventdb.wasm $(TARGET)/debug/e2l demo
 
-test: ## build and run all tests, on real Docker engines (installs Debian's docker.io where none is)
+# Programs and tests at once: tests add features to some libraries, and cargo would build the programs twice.
+build-tests: ## build everything that `make test` needs, and install what it needs
 	@scripts/setup.sh --tests
-	@$(MAKE) --no-print-directory build
+	cargo build --workspace --bins --tests --locked
+	$(CONTRACT)
+
+test: build-tests ## build and run all tests, on real Docker engines (installs Debian's docker.io where none is)
 	@scripts/test.sh
 
-test-long: ## what takes longer than CI may: E2L_ROUNDS=5 E2L_FUZZ_ROUNDS=10 E2L_FAULT_ROUNDS=20 E2L_SEED=1; goes on where it was stopped
-	@scripts/setup.sh --tests
-	@$(MAKE) --no-print-directory build
+test-long: build-tests ## what takes longer than CI may: E2L_ROUNDS=5 E2L_FUZZ_ROUNDS=10 E2L_FAULT_ROUNDS=20 E2L_SEED=1; goes on where it was stopped
 	@scripts/test-long.sh
 
 fuzz: setup ## fuzz every decoder and verifier, E2L_SECONDS=60 each (installs cargo-fuzz where it is missing)

@@ -5,6 +5,7 @@ mod borrowed;
 // Not in `tests/`: for those cargo would link every target anew.
 #[cfg(test)]
 mod corpus;
+mod reconcile;
 mod truth;
 
 // Where the borrowed modules look for each other.
