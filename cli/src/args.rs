@@ -62,6 +62,8 @@ pub enum Command {
     Audit(AuditArgs),
     /// See who signed statements that contradict each other
     Evidence(EvidenceArgs),
+    /// See which collectors there are, when each was heard last, and how it is
+    Collectors,
     /// See what damage a peer has found in its own database, and from whom it repaired it
     Incidents(IncidentsArgs),
     /// See how peers are

@@ -3,7 +3,7 @@
 use crate::args::{Cli, Command};
 use crate::commands::chaincode::ChaincodeCommand;
 use crate::commands::{
-    audit, cert, chaincode, events, evidence, history, incidents, network, peer, proposal, receipt, shell,
+    audit, cert, chaincode, collectors, events, evidence, history, incidents, network, peer, proposal, receipt, shell,
     verify,
 };
 use crate::error::{CliError, CliResult, Exit};
@@ -80,6 +80,7 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Evidence(args) => {
             with_session(settings()?, Role::Client, async |s| evidence::run(s, args).await)
         }
+        Command::Collectors => with_session(settings()?, Role::Client, async |s| collectors::run(s).await),
         Command::Incidents(args) => {
             with_session(settings()?, Role::Client, async |s| incidents::run(s, args).await)
         }

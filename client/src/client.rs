@@ -243,6 +243,20 @@ impl LedgerClient {
         .await
     }
 
+    /// Collectors that have brought something to the ledger, and what each last said of itself: the answering peer's word.
+    /// A collector's own statements are a history like a container's, which can be read with proof.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn collectors(&self) -> Result<wire::CollectorsReply, ClientError> {
+        self.read(
+            "collectors",
+            wire::CollectorsRequest {},
+            |mut stub, request| async move { stub.collectors(request).await },
+        )
+        .await
+    }
+
     /// Contradictions that the answering peer has found, not yet verified: see [`Verifier`](crate::Verifier).
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::clock::now_nano;
 use crate::error::CollectorError;
 use crate::gap;
+use crate::heartbeat::Heartbeat;
 use crate::options::CollectorOptions;
 use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
 use crate::source::{
@@ -19,7 +20,7 @@ use e2l_ledger::{GenesisFile, NetworkConfig, Role, Signer};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -150,7 +151,10 @@ impl Collector {
             resumed: self.resumed,
             collector: self.spool.sender().to_string(),
         };
+        let heartbeats = self.options.heartbeat_every().filter(|_| !self.source.waits());
+        let started = (Instant::now(), now_nano());
         let pipeline = Pipeline {
+            heartbeat: heartbeats.map(|every| Heartbeat::new(every, &name, started)),
             options: PipelineOptions {
                 limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),
                 window: window as u64,

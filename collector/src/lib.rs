@@ -11,6 +11,7 @@ mod clock;
 mod collector;
 mod error;
 mod gap;
+mod heartbeat;
 mod options;
 mod pipeline;
 mod recent;

@@ -27,6 +27,10 @@ pub struct CollectorOptions {
     /// Seconds between two comparisons of the engine's state with what was recorded; 0: only when a connection to it begins.
     #[serde(default = "default_reconcile_every_s")]
     pub reconcile_every_s: u64,
+    /// Seconds between two heartbeats on the ledger, which tell the actors that this collector still watches its engine; 0:
+    /// none. Sources that are no engine have none.
+    #[serde(default = "default_heartbeat_every_s")]
+    pub heartbeat_every_s: u64,
     /// Where events come from: `docker`, `docker:PATH`, `replay:FILE` or `synthetic`.
     #[serde(default)]
     pub source: SourceSpec,
@@ -70,6 +74,10 @@ fn default_memory_max_bytes() -> usize {
 
 fn default_reconcile_every_s() -> u64 {
     60
+}
+
+fn default_heartbeat_every_s() -> u64 {
+    600
 }
 
 fn default_log() -> String {
@@ -153,6 +161,11 @@ impl CollectorOptions {
     /// Between two comparisons of the engine's state with what was recorded; `None`: only at each connection.
     pub fn reconcile_every(&self) -> Option<Duration> {
         (self.reconcile_every_s > 0).then(|| Duration::from_secs(self.reconcile_every_s))
+    }
+
+    /// Between two heartbeats on the ledger; `None` for none.
+    pub fn heartbeat_every(&self) -> Option<Duration> {
+        (self.heartbeat_every_s > 0).then(|| Duration::from_secs(self.heartbeat_every_s))
     }
 
     /// Whether to end with the source.

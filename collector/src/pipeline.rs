@@ -6,6 +6,7 @@
 use crate::clock::{self, Ahead, Said, Watch, now_nano};
 use crate::error::CollectorError;
 use crate::gap;
+use crate::heartbeat::Heartbeat;
 use crate::recent::fingerprint;
 use crate::reconcile::{self, Context};
 use crate::source::{Asked, Given, Sourced};
@@ -64,6 +65,8 @@ pub struct Pipeline {
     /// Batches that are cut and not durable.
     pub(crate) cut: Vec<Prepared>,
     pub(crate) clocks: Clocks,
+    /// `None` where none are due.
+    pub(crate) heartbeat: Option<Heartbeat>,
 }
 
 /// The clocks that matter.
@@ -126,7 +129,7 @@ impl Pipeline {
                 tokio::task::block_in_place(|| self.commit())?;
                 return Ok(Drained::Done);
             }
-            let waits = [self.linger_left(), self.sync_left()];
+            let waits = [self.linger_left(), self.sync_left(), self.heartbeat_left()];
             let waiting = match self.full_disk {
                 Some(full) => Some(full.retry.saturating_duration_since(Instant::now())),
                 None => waits.into_iter().flatten().min(),
@@ -193,6 +196,21 @@ impl Pipeline {
         self.say(event);
     }
 
+    fn heartbeat_left(&self) -> Option<Duration> {
+        Some(self.heartbeat.as_ref()?.left(std::time::Instant::now()))
+    }
+
+    fn beat(&mut self) {
+        if self.heartbeat_left().is_none_or(|left| !left.is_zero()) {
+            return;
+        }
+        let now = (std::time::Instant::now(), now_nano());
+        let (collector, stats) = (self.spool.sender().to_string(), self.stats.get());
+        if let Some(event) = self.heartbeat.as_mut().map(|due| due.beat(&collector, &stats, now)) {
+            self.say(event);
+        }
+    }
+
     /// Takes what the collector has to say itself, unless the spool is full.
     fn say(&mut self, mut event: Event) {
         if self.full.is_some() || self.full_disk.is_some() {
@@ -217,6 +235,7 @@ impl Pipeline {
             self.watch_clock();
         }
         self.take_all(taken);
+        self.beat();
         while self.is_time_to_cut() {
             match self.spool.cut(&self.options.limits, &*self.signer, now_nano())? {
                 Some(batch) => self.cut.push(batch),

@@ -75,6 +75,16 @@ impl StateKey {
         Self::scoped(KeyPrefix::System, "sender", sender.to_string().as_bytes())
     }
 
+    /// The first key of all [`sender`](Self::sender)s.
+    pub fn senders() -> Self {
+        Self::scoped(KeyPrefix::System, "sender", &[])
+    }
+
+    /// The first key after them.
+    pub fn senders_end() -> Self {
+        Self::scoped(KeyPrefix::System, "sendes", &[])
+    }
+
     /// Head of the log of all headers below.
     pub fn headers() -> Self {
         Self::scoped(KeyPrefix::System, "headers", &[])

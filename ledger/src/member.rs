@@ -167,6 +167,28 @@ impl Member {
     }
 }
 
+impl FromStr for Member {
+    type Err = InvalidName;
+
+    /// Reads `actor/role/name`, as it is displayed.
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let [actor, role, name] = parts.as_slice() else {
+            return Err(InvalidName {
+                name: text.to_owned(),
+                why: "is not of the form actor/role/name",
+            });
+        };
+        validate_name(actor)?;
+        validate_name(name)?;
+        Ok(Self {
+            actor: (*actor).to_owned(),
+            role: role.parse()?,
+            name: (*name).to_owned(),
+        })
+    }
+}
+
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.actor, self.role, self.name)

@@ -195,6 +195,13 @@ impl wire::ledger_server::Ledger for Lying {
         self.truth.evidence().await.map(Response::new).map_err(failed)
     }
 
+    async fn collectors(
+        &self,
+        _request: Request<wire::CollectorsRequest>,
+    ) -> Result<Response<wire::CollectorsReply>, Status> {
+        self.truth.collectors().await.map(Response::new).map_err(failed)
+    }
+
     async fn incidents(
         &self,
         request: Request<wire::IncidentsRequest>,

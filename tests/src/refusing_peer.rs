@@ -155,6 +155,13 @@ impl wire::ledger_server::Ledger for Refusing {
         self.refuse()
     }
 
+    async fn collectors(
+        &self,
+        _request: Request<wire::CollectorsRequest>,
+    ) -> Result<Response<wire::CollectorsReply>, Status> {
+        self.refuse()
+    }
+
     async fn incidents(
         &self,
         _request: Request<wire::IncidentsRequest>,

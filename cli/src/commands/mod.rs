@@ -6,6 +6,7 @@ mod audit_export;
 mod audit_offline;
 pub mod cert;
 pub mod chaincode;
+pub mod collectors;
 pub mod events;
 pub mod evidence;
 pub mod history;

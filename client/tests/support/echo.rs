@@ -211,6 +211,13 @@ impl Ledger for EchoLedger {
         Ok(Response::new(wire::EvidenceReply::default()))
     }
 
+    async fn collectors(
+        &self,
+        _request: Request<wire::CollectorsRequest>,
+    ) -> Result<Response<wire::CollectorsReply>, Status> {
+        Ok(Response::new(wire::CollectorsReply::default()))
+    }
+
     async fn incidents(
         &self,
         _request: Request<wire::IncidentsRequest>,

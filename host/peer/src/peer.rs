@@ -6,6 +6,7 @@ use crate::application::LedgerApplication;
 use crate::chain::Chain;
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
+use crate::collectors::watch_silence;
 use crate::components::ComponentDirectory;
 use crate::divergence::report_divergence;
 use crate::forwarder::forward;
@@ -253,6 +254,7 @@ fn spawn_work(node: &Arc<Node>, raft: &Arc<RaftNode>, links: &Arc<Links>) {
         tokio::spawn(inquire(node.clone(), link.clone()));
     }
     tokio::spawn(report_divergence(node.clone(), links.clone()));
+    tokio::spawn(watch_silence(node.clone()));
     tokio::spawn(propose(node.clone(), raft.clone(), raft.leadership()));
     tokio::spawn(forward(node.clone(), links.clone(), raft.leadership()));
     let node = node.clone();

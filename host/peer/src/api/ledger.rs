@@ -3,7 +3,7 @@
 use super::access::{Action, authorize};
 use super::query::checked_query;
 use super::submit::submit;
-use super::{events, kept, status};
+use super::{collectors, events, kept, status};
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
 use crate::node::{Executed, Finalized, Node};
@@ -13,8 +13,8 @@ use crate::soundness::{Unsound, sound_block, vote_holds};
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
-    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, ConfigChangesReply,
-    ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest, GetAncestryReply,
+    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, CollectorsReply, CollectorsRequest,
+    ConfigChangesReply, ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest, GetAncestryReply,
     GetAncestryRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest, GetReceiptReply,
     GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest, QueryReply,
     QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
@@ -22,7 +22,7 @@ use e2l_client::wire::{
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
 use e2l_execution::QueryCall;
-use e2l_ledger::{Canonical, Digest, Member, Role, SenderHead, StateKey};
+use e2l_ledger::{Canonical, Digest, InvalidName, Member, SenderHead, StateKey};
 use futures::stream::{BoxStream, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -362,6 +362,17 @@ impl Ledger for LedgerApi {
         Ok(Response::new(status::status(&self.node, &self.raft)))
     }
 
+    async fn collectors(
+        &self,
+        request: Request<CollectorsRequest>,
+    ) -> Result<Response<CollectorsReply>, Status> {
+        authorize(&self.node, &request, Action::Read)?;
+        let (node, at) = (self.node.clone(), self.finalized()?.at);
+        let reply = tokio::task::spawn_blocking(move || collectors::reply(&node, &at)).await;
+        let reply = reply.map_err(|error| internal(&error))?;
+        reply.map(Response::new).map_err(|error| internal(&error))
+    }
+
     async fn config_changes(
         &self,
         request: Request<ConfigChangesRequest>,
@@ -444,20 +455,6 @@ pub(crate) fn block_reply(node: &Node, height: u64) -> Result<Option<GetBlockRep
 }
 
 fn parse_member(text: &str) -> Result<Member, Status> {
-    let mut parts = text.split('/');
-    let (Some(actor), Some(role), Some(name), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(Status::invalid_argument(format!(
-            "`{text}` is not of the form actor/role/name"
-        )));
-    };
-    let role: Role = role
-        .parse()
-        .map_err(|error| Status::invalid_argument(format!("{error}")))?;
-    Ok(Member {
-        actor: actor.to_owned(),
-        role,
-        name: name.to_owned(),
-    })
+    text.parse()
+        .map_err(|error: InvalidName| Status::invalid_argument(error.to_string()))
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod announcements;
+mod collectors;
 mod duplicate;
 mod events;
 pub(crate) mod kept;

@@ -1,0 +1,107 @@
+//! What a collector says of itself at intervals, on the ledger: so that every actor can tell a host where nothing happens
+//! from one that nobody watches any more.
+
+use crate::stats::Stats;
+use e2l_ledger::event::{Event, EventKind, Observation};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Action of these events.
+pub const ACTION: &str = "heartbeat";
+
+/// When the next one is due, and what does not change.
+#[derive(Debug)]
+pub struct Heartbeat {
+    every: Duration,
+    next: Instant,
+    constant: Vec<(&'static str, String)>,
+}
+
+impl Heartbeat {
+    /// The first one after `every`. `source` is where events come from, `started` when the collector was started: by the
+    /// steady clock, and in nanoseconds since the Unix epoch.
+    pub fn new(every: Duration, source: &str, started: (Instant, i64)) -> Self {
+        let executable = executable_digest().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the collector cannot read its own executable: heartbeats do not name it");
+            String::new()
+        });
+        Self {
+            every,
+            next: started.0 + every,
+            constant: vec![
+                ("every_s", every.as_secs().to_string()),
+                ("executable", executable),
+                ("source", source.to_owned()),
+                ("started_nano", started.1.to_string()),
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ],
+        }
+    }
+
+    /// How long it is until the next one.
+    pub fn left(&self, now: Instant) -> Duration {
+        self.next.saturating_duration_since(now)
+    }
+
+    /// The one that is due. None is made up for those that a busy or sleeping host has missed.
+    pub fn beat(&mut self, collector: &str, stats: &Stats, (now, now_nano): (Instant, i64)) -> Event {
+        self.next = now + self.every;
+        let counts = [
+            ("engine_ahead_ms", stats.engine_ahead_ms.to_string()),
+            ("gaps", stats.gaps.to_string()),
+            ("inferred", stats.inferred.to_string()),
+            ("peers_ahead_ms", stats.peers_ahead_ms.to_string()),
+            ("spooled", stats.spooled.to_string()),
+        ];
+        let attributes = self.constant.iter().cloned().chain(counts);
+        Event {
+            kind: EventKind::Collector,
+            action: ACTION.to_owned(),
+            actor_id: collector.to_owned(),
+            attributes: attributes
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            scope: "local".to_owned(),
+            time: now_nano / 1_000_000_000,
+            time_nano: now_nano,
+            received_nano: now_nano,
+            sequence: 0,
+            observation: Observation::Observed,
+            facts: None,
+        }
+    }
+}
+
+/// BLAKE3 of the program that runs. An honest host's word: its owner can make it say anything.
+fn executable_digest() -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open("/proc/self/exe")?)?;
+    Ok(hasher.finalize().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_due_after_each_interval_and_says_how_things_stand() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut heartbeat = Heartbeat::new(Duration::from_secs(600), "docker at unix:///x", (start, 5));
+        assert_eq!(heartbeat.left(after(100)), Duration::from_secs(500));
+        assert!(heartbeat.left(after(1900)).is_zero());
+        let stats = Stats {
+            spooled: 7,
+            engine_ahead_ms: -3,
+            ..Stats::default()
+        };
+        let event = heartbeat.beat("provider/collector/c1", &stats, (after(1900), 42));
+        let left = heartbeat.left(after(1900));
+        assert_eq!(left, Duration::from_secs(600), "missed ones are not made up for");
+        assert_eq!((event.action.as_str(), event.time_nano), ("heartbeat", 42));
+        let attribute = |name: &str| event.attributes[name].as_str();
+        assert_eq!((attribute("every_s"), attribute("started_nano")), ("600", "5"));
+        assert_eq!((attribute("spooled"), attribute("engine_ahead_ms")), ("7", "-3"));
+        assert_eq!(attribute("executable").len(), 64);
+    }
+}
