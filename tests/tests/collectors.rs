@@ -1,0 +1,90 @@
+//! Collectors beside a real engine where nothing happens: the ledger knows them by their heartbeats, and every actor's peer
+//! says so when one falls silent.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use e2l_tests::{CollectorProcess, Docker, Network, skip, wait_until};
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const NAMES: [&str; 2] = ["provider/collector/collector-1", "provider/collector/collector-2"];
+
+/// State of each collector, as an actor's peer has it.
+fn states(network: &Network, actor: &str) -> Vec<(String, String)> {
+    let text = |one: &Value, field: &str| one[field].as_str().unwrap().to_owned();
+    let found = network.json(actor, &["collectors"]);
+    let found = found.as_array().unwrap().iter();
+    found.map(|one| (text(one, "collector"), text(one, "state"))).collect()
+}
+
+fn wait_for(network: &Network, expected: [&str; 2]) {
+    let expected: Vec<_> = NAMES
+        .iter()
+        .zip(expected)
+        .map(|(name, state)| ((*name).to_owned(), state.to_owned()))
+        .collect();
+    for actor in Network::actors() {
+        wait_until(&format!("{actor} sees {expected:?}"), PATIENCE, || {
+            (states(network, actor) == expected).then_some(())
+        });
+    }
+}
+
+/// The alarms of an actor's peer about the second collector.
+fn alarms(network: &Network, actor: &str) -> Vec<String> {
+    let status = network.json(actor, &["peer", "status"]);
+    let status = status.get(0).unwrap_or(&status);
+    let alarms = status["alarms"].as_array().unwrap().iter();
+    let alarms = alarms.map(|alarm| alarm.as_str().unwrap().to_owned());
+    alarms.filter(|alarm| alarm.contains(NAMES[1])).collect()
+}
+
+#[test]
+fn a_collector_that_falls_silent_is_noticed_by_every_actor() {
+    let test = "a_collector_that_falls_silent_is_noticed_by_every_actor";
+    if Docker::reachable().is_none() {
+        return skip(test, "no Docker engine answers");
+    }
+    let network = Network::start(2);
+    let start = |number| {
+        let socket = Path::new("/var/run/docker.sock");
+        CollectorProcess::of_engine(&network, number, socket)
+    };
+    for number in [1, 2] {
+        let settings = network.collector_home(number).join("collector.toml");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        std::fs::write(&settings, format!("heartbeat_every_s = 2\n{text}")).unwrap();
+    }
+    let (_first, second) = (start(1), start(2));
+    wait_for(&network, ["heard", "heard"]);
+    let found = &network.json("user", &["collectors"])[0];
+    assert_eq!((&found["every_s"], &found["gaps"]), (&2.into(), &0.into()), "{found}");
+    assert_eq!(found["version"], env!("CARGO_PKG_VERSION"), "{found}");
+    assert_eq!(found["executable"].as_str().unwrap().len(), 64, "{found}");
+    assert!(found["source"].as_str().unwrap().contains("/var/run/docker.sock"), "{found}");
+    assert!(found["engine_ahead_ms"].as_i64().unwrap().abs() < 1000, "{found}");
+
+    second.kill();
+    wait_for(&network, ["heard", "silent"]);
+    for actor in Network::actors() {
+        let alarms = wait_until(&format!("{actor}'s peer raises an alarm"), PATIENCE, || {
+            Some(alarms(&network, actor)).filter(|alarms| !alarms.is_empty())
+        });
+        assert_eq!(alarms.len(), 1, "{alarms:?}");
+        assert!(alarms[0].contains("is silent"), "{alarms:?}");
+    }
+
+    let _second = start(2);
+    wait_for(&network, ["heard", "heard"]);
+    for actor in Network::actors() {
+        wait_until(&format!("{actor}'s peer ends its alarm"), PATIENCE, || {
+            alarms(&network, actor).is_empty().then_some(())
+        });
+    }
+    // What a collector says of itself is a history like any other, with proof.
+    let history = network.json("user", &["history", NAMES[1]]);
+    let history = history.as_array().unwrap();
+    let beats = history.iter().filter(|event| event["action"] == "heartbeat");
+    assert!(beats.count() >= 2, "{history:?}");
+}
