@@ -70,7 +70,6 @@ find_missing() {
     has_tool python3 || need python3 "second implementation of the formats"
     can_make_venv || need python3-venv "blake3 and cryptography from PyPI for it (scripts/python.sh)"
     has_tool ip || need iproute2 "network namespaces of the Swarm test"
-    has_any '/usr/lib/*/faketime/libfaketimeMT.so.1' || need libfaketime "sets the clock of a collector's host in a test"
     has_tool iptables || need iptables "Docker engines of the Swarm test"
     is_static_busybox || need busybox-static "image of the test containers; no registry is used"
     { has_tool docker && has_tool dockerd; } || engine_answers || need docker.io "the tests run against real Docker engines"

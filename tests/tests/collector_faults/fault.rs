@@ -149,7 +149,7 @@ fn frozen(stage: &mut Stage) {
 }
 
 fn set_clock(stage: &mut Stage) {
-    let clock = HostClock::new().expect("libfaketime: run scripts/setup.sh --tests");
+    let clock = HostClock::new();
     stage.kill_collector();
     stage.start_collector_with(&clock);
     for ahead in [HOUR, -HOUR, 0] {
