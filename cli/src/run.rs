@@ -3,8 +3,8 @@
 use crate::args::{Cli, Command};
 use crate::commands::chaincode::ChaincodeCommand;
 use crate::commands::{
-    audit, cert, chaincode, collectors, events, evidence, history, incidents, network, peer, proposal, receipt, shell,
-    verify,
+    audit, cert, chaincode, collectors, events, evidence, history, incidents, network, peer, proposal,
+    receipt, shell, verify,
 };
 use crate::error::{CliError, CliResult, Exit};
 use crate::output::{Style, Terminal};

@@ -14,7 +14,7 @@ pub struct Endorsers {
     pub sealed: bool,
 }
 
-/// The valid events of a block that pass a filter, in order.
+/// The events of a block that are in force (of any code where the filter says so) and pass the filter, in order.
 pub fn block_events(
     block: &Block,
     filter: &EventFilter,
@@ -23,7 +23,8 @@ pub fn block_events(
 ) -> Vec<LedgerEvent> {
     let mut found = Vec::new();
     for (index, sender, call, result) in calls(block) {
-        if result.code != ValidationCode::Valid || call.function != "createEvent" {
+        let wanted = result.code == ValidationCode::Valid || filter.any_code;
+        if !wanted || call.function != "createEvent" {
             continue;
         }
         let Ok(event) = Event::decode(&call.argument) else {

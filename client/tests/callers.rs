@@ -1,7 +1,7 @@
 //! Who calls, and who may not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use e2l_client::{ClientError, ClientOptions, LedgerClient, PeerAddress, Target, connect, wire};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Calls and streams outlive the peer that served them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use e2l_client::{ClientError, ClientOptions, IncomingLimits, LedgerClient, wire};
 use futures::StreamExt;

@@ -1,7 +1,7 @@
 //! Strangers and greedy members harm nobody else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use e2l_client::{IncomingLimits, LedgerClient};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The stream of envelopes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use e2l_client::{ClientError, Outcome};
 use support::{Network, TestPeer, bytes, client};

@@ -206,7 +206,11 @@ impl Pipeline {
         }
         let now = (std::time::Instant::now(), now_nano());
         let (collector, stats) = (self.spool.sender().to_string(), self.stats.get());
-        if let Some(event) = self.heartbeat.as_mut().map(|due| due.beat(&collector, &stats, now)) {
+        if let Some(event) = self
+            .heartbeat
+            .as_mut()
+            .map(|due| due.beat(&collector, &stats, now))
+        {
             self.say(event);
         }
     }

@@ -55,8 +55,16 @@ async fn ten_thousand_events_at_once_come_once_each_in_order() {
     while found.len() < 10_000 {
         found.extend(numbers(&take(&mut events, 1).await));
     }
-    let wrong = found.iter().zip(10..).position(|(found, expected)| *found != expected);
-    assert_eq!(wrong, None, "in another order from {:?} on", wrong.map(|at| found[at]));
+    let wrong = found
+        .iter()
+        .zip(10..)
+        .position(|(found, expected)| *found != expected);
+    assert_eq!(
+        wrong,
+        None,
+        "in another order from {:?} on",
+        wrong.map(|at| found[at])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -243,12 +243,7 @@ impl Network {
     }
 
     /// The same, with environment variables.
-    pub fn collector_in(
-        &self,
-        number: usize,
-        arguments: &[&str],
-        environment: Vec<(&str, String)>,
-    ) -> Child {
+    pub fn collector_in(&self, number: usize, arguments: &[&str], environment: Vec<(&str, String)>) -> Child {
         let home = self.collector_home(number);
         let log = File::options()
             .create(true)

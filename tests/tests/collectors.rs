@@ -15,7 +15,9 @@ fn states(network: &Network, actor: &str) -> Vec<(String, String)> {
     let text = |one: &Value, field: &str| one[field].as_str().unwrap().to_owned();
     let found = network.json(actor, &["collectors"]);
     let found = found.as_array().unwrap().iter();
-    found.map(|one| (text(one, "collector"), text(one, "state"))).collect()
+    found
+        .map(|one| (text(one, "collector"), text(one, "state")))
+        .collect()
 }
 
 fn wait_for(network: &Network, expected: [&str; 2]) {
@@ -59,10 +61,17 @@ fn a_collector_that_falls_silent_is_noticed_by_every_actor() {
     let (_first, second) = (start(1), start(2));
     wait_for(&network, ["heard", "heard"]);
     let found = &network.json("user", &["collectors"])[0];
-    assert_eq!((&found["every_s"], &found["gaps"]), (&2.into(), &0.into()), "{found}");
+    assert_eq!(
+        (&found["every_s"], &found["gaps"]),
+        (&2.into(), &0.into()),
+        "{found}"
+    );
     assert_eq!(found["version"], env!("CARGO_PKG_VERSION"), "{found}");
     assert_eq!(found["executable"].as_str().unwrap().len(), 64, "{found}");
-    assert!(found["source"].as_str().unwrap().contains("/var/run/docker.sock"), "{found}");
+    assert!(
+        found["source"].as_str().unwrap().contains("/var/run/docker.sock"),
+        "{found}"
+    );
     assert!(found["engine_ahead_ms"].as_i64().unwrap().abs() < 1000, "{found}");
 
     second.kill();

@@ -83,7 +83,10 @@ fn said(status: &CollectorStatus) -> CliResult<BTreeMap<String, String>> {
     }
     let event = Event::decode(&status.heartbeat).map_err(|error| {
         CliError::refused(
-            format!("the peer's answer about {} cannot be read: {error}", status.member),
+            format!(
+                "the peer's answer about {} cannot be read: {error}",
+                status.member
+            ),
             "ask another actor's peer with --actor NAME; upgrade e2l if the peer is newer",
         )
     })?;

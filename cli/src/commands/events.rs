@@ -37,6 +37,9 @@ pub struct EventsArgs {
     /// Collector, as `actor/name` or `name`
     #[arg(long, value_name = "NAME")]
     pub collector: Option<String>,
+    /// Also those that are not in force, such as a witness's report: whatever their validation code
+    #[arg(long)]
+    pub any_code: bool,
     /// Not before: RFC 3339, a date, seconds since 1970, or an age such as 10m or 2h (engine's time)
     #[arg(long, value_name = "MOMENT", value_parser = moment)]
     pub since: Option<i64>,
@@ -72,6 +75,7 @@ impl EventsArgs {
                 collector: text(&self.collector),
                 since_nano: self.since.unwrap_or_default(),
                 until_nano: self.until.unwrap_or_default(),
+                any_code: self.any_code,
             }),
             limit: self.limit.unwrap_or_default(),
             newest: self.limit.is_some_and(|limit| limit > 0),

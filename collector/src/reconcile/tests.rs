@@ -301,7 +301,8 @@ fn who_is_known_and_not_listed_is_asked_for() {
         listed: Some(BTreeSet::new()),
         ..Inventory::default()
     };
-    assert_eq!(plan(&known, &inventory, &CONTEXT).again, [model.state.id.clone()]);
+    let again = plan(&known, &inventory, &CONTEXT).again;
+    assert_eq!(again, std::slice::from_ref(&model.state.id));
     inventory.listed = Some([model.state.id].into());
     assert_eq!(plan(&known, &inventory, &CONTEXT), Plan::default());
 }

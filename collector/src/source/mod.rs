@@ -23,6 +23,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// What a source gives, in the order in which it counts.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events: a box would be an allocation for each"
+)]
 pub enum Given {
     /// An event.
     Event(Sourced),

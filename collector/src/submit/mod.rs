@@ -436,7 +436,7 @@ fn record(batch: &Prepared, done: &wire::Final, stats: &SharedStats) {
         let code = code_name(*code);
         tracing::error!(
             alarm = true, height = done.height, batch = batch.sequence, index, %code,
-            "an event is on the ledger and was not executed: see `e2l events`"
+            "an event is on the ledger and was not executed: see `e2l events --any-code`"
         );
         stats.change(|stats| *stats.refused_codes.entry(code).or_default() += 1);
     }

@@ -107,7 +107,9 @@ fn serve(log: &Log, stream: &UnixStream) -> std::io::Result<()> {
     let path = request.split(' ').nth(1).unwrap_or_default();
     match path {
         _ if path.contains("/events") => tell(log, stream, path.contains("until=")),
-        _ if path.contains("/version") => answer(stream, "200 OK", r#"{"Version":"fake","ApiVersion":"1.41"}"#),
+        _ if path.contains("/version") => {
+            answer(stream, "200 OK", r#"{"Version":"fake","ApiVersion":"1.41"}"#)
+        }
         _ if path.contains("/info") => {
             let nano = i128::from(now_nano() + log.ahead_nano);
             let now = OffsetDateTime::from_unix_timestamp_nanos(nano).unwrap();
@@ -127,7 +129,10 @@ fn answer(mut stream: &UnixStream, status: &str, body: &str) -> std::io::Result<
 
 /// What is remembered, and what happens then, unless only the past is asked for.
 fn tell(log: &Log, mut stream: &UnixStream, past_only: bool) -> std::io::Result<()> {
-    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    )?;
     let mut told = log.lines.lock().len().saturating_sub(REMEMBERED);
     loop {
         let mut lines = log.lines.lock();

@@ -1,7 +1,7 @@
 //! Messages that a correct node never sends: each is refused before Raft sees it, for its own reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use bytes::Bytes;
 use e2l_consensus::conformance::{Marker, Payload, Pointer, SnapshotMessage, TypeConfig, encode};

@@ -1,7 +1,7 @@
 //! Where a restored node goes on: its own log and the configuration say so, and nobody else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use e2l_consensus::conformance::{Marker, decode, encode};
 use e2l_consensus::{Application, LogStanding};

@@ -1,7 +1,7 @@
 //! openraft's own suite, on the log and the state machine that peers run.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use e2l_consensus::conformance::{LogStore, StateMachine, TypeConfig};
 use e2l_store::RaftLog;

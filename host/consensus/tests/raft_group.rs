@@ -1,7 +1,7 @@
 //! Three nodes with real logs: order survives crashes, long absence, and a leader that proposes nonsense.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+use crate::support;
 
 use bytes::Bytes;
 use std::sync::atomic::Ordering;

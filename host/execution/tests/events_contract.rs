@@ -238,7 +238,8 @@ fn what_another_manager_tells_of_a_service_is_a_witnesss_report() {
             service("update", 11, 4),
         ]);
         let first = block.results[2].id;
-        let codes = |found: &[(ValidationCode, String)]| found.iter().map(|(code, _)| *code).collect::<Vec<_>>();
+        let codes =
+            |found: &[(ValidationCode, String)]| found.iter().map(|(code, _)| *code).collect::<Vec<_>>();
         use ValidationCode::{Valid, Witness};
         let found = outcomes(&block);
         assert_eq!(codes(&found), [Valid, Valid, Valid, Witness]);

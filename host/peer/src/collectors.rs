@@ -40,7 +40,8 @@ impl Seen {
     /// Whether two heartbeats that it promised have stayed away, and everything else of it too.
     pub fn is_silent(&self, now_nano: i64) -> bool {
         let every = self.heartbeat.as_ref().and_then(|(event, _)| interval(event));
-        every.is_some_and(|every_nano| now_nano.saturating_sub(self.last.1) > every_nano.saturating_mul(5) / 2)
+        every
+            .is_some_and(|every_nano| now_nano.saturating_sub(self.last.1) > every_nano.saturating_mul(5) / 2)
     }
 }
 
@@ -56,7 +57,12 @@ fn interval(heartbeat: &Event) -> Option<i64> {
 /// The store cannot be read, or what is read is damaged.
 pub fn collectors(node: &Node, at: &Executed) -> Result<Vec<Seen>, StoreError> {
     let view = &at.view;
-    let names: Vec<String> = node.config().chaincodes.iter().map(|one| one.name.clone()).collect();
+    let names: Vec<String> = node
+        .config()
+        .chaincodes
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
     let mut seen = Vec::new();
     for (key, value) in view.scan(&StateKey::senders(), &StateKey::senders_end(), MOST)? {
         let corrupt = |why: String| StoreError::corrupt_state(&key, why);
@@ -114,7 +120,9 @@ pub async fn watch_silence(node: Arc<Node>) {
             () = tokio::time::sleep(LOOK) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        let Some(finalized) = node.finalized() else { continue };
+        let Some(finalized) = node.finalized() else {
+            continue;
+        };
         let looked = node.clone();
         let found = tokio::task::spawn_blocking(move || collectors(&looked, &finalized.at)).await;
         match found {

@@ -14,10 +14,11 @@ use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
     Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, CollectorsReply, CollectorsRequest,
-    ConfigChangesReply, ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest, GetAncestryReply,
-    GetAncestryRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest, GetReceiptReply,
-    GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest, QueryReply,
-    QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
+    ConfigChangesReply, ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest,
+    GetAncestryReply, GetAncestryRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest,
+    GetReceiptReply, GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest,
+    QueryReply, QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply,
+    SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
