@@ -4,6 +4,7 @@
 //! - [`connect`], [`connect_lazy`]: one channel to one peer, whose certificate must be the expected one.
 //! - [`LedgerClient`]: the `Ledger` service over several peers, with failover.
 //! - [`TlsIncoming`], [`serve`]: the accepting side, which survives what the network throws at it.
+//! - [`serve_metrics`]: metrics and health of a program, on loopback.
 //! - [`EventRecord`]: an event of the ledger as every output shows it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -27,6 +28,7 @@ mod handshakes;
 mod incoming;
 pub mod latency_bucket;
 mod link;
+mod monitoring;
 mod options;
 pub mod pipe;
 mod record;
@@ -59,6 +61,7 @@ pub use error::ClientError;
 pub use events::EventStream;
 pub use incoming::{IncomingLimits, OpenConnections, TlsIncoming};
 pub use link::PeerAddress;
+pub use monitoring::{MetricsError, MetricsOptions, Monitored, serve_metrics};
 pub use options::ClientOptions;
 pub use record::{EventRecord, FactsRecord, RecordError};
 pub use remedy::refusal_remedy;

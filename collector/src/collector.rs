@@ -4,6 +4,7 @@ use crate::clock::now_nano;
 use crate::error::CollectorError;
 use crate::gap;
 use crate::heartbeat::Heartbeat;
+use crate::metrics::Watched;
 use crate::options::CollectorOptions;
 use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
 use crate::source::{
@@ -13,7 +14,7 @@ use crate::source::{
 use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
 use crate::stats::SharedStats;
 use crate::submit::{SubmitError, Submitter, newest_head};
-use e2l_client::{ClientOptions, LedgerClient, PeerAddress};
+use e2l_client::{ClientOptions, LedgerClient, PeerAddress, serve_metrics};
 use e2l_identity::{ExpectedPeer, FileIdentity, client_config};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{GenesisFile, NetworkConfig, Role, Signer};
@@ -113,6 +114,7 @@ impl Collector {
     /// # Errors
     /// What waiting cannot mend; the spool is kept.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
+        serve_metrics(&self.options.metrics, Arc::new(Watched(self.stats.clone()))).await?;
         let (stats, file) = (self.stats.clone(), self.options.stats_file.clone());
         let writer = file
             .clone()
@@ -312,7 +314,7 @@ fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Sourc
                 reconcile_every: options.reconcile_every(),
                 memory_max_bytes: options.memory_max_bytes,
             };
-            Box::new(DockerSource::new(&options.source, engine))
+            Box::new(DockerSource::new(&options.source, engine, stats.clone()))
         }
         SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
         SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone())),

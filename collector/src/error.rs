@@ -53,6 +53,9 @@ pub enum CollectorError {
         /// Why.
         source: std::io::Error,
     },
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] e2l_client::MetricsError),
     /// A task of the collector died.
     #[error("a task of the collector died: {0}; this is a defect, report it with the log")]
     Task(#[from] tokio::task::JoinError),

@@ -12,6 +12,7 @@ mod collector;
 mod error;
 mod gap;
 mod heartbeat;
+mod metrics;
 mod options;
 mod pipeline;
 mod recent;

@@ -1,6 +1,7 @@
 //! `collector.toml`.
 
 use crate::source::{ReplayPace, SourceSpec, SyntheticOptions};
+use e2l_client::MetricsOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,6 +48,9 @@ pub struct CollectorOptions {
     /// that in any case.
     #[serde(default)]
     pub exit_when_done: bool,
+    /// Metrics and health for monitoring.
+    #[serde(default)]
+    pub metrics: MetricsOptions,
     /// Log filter, as `RUST_LOG` has it.
     #[serde(default = "default_log")]
     pub log: String,

@@ -24,6 +24,10 @@ use tokio::time::{Instant, sleep};
 const SYNC_WITHIN: Duration = Duration::from_millis(100);
 /// Most events of one round.
 const ROUND: usize = 1024;
+/// Said while it is so.
+const SPOOL_FULL: &str = "the spool is full: events are lost; see spool_max_bytes";
+/// The same.
+const DISK_FULL: &str = "the spool's disk is full: events wait in memory";
 /// Between two attempts to write to a disk that is full.
 const FULL_DISK_RETRY: Duration = Duration::from_millis(500);
 
@@ -348,6 +352,7 @@ impl Pipeline {
                 "the disk is full: events wait in memory, see `memory_max_bytes`; make room"
             );
         }
+        self.stats.trouble(DISK_FULL, true);
         self.full_disk = Some(FullDisk {
             since_nano,
             retry: Instant::now() + FULL_DISK_RETRY,
@@ -370,6 +375,7 @@ impl Pipeline {
             Err(error) => return Err(error.into()),
         }
         self.full_disk = None;
+        self.stats.trouble(DISK_FULL, false);
         tracing::warn!("the disk has room again: a gap is recorded");
         self.say_of_full_disk(full.since_nano, false)?;
         self.commit()
@@ -485,6 +491,7 @@ impl Pipeline {
         }
         self.spool.take(&mut gap, None, now);
         self.stats.change(|stats| stats.taken += 1);
+        self.stats.trouble(SPOOL_FULL, full.is_some());
         self.full = full;
         true
     }

@@ -3,6 +3,7 @@
 
 mod support;
 
+use e2l_collector::SharedStats;
 use e2l_collector::source::{DockerSource, EngineOptions, Given, Resume, Source, SourceSpec};
 use e2l_ledger::event::Event;
 use std::time::Duration;
@@ -16,7 +17,11 @@ const HOUR: i64 = 3_600_000_000_000;
 fn read(engine: &FakeEngine, options: EngineOptions, floor_nano: i64) -> mpsc::Receiver<Given> {
     // As little room as there may be: what is read waits in the source.
     let (sender, events) = mpsc::channel(1);
-    let source = DockerSource::new(&SourceSpec::Socket(engine.socket().to_owned()), options);
+    let source = DockerSource::new(
+        &SourceSpec::Socket(engine.socket().to_owned()),
+        options,
+        SharedStats::default(),
+    );
     let resume = Resume {
         floor_nano,
         ..Resume::default()

@@ -3,6 +3,7 @@
 
 mod support;
 
+use e2l_collector::SharedStats;
 use e2l_collector::fingerprint;
 use e2l_collector::source::{DockerSource, EngineOptions, Given, Resume, Source, SourceSpec, Sourced};
 use e2l_ledger::event::Observation;
@@ -13,7 +14,11 @@ use tokio::time::timeout;
 
 fn read(resume: Resume) -> mpsc::Receiver<Given> {
     let (sender, events) = mpsc::channel(1024);
-    let source = DockerSource::new(&SourceSpec::Docker, EngineOptions::default());
+    let source = DockerSource::new(
+        &SourceSpec::Docker,
+        EngineOptions::default(),
+        SharedStats::default(),
+    );
     tokio::spawn(Box::new(source).run(resume, sender));
     events
 }

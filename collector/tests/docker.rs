@@ -4,6 +4,7 @@
 
 mod support;
 
+use e2l_collector::SharedStats;
 use e2l_collector::source::{DockerSource, EngineOptions, Given, Resume, Source, SourceSpec, Sourced};
 use e2l_ledger::event::{EventKind, Facts};
 use std::time::Duration;
@@ -25,7 +26,11 @@ impl Reading {
             floor_nano,
             ..Resume::default()
         };
-        let source = DockerSource::new(&SourceSpec::Docker, EngineOptions::default());
+        let source = DockerSource::new(
+            &SourceSpec::Docker,
+            EngineOptions::default(),
+            SharedStats::default(),
+        );
         tokio::spawn(Box::new(source).run(resume, sender));
         Self { events }
     }
@@ -186,6 +191,7 @@ async fn an_address_that_makes_no_sense_is_refused() {
     let source = DockerSource::new(
         &SourceSpec::Socket("/nonexistent/docker.sock".into()),
         EngineOptions::default(),
+        SharedStats::default(),
     );
     let running = tokio::spawn(Box::new(source).run(Resume::default(), sender));
     drop(_events);

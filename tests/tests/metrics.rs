@@ -2,34 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use e2l_store::{Intruder, RawRecord};
-use e2l_tests::{Members, Network, PATIENCE, event, wait_until};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-
-fn get(address: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer)
-}
-
-fn value(text: &str, name: &str) -> i64 {
-    let line = text
-        .lines()
-        .find(|line| line.split([' ', '{']).next() == Some(name));
-    line.unwrap_or_else(|| panic!("no {name} in {text}"))
-        .rsplit(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
-}
+use e2l_tests::{
+    CollectorProcess, Members, Network, PATIENCE, PrivateEngine, event, free_ports, http_get, metric,
+    wait_until,
+};
+use std::net::TcpListener;
 
 #[test]
 fn metrics_show_progress_and_damage_on_loopback_only() {
@@ -68,19 +45,20 @@ fn metrics_show_progress_and_damage_on_loopback_only() {
     network.start_peer("user");
 
     let text = wait_until("the damage is found and mended", PATIENCE, || {
-        let (status, text) = get(&address, "/metrics");
+        let (status, text) = http_get(&address, "/metrics");
         assert_eq!(status, 200);
-        let mended = value(&text, "e2l_peer_incidents") == 1 && value(&text, "e2l_peer_incidents_open") == 0;
+        let mended =
+            metric(&text, "e2l_peer_incidents") == 1 && metric(&text, "e2l_peer_incidents_open") == 0;
         mended.then_some(text)
     });
-    assert_eq!(value(&text, "e2l_peer_transactions"), 3);
-    assert_eq!(value(&text, "e2l_peer_alarms"), 1);
+    assert_eq!(metric(&text, "e2l_peer_transactions"), 3);
+    assert_eq!(metric(&text, "e2l_peer_alarms"), 1);
     assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
     assert!(text.contains("e2l_peer_linked{actor=\"provider\"}"), "{text}");
     wait_until("it is healthy", PATIENCE, || {
-        (get(&address, "/healthz").0 == 200).then_some(())
+        (http_get(&address, "/healthz").0 == 200).then_some(())
     });
-    assert_eq!(get(&address, "/nothing").0, 404);
+    assert_eq!(http_get(&address, "/nothing").0, 404);
 
     // Records of what happened are damaged themselves: they are named, and hide nothing else.
     network.stop_peer("user");
@@ -106,12 +84,12 @@ fn metrics_show_progress_and_damage_on_loopback_only() {
         // Asked first: before damage is noted no incident is open either.
         let noted = network.json("user", &["incidents"]).to_string();
         let both = noted.contains("and 1 more");
-        let (status, text) = get(&address, "/metrics");
+        let (status, text) = http_get(&address, "/metrics");
         assert_eq!(status, 200, "{text}");
-        (both && value(&text, "e2l_peer_incidents_open") == 0).then_some(text)
+        (both && metric(&text, "e2l_peer_incidents_open") == 0).then_some(text)
     });
     assert_eq!(
-        value(&text, "e2l_peer_evidence"),
+        metric(&text, "e2l_peer_evidence"),
         0,
         "what convicts nobody is no evidence"
     );
@@ -127,4 +105,42 @@ fn metrics_show_progress_and_damage_on_loopback_only() {
         );
         assert_eq!(incident["quarantined"], 2);
     }
+}
+
+#[test]
+fn a_collectors_numbers_and_health_follow_its_engine() {
+    let Some(engine) = PrivateEngine::start("a_collectors_numbers_and_health_follow_its_engine") else {
+        return;
+    };
+    let network = Network::start(1);
+    let [port] = free_ports();
+    let address = format!("127.0.0.1:{port}");
+    let settings = network.collector_home(1).join("collector.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let metrics = format!("{text}\n[metrics]\nlisten = \"{address}\"\n");
+    std::fs::write(&settings, metrics).unwrap();
+    let collector = CollectorProcess::of_engine(&network, 1, &engine.socket());
+    let healthy = || http_get(&address, "/healthz").0 == 200;
+    wait_until("it reads its engine", PATIENCE, || healthy().then_some(()));
+    let id = engine.run(&["create", engine.image(), "/bin/sleep", "1"]);
+    engine.run(&["rm", &id]);
+    let text = wait_until("its events are final", PATIENCE, || {
+        let (status, text) = http_get(&address, "/metrics");
+        assert_eq!(status, 200, "{text}");
+        (metric(&text, "e2l_collector_events") >= 2).then_some(text)
+    });
+    assert_eq!(metric(&text, "e2l_collector_healthy"), 1);
+    assert!(
+        metric(&text, "e2l_collector_latency_p99_microseconds") > 0,
+        "{text}"
+    );
+
+    engine.kill();
+    wait_until("it is not well without an engine", PATIENCE, || {
+        let (status, why) = http_get(&address, "/healthz");
+        (status == 503).then(|| assert!(why.contains("does not answer"), "{why}"))
+    });
+    engine.restart();
+    wait_until("it is well again", PATIENCE, || healthy().then_some(()));
+    collector.stop(&network);
 }

@@ -8,7 +8,7 @@ use crate::clock::now_nano;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +60,8 @@ pub struct Stats {
     pub pauses: VecDeque<(i64, i64)>,
     /// CPU that a `synthetic` source has used to invent events, microseconds.
     pub generator_cpu_us: u64,
+    /// What keeps it from recording what happens, each in one sentence.
+    pub troubles: BTreeSet<String>,
     /// When this was written, nanoseconds since the Unix epoch.
     pub written_nano: i64,
     /// Whether the source has ended and everything is final.
@@ -93,6 +95,17 @@ impl SharedStats {
     /// Changes them.
     pub fn change(&self, change: impl FnOnce(&mut Stats)) {
         change(&mut self.0.lock());
+    }
+
+    /// Something keeps the collector from recording what happens, or does no longer.
+    pub fn trouble(&self, what: &str, there: bool) {
+        self.change(|stats| {
+            if there {
+                stats.troubles.insert(what.to_owned());
+            } else {
+                stats.troubles.remove(what);
+            }
+        });
     }
 
     /// As they are now, with percentiles.

@@ -67,7 +67,6 @@ mod waiters;
 pub use e2l_store::wait_until_closed;
 pub use finality::{Disputed, Divergence, Finality, Own, SUSPECT_AFTER};
 pub use incident::Incident;
-pub use metrics::{MetricsError, MetricsOptions};
 pub use options::{OptionsError, PeerOptions, RaftSettings};
 pub use peer::{Decisions, Peer, my_engine_profile};
 pub use pool::PoolOptions;

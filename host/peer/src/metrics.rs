@@ -1,54 +1,17 @@
-//! Metrics and health over HTTP, for monitoring on the same machine: no secrets, no authentication, so loopback only.
+//! What a peer tells those who monitor it.
 
 use crate::api::kept::readable_incidents;
 use crate::api::status;
 use crate::node::Node;
 use crate::options::ConnectionOptions;
 use crate::pool::PoolOptions;
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use e2l_client::OpenConnections;
+use e2l_client::{Monitored, OpenConnections};
 use e2l_consensus::{Participation, RaftNode};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::TcpListener;
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// Settings of the metrics.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MetricsOptions {
-    /// `address:port` to listen on, a loopback address; none turns metrics off.
-    pub listen: Option<String>,
-}
-
-/// Why metrics cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum MetricsError {
-    /// The address is none, or others reach it.
-    #[error(
-        "[metrics] listen = \"{0}\" is not a loopback address with a port, such as 127.0.0.1:9464: metrics need no \
-             certificate, so nobody else may reach them"
-    )]
-    NotLoopback(String),
-    /// The system refuses it.
-    #[error("cannot listen on {address} for metrics: {source}; is another process there?")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-}
 
 /// What metrics tell of.
 pub struct Watched {
@@ -62,58 +25,17 @@ pub struct Watched {
     pub limits: (ConnectionOptions, PoolOptions),
 }
 
-/// Serves `/metrics` (OpenMetrics text) and `/healthz` until the process ends, if an address is set.
-///
-/// # Errors
-/// The address cannot be used.
-pub async fn serve_metrics(options: &MetricsOptions, watched: Watched) -> Result<(), MetricsError> {
-    let Some(listen) = &options.listen else {
-        return Ok(());
-    };
-    let address: SocketAddr = listen
-        .parse()
-        .ok()
-        .filter(|address: &SocketAddr| IpAddr::is_loopback(&address.ip()))
-        .ok_or_else(|| MetricsError::NotLoopback(listen.clone()))?;
-    let listener = TcpListener::bind(address).await;
-    let listener = listener.map_err(|source| MetricsError::Listen { address, source })?;
-    let router = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(health))
-        .with_state(Arc::new(watched));
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "metrics are served no more");
-        }
-    });
-    Ok(())
-}
-
-/// Whether it takes part: 200, or 503 with what keeps it from that.
-async fn health(State(watched): State<Arc<Watched>>) -> (StatusCode, String) {
-    match watched.raft.participation() {
-        Participation::Voting => (StatusCode::OK, "ok\n".to_owned()),
-        _ => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "this peer does not take part in ordering yet\n".to_owned(),
-        ),
+impl Monitored for Watched {
+    fn metrics(&self) -> Result<String, String> {
+        gather(self)
     }
-}
 
-async fn metrics(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
-    let gathered = tokio::task::spawn_blocking(move || gather(&watched)).await;
-    match gathered {
-        Ok(Ok(text)) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text),
-        Ok(Err(why)) => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            [(header::CONTENT_TYPE, "text/plain")],
-            why,
-        ),
-        Err(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::CONTENT_TYPE, "text/plain")],
-            "this peer is stopping\n".to_owned(),
-        ),
+    /// Whether it takes part.
+    fn health(&self) -> Result<(), String> {
+        match self.raft.participation() {
+            Participation::Voting => Ok(()),
+            _ => Err("this peer does not take part in ordering yet".to_owned()),
+        }
     }
 }
 

@@ -1,9 +1,8 @@
 //! `peer.toml`.
 
-use crate::metrics::MetricsOptions;
 use crate::pool::PoolOptions;
 use crate::scrubber::ScrubOptions;
-use e2l_client::IncomingLimits;
+use e2l_client::{IncomingLimits, MetricsOptions};
 use e2l_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

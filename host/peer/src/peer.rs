@@ -12,7 +12,7 @@ use crate::divergence::report_divergence;
 use crate::forwarder::forward;
 use crate::inquiry::inquire;
 use crate::links::Links;
-use crate::metrics::{Watched, serve_metrics};
+use crate::metrics::Watched;
 use crate::node::Node;
 use crate::open_ledger::{OpenLedger, Opening};
 use crate::options::PeerOptions;
@@ -22,7 +22,7 @@ use crate::restore::restore;
 use crate::scrubber::scrub;
 use crate::take_part::take_part;
 use anyhow::{Context, Result, bail};
-use e2l_client::{TlsIncoming, ledger_server, peering_server, serve};
+use e2l_client::{TlsIncoming, ledger_server, peering_server, serve, serve_metrics};
 use e2l_consensus::{ConsensusError, Participation, RaftNode, RaftOptions};
 use e2l_execution::{Components, ExecutionError, QueryRunner};
 use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
@@ -154,7 +154,7 @@ impl Peer {
             connections: incoming.connections(),
             limits: (options.connections.clone(), options.pool.clone()),
         };
-        serve_metrics(&options.metrics, watched).await?;
+        serve_metrics(&options.metrics, Arc::new(watched)).await?;
         spawn_work(&node, &raft, &links);
         if let Some(reports) = node.take_reports() {
             tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));

@@ -13,6 +13,7 @@ mod memory;
 mod reader;
 
 use super::{Given, Resume, Source, SourceError, SourceSpec, Sourced};
+use crate::stats::SharedStats;
 use conflict::{CONFLICT, conflict};
 use engine::{check_address, client};
 use futures::future::BoxFuture;
@@ -58,11 +59,12 @@ impl Default for EngineOptions {
 pub struct DockerSource {
     address: String,
     options: EngineOptions,
+    stats: SharedStats,
 }
 
 impl DockerSource {
-    /// The engine that `spec` names.
-    pub fn new(spec: &SourceSpec, options: EngineOptions) -> Self {
+    /// The engine that `spec` names. Whether it answers is written to `stats`.
+    pub fn new(spec: &SourceSpec, options: EngineOptions, stats: SharedStats) -> Self {
         let address = match spec {
             SourceSpec::Socket(path) => format!("unix://{}", path.display()),
             _ => std::env::var("DOCKER_HOST")
@@ -70,7 +72,11 @@ impl DockerSource {
                 .filter(|host| !host.is_empty())
                 .unwrap_or_else(|| DEFAULT_SOCKET.to_owned()),
         };
-        Self { address, options }
+        Self {
+            address,
+            options,
+            stats,
+        }
     }
 }
 
@@ -110,6 +116,7 @@ impl Source for DockerSource {
                 floor_nano: resume.floor_nano,
                 resumed: resume.resumed,
                 epoch,
+                stats: self.stats.clone(),
             };
             // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when
             // this task is aborted.

@@ -9,12 +9,16 @@ use crate::backoff::Backoff;
 use crate::clock::now_nano;
 use crate::gap;
 use crate::recent::Fingerprint;
+use crate::stats::SharedStats;
 use bollard::Docker;
 use futures::StreamExt;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// Said while it is so.
+const NOT_READ: &str = "the engine's events are not read: it does not answer";
 
 /// See the module.
 pub struct Reader {
@@ -28,6 +32,8 @@ pub struct Reader {
     pub resumed: bool,
     /// Counts the subscriptions, and what makes the engine's state worth a comparison; even: there is none.
     pub epoch: watch::Sender<u64>,
+    /// Takes whether the engine answers.
+    pub stats: SharedStats,
 }
 
 impl Reader {
@@ -35,6 +41,7 @@ impl Reader {
     pub async fn run(mut self) {
         let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
         let intake = Arc::clone(&self.intake);
+        self.stats.trouble(NOT_READ, true);
         loop {
             let why = tokio::select! {
                 why = self.read_once(&mut pauses) => why,
@@ -45,6 +52,7 @@ impl Reader {
                 *epoch += u64::from(connected);
                 connected
             });
+            self.stats.trouble(NOT_READ, true);
             let pause = pauses.fail();
             tracing::warn!(
                 address = %self.address, %why, retry_ms = pause.as_millis(),
@@ -75,6 +83,7 @@ impl Reader {
         let mut stream = memory::stream(&docker, true, None);
         let mut behind = Behind::default();
         self.epoch.send_modify(|epoch| *epoch += 1);
+        self.stats.trouble(NOT_READ, false);
         while let Some(message) = stream.next().await {
             let event: EngineEvent = message?.into();
             pauses.reset();
