@@ -13,12 +13,15 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Longest wait for the engine to serve or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Name of its image.
 const IMAGE: &str = "e2l-private:1";
+/// Names that were given.
+static RENAMED: AtomicU64 = AtomicU64::new(0);
 
 /// A Docker Engine without networks, in a process tree of its own, whose first process starts the engine again when it
 /// has died, unless it is told not to. Dropping it ends everything in that tree.
@@ -88,7 +91,9 @@ impl PrivateEngine {
     /// It refuses.
     pub fn rename_again_and_again(&self, id: &str, times: usize) {
         let mut stream = UnixStream::connect(self.socket()).expect("the engine serves");
-        for number in 0..times {
+        for _ in 0..times {
+            // Another container may still have the last name of an earlier burst.
+            let number = RENAMED.fetch_add(1, Ordering::Relaxed);
             let request = format!(
                 "POST /containers/{id}/rename?name=burst{number} HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n"
             );
