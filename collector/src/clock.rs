@@ -1,10 +1,13 @@
 //! The collector's clock, and how others differ from it.
 
-use e2l_ledger::event::{Event, EventKind, Observation};
+use crate::statement::statement;
+use e2l_ledger::event::Event;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Differences up to this much are not put on the ledger, nanoseconds.
 const TOLERANCE: i64 = 500_000_000;
+/// Action of what is said of clocks.
+const ACTION: &str = "clock";
 
 /// Nanoseconds since the Unix epoch; 1 for a clock that stands before it.
 pub fn now_nano() -> i64 {
@@ -90,7 +93,7 @@ pub fn differs(collector: &str, whose: &str, ahead: Ahead, now_nano: i64) -> Eve
         ("ahead_nano", ahead.middle_nano().to_string()),
         ("uncertain_nano", uncertain.to_string()),
     ];
-    statement(collector, attributes, now_nano)
+    statement(collector, ACTION, attributes, now_nano)
 }
 
 /// What a collector records of a step of its own clock, which showed `from_nano` when it was looked at before.
@@ -100,30 +103,7 @@ pub fn stepped(collector: &str, (by_nano, from_nano): (i64, i64), now_nano: i64)
         ("stepped_nano", by_nano.to_string()),
         ("from", from_nano.to_string()),
     ];
-    statement(collector, attributes, now_nano)
-}
-
-fn statement<const COUNT: usize>(
-    collector: &str,
-    attributes: [(&str, String); COUNT],
-    now_nano: i64,
-) -> Event {
-    Event {
-        kind: EventKind::Collector,
-        action: "clock".to_owned(),
-        actor_id: collector.to_owned(),
-        attributes: attributes
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        scope: "local".to_owned(),
-        time: now_nano / 1_000_000_000,
-        time_nano: now_nano,
-        received_nano: now_nano,
-        sequence: 0,
-        observation: Observation::Observed,
-        facts: None,
-    }
+    statement(collector, ACTION, attributes, now_nano)
 }
 
 #[cfg(test)]

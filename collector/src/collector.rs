@@ -4,6 +4,7 @@ use crate::clock::now_nano;
 use crate::error::CollectorError;
 use crate::gap;
 use crate::heartbeat::Heartbeat;
+use crate::inventory::Inventories;
 use crate::metrics::Watched;
 use crate::options::CollectorOptions;
 use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
@@ -154,8 +155,10 @@ impl Collector {
             collector: self.spool.sender().to_string(),
         };
         let heartbeats = self.options.heartbeat_every().filter(|_| !self.source.waits());
+        let inventories = self.options.inventory_every();
         let started = (Instant::now(), now_nano());
         let pipeline = Pipeline {
+            inventories: inventories.map(|every| Inventories::new(every, started.0)),
             heartbeat: heartbeats.map(|every| Heartbeat::new(every, &name, started)),
             options: PipelineOptions {
                 limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),

@@ -1,13 +1,14 @@
 //! What a collector says of itself at intervals, on the ledger: so that every actor can tell a host where nothing happens
 //! from one that nobody watches any more.
 
+use crate::statement::statement;
 use crate::stats::Stats;
-use e2l_ledger::event::{Event, EventKind, Observation};
+use e2l_ledger::event::Event;
 use std::io;
 use std::time::{Duration, Instant};
 
 /// Action of these events.
-pub const ACTION: &str = "heartbeat";
+const ACTION: &str = "heartbeat";
 
 /// When the next one is due, and what does not change.
 #[derive(Debug)]
@@ -54,19 +55,7 @@ impl Heartbeat {
             ("spooled", stats.spooled.to_string()),
         ];
         let attributes = self.constant.iter().cloned().chain(counts);
-        Event {
-            kind: EventKind::Collector,
-            action: ACTION.to_owned(),
-            actor_id: collector.to_owned(),
-            attributes: attributes.map(|(name, value)| (name.to_owned(), value)).collect(),
-            scope: "local".to_owned(),
-            time: now_nano / 1_000_000_000,
-            time_nano: now_nano,
-            received_nano: now_nano,
-            sequence: 0,
-            observation: Observation::Observed,
-            facts: None,
-        }
+        statement(collector, ACTION, attributes, now_nano)
     }
 }
 

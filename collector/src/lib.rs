@@ -12,6 +12,7 @@ mod collector;
 mod error;
 mod gap;
 mod heartbeat;
+mod inventory;
 mod metrics;
 mod options;
 mod pipeline;
@@ -20,6 +21,7 @@ pub mod reconcile;
 mod redact;
 pub mod source;
 pub mod spool;
+mod statement;
 mod stats;
 pub mod submit;
 

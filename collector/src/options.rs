@@ -32,6 +32,9 @@ pub struct CollectorOptions {
     /// none. Sources that are no engine have none.
     #[serde(default = "default_heartbeat_every_s")]
     pub heartbeat_every_s: u64,
+    /// Seconds between two inventories on the ledger, each right after a comparison: which containers ran; 0: none.
+    #[serde(default = "default_inventory_every_s")]
+    pub inventory_every_s: u64,
     /// Where events come from: `docker`, `docker:PATH`, `replay:FILE` or `synthetic`.
     #[serde(default)]
     pub source: SourceSpec,
@@ -82,6 +85,10 @@ fn default_reconcile_every_s() -> u64 {
 
 fn default_heartbeat_every_s() -> u64 {
     600
+}
+
+fn default_inventory_every_s() -> u64 {
+    3600
 }
 
 fn default_log() -> String {
@@ -170,6 +177,11 @@ impl CollectorOptions {
     /// Between two heartbeats on the ledger; `None` for none.
     pub fn heartbeat_every(&self) -> Option<Duration> {
         (self.heartbeat_every_s > 0).then(|| Duration::from_secs(self.heartbeat_every_s))
+    }
+
+    /// Between two inventories on the ledger; `None` for none.
+    pub fn inventory_every(&self) -> Option<Duration> {
+        (self.inventory_every_s > 0).then(|| Duration::from_secs(self.inventory_every_s))
     }
 
     /// Whether to end with the source.

@@ -7,6 +7,7 @@ use crate::clock::{self, Ahead, Said, Watch, now_nano};
 use crate::error::CollectorError;
 use crate::gap;
 use crate::heartbeat::Heartbeat;
+use crate::inventory::Inventories;
 use crate::recent::fingerprint;
 use crate::reconcile::{self, Context};
 use crate::source::{Asked, Given, Sourced};
@@ -70,6 +71,8 @@ pub struct Pipeline {
     pub(crate) cut: Vec<Prepared>,
     pub(crate) clocks: Clocks,
     /// `None` where none are due.
+    pub(crate) inventories: Option<Inventories>,
+    /// The same.
     pub(crate) heartbeat: Option<Heartbeat>,
 }
 
@@ -320,10 +323,24 @@ impl Pipeline {
             };
             take(&mut self.spool, &self.options, &self.stats, sourced);
         }
+        if inventory.listed.is_some() {
+            self.take_inventory(plan.again.len());
+        }
         if !plan.again.is_empty() {
             // Nobody asks again when the collector stops.
             let _ = again.send(plan.again);
         }
+    }
+
+    /// A comparison has come to its end: says what runs, if that is due.
+    fn take_inventory(&mut self, unsettled: usize) {
+        let Some(inventories) = &mut self.inventories else { return };
+        if !inventories.is_due(std::time::Instant::now()) {
+            return;
+        }
+        let collector = self.spool.sender().to_string();
+        let parts = inventories.state(&collector, self.spool.recorded(), unsettled, now_nano());
+        parts.into_iter().for_each(|part| self.say(part));
     }
 
     /// Makes durable, and only then hands on.

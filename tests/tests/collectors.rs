@@ -2,7 +2,7 @@
 //! says so when one falls silent.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{CollectorProcess, Docker, Network, skip, wait_until};
+use e2l_tests::{CollectorProcess, Docker, Network, PrivateEngine, skip, wait_until};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -96,4 +96,39 @@ fn a_collector_that_falls_silent_is_noticed_by_every_actor() {
     let history = history.as_array().unwrap();
     let beats = history.iter().filter(|event| event["action"] == "heartbeat");
     assert!(beats.count() >= 2, "{history:?}");
+}
+
+#[test]
+fn what_runs_at_a_moment_is_attested() {
+    let Some(engine) = PrivateEngine::start("what_runs_at_a_moment_is_attested") else {
+        return;
+    };
+    let network = Network::start(1);
+    let settings = network.collector_home(1).join("collector.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let often = format!("inventory_every_s = 1\nreconcile_every_s = 1\n{text}");
+    std::fs::write(&settings, often).unwrap();
+    let collector = CollectorProcess::of_engine(&network, 1, &engine.socket());
+    let newest = || {
+        let history = network.e2l("user", &["history", NAMES[0], "-o", "json"]);
+        // Before the first statement there is no such history.
+        let history: Value = serde_json::from_slice(&history.stdout).ok()?;
+        let events = history.as_array()?.iter();
+        events.filter(|event| event["action"] == "inventory").next_back().cloned()
+    };
+    let wait_for = |what: &str, containers: &str| {
+        wait_until(what, PATIENCE, || {
+            newest().filter(|found| found["attributes"]["containers"] == containers)
+        })
+    };
+    wait_for("nothing runs", "");
+    let id = engine.run(&["run", "-d", "--network", "none", engine.image(), "/bin/sleep", "300"]);
+    let state = engine.inspect(&id).unwrap();
+    let started = state["StartedAt"].as_str().unwrap();
+    let started = time::OffsetDateTime::parse(started, &time::format_description::well_known::Rfc3339);
+    let found = wait_for("it runs", &format!("{id}@{}", started.unwrap().unix_timestamp_nanos()));
+    assert_eq!(found["attributes"]["alive"], "1", "{found}");
+    engine.run(&["kill", &id]);
+    wait_for("nothing runs any more", "");
+    collector.stop(&network);
 }

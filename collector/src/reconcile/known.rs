@@ -172,6 +172,12 @@ impl Known {
         self.containers.keys()
     }
 
+    /// Ids of the containers that have a process, and when each was started last, nanoseconds since the Unix epoch.
+    pub fn alive(&self) -> impl Iterator<Item = (&str, Option<i64>)> {
+        let alive = self.containers.iter().filter(|(_, container)| container.phase.is_alive());
+        alive.map(|(id, container)| (id.as_str(), container.started.map(|started| started.nano)))
+    }
+
     /// What is known of a service.
     pub fn service(&self, id: &str) -> Option<&Service> {
         self.services.get(id)
