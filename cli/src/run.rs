@@ -1,7 +1,7 @@
 //! From arguments to an exit code.
 
 use crate::args::{Cli, Command};
-use crate::commands::chaincode::ChaincodeCommand;
+use crate::commands::chaincode::{ChaincodeCommand, DeveloperCommand, DiffArgs};
 use crate::commands::{
     audit, cert, chaincode, collectors, events, evidence, history, incidents, network, peer, proposal,
     receipt, shell, verify,
@@ -65,6 +65,12 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Man { directory } => shell::man(directory),
         Command::Network(command) => network::run(command, cli.global.format(&around)?),
         Command::Cert(command) => cert::run(command, &settings()?),
+        Command::Chaincode(ChaincodeCommand::Developer(DeveloperCommand::Diff(DiffArgs {
+            proposal: Some(proposal),
+            ..
+        }))) => with_session(settings()?, Role::Client, async |s| {
+            chaincode::diff_proposal(s, proposal).await
+        }),
         Command::Chaincode(ChaincodeCommand::Developer(command)) => command.run(cli.global.format(&around)?),
         Command::Demo(args) => block_on(demo::run(args, &cli.global)),
         Command::Bench(args) => block_on(bench::run(args, cli.global.format(&around)?)),

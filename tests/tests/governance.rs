@@ -227,6 +227,12 @@ fn an_upgrade_under_load_migrates_the_history_and_loses_nothing() {
             .starts_with("active from height"),
         "{shown}"
     );
+    // What an actor reads before it approves: here the way back.
+    let back = run(&network, "provider", &["chaincode", "propose", text(component())]);
+    let diff = network.json("user", &["chaincode", "diff", "--proposal", &back]);
+    let changes = diff["changes"].as_array().unwrap();
+    let removed = |change: &Value| change["name"] == "runningContainers" && change["change"] == "removed";
+    assert!(changes.iter().any(removed), "{diff}");
     record(&network, "eventdb", "web-3", "start");
     let asked = r#"{"service": "web", "at": 1800000000000000000}"#;
     for actor in Network::actors() {

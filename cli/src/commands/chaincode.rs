@@ -13,6 +13,7 @@ mod query;
 mod test;
 
 pub use developer::DeveloperCommand;
+pub use diff::{DiffArgs, diff_proposal};
 
 use crate::commands::argument::{ArgumentArgs, Encoding};
 use crate::commands::proposal::{self, DecideArgs, Lifetime, ShowArgs};
@@ -87,8 +88,8 @@ pub struct QueryArgs {
 /// What is proposed.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ProposeArgs {
-    /// The component, as `e2l chaincode build` writes it
-    #[arg(value_name = "COMPONENT")]
+    /// The component that `e2l chaincode build` writes, or the package that `e2l chaincode package` writes
+    #[arg(value_name = "FILE")]
     pub component: PathBuf,
     /// Name to deploy it under; its own unless given
     #[arg(long, value_name = "NAME")]

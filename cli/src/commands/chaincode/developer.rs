@@ -31,7 +31,8 @@ pub enum DeveloperCommand {
     Package(PackageArgs),
     /// Say what changes from one contract to another: digest, version, size, functions, imports, memory, source files
     ///
-    /// Each is a component or a package; the files of the source are compared where both are packages.
+    /// Each is a component or a package; the files of the source are compared where both are packages. With --proposal a peer is
+    /// asked, and what its answer must prove is compared: what an actor reads before it approves.
     Diff(DiffArgs),
 }
 

@@ -1,19 +1,74 @@
 //! `e2l chaincode diff`: what changes from one contract to another.
 
 use super::contract::load_contract;
+use crate::commands::proposal;
+use crate::component::Component;
 use crate::component_diff::{Change, ComponentDiff};
-use crate::error::CliResult;
+use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Format, Listing, Style, Table};
+use crate::session::Session;
 use e2l_chaincode_builder::Package;
+use e2l_ledger::{Digest, StateKey};
 use std::path::PathBuf;
 
 /// Two contracts.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DiffArgs {
     /// A component or a package
-    old: PathBuf,
+    #[arg(required_unless_present = "proposal")]
+    old: Option<PathBuf>,
     /// Another
-    new: PathBuf,
+    #[arg(required_unless_present = "proposal")]
+    new: Option<PathBuf>,
+    /// Instead: what is active, and what this proposal deploys in its place, each proven to be what the ledger has
+    #[arg(long, value_name = "PROPOSAL", conflicts_with_all = ["old", "new"])]
+    pub(crate) proposal: Option<String>,
+}
+
+/// Compares what a proposal deploys with what is active, and prints.
+///
+/// # Errors
+/// There is no such proposal, it deploys nothing, or a component is not on the ledger.
+pub async fn diff_proposal(session: &Session, proposal: &str) -> CliResult<()> {
+    let id = proposal::resolve(session, proposal).await?;
+    let (record, _) = proposal::record(session, &id).await?;
+    let config = session.current_config().await?;
+    let mut deploys = false;
+    for definition in record.proposal.definitions() {
+        deploys = true;
+        let new = component(session, &definition.digest).await?;
+        let Some(active) = config.chaincode(&definition.name) else {
+            let new = Component::admit(new, "the proposed component")?;
+            let functions: Vec<String> = new.functions.into_iter().map(|function| function.name).collect();
+            session.note(&format!(
+                "chaincode {} version {} is new: it takes no other's place; its functions are {}",
+                definition.name,
+                definition.version,
+                functions.join(", ")
+            ));
+            continue;
+        };
+        let old = component(session, &active.digest).await?;
+        show(ComponentDiff::of_bytes(&old, &new)?, session.format())?;
+    }
+    if deploys {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        format!("proposal {id} deploys no contract"),
+        "see `e2l proposal show` for what it changes",
+    ))
+}
+
+/// A component as the ledger has it.
+async fn component(session: &Session, digest: &Digest) -> CliResult<Vec<u8>> {
+    let found = session.verifier()?.state_value(&StateKey::component(digest)).await?;
+    found.0.ok_or_else(|| {
+        CliError::refused(
+            format!("the component {digest} is not on the ledger: it came with the genesis"),
+            "compare files: e2l chaincode diff OLD NEW",
+        )
+    })
 }
 
 /// Compares and prints.
@@ -21,11 +76,18 @@ pub struct DiffArgs {
 /// # Errors
 /// A file cannot be read, or is no contract that peers would run.
 pub(super) fn diff(args: &DiffArgs, format: Format) -> CliResult<()> {
-    let ((old, old_package), (new, new_package)) = (load_contract(&args.old)?, load_contract(&args.new)?);
+    let (Some(old), Some(new)) = (&args.old, &args.new) else {
+        return Err(CliError::usage("two contracts are compared", "name two files, or --proposal"));
+    };
+    let ((old, old_package), (new, new_package)) = (load_contract(old)?, load_contract(new)?);
     let mut diff = ComponentDiff::between(&old, &new)?;
     if let (Some(old), Some(new)) = (old_package, new_package) {
         diff.changes.extend(source_changes(&old, &new));
     }
+    show(diff, format)
+}
+
+fn show(diff: ComponentDiff, format: Format) -> CliResult<()> {
     if format == Format::Table && diff.changes.is_empty() {
         eprintln!("the same: digest {}", diff.new.digest);
         return Ok(());

@@ -1,8 +1,8 @@
 //! `e2l chaincode propose` and `approve`.
 
+use super::contract::load_contract;
 use super::{ApproveArgs, ProposeArgs};
 use crate::commands::proposal;
-use crate::component::Component;
 use crate::error::{CliError, CliResult};
 use crate::session::Session;
 use e2l_ledger::governance::Change;
@@ -10,7 +10,7 @@ use e2l_ledger::{ChaincodeDefinition, Digest, Domain};
 use std::path::Path;
 
 pub(super) async fn propose(session: &Session, args: &ProposeArgs) -> CliResult<()> {
-    let component = Component::load(&args.component)?;
+    let (component, _) = load_contract(&args.component)?;
     let definition = ChaincodeDefinition {
         name: args.name.clone().unwrap_or(component.name),
         version: component.version,
