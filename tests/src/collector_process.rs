@@ -28,6 +28,12 @@ impl CollectorProcess {
         Self { number, child }
     }
 
+    /// The collector of this number, reading the engine that these variables name.
+    pub fn of_environment(network: &Network, number: usize, variables: Vec<(&str, String)>) -> Self {
+        let child = network.collector_in(number, &["--source", "docker"], variables);
+        Self { number, child }
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");

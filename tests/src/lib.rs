@@ -23,6 +23,7 @@ mod private_engine;
 mod recording;
 mod refusing_peer;
 mod swarm;
+mod tls_engine;
 
 pub use announce::announce;
 pub use binaries::{binary, component, next_component};
@@ -43,3 +44,4 @@ pub use private_engine::PrivateEngine;
 pub use recording::Recording;
 pub use refusing_peer::RefusingPeer;
 pub use swarm::Swarm;
+pub use tls_engine::TlsEngine;

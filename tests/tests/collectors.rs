@@ -2,7 +2,7 @@
 //! says so when one falls silent.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{CollectorProcess, Docker, Network, PrivateEngine, skip, wait_until};
+use e2l_tests::{CollectorProcess, Docker, Network, PrivateEngine, TlsEngine, skip, wait_until};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -131,4 +131,31 @@ fn what_runs_at_a_moment_is_attested() {
     engine.run(&["kill", &id]);
     wait_for("nothing runs any more", "");
     collector.stop(&network);
+}
+
+#[test]
+fn an_engine_behind_tls_is_read_and_no_other_is_taken_for_it() {
+    let test = "an_engine_behind_tls_is_read_and_no_other_is_taken_for_it";
+    let Some(engine) = PrivateEngine::start(test) else {
+        return;
+    };
+    let network = Network::start(2);
+    let (behind, other) = (TlsEngine::before(&engine.socket()), TlsEngine::before(&engine.socket()));
+    let collector = CollectorProcess::of_environment(&network, 1, behind.environment());
+    let misled = CollectorProcess::of_environment(&network, 2, behind.environment_of_a_stranger(&other));
+    let id = engine.run(&["create", engine.image(), "/bin/sleep", "1"]);
+    engine.run(&["rm", &id]);
+    wait_until("its events are on the ledger", PATIENCE, || {
+        let events = network.events("user");
+        let destroyed = |event: &Value| event["actor_id"] == id.as_str() && event["action"] == "destroy";
+        let all = |event: &Value| event["collector"] == "provider/collector-1";
+        events.iter().any(destroyed).then(|| assert!(events.iter().all(all), "{events:?}"))
+    });
+    let log = wait_until("the other collector says what is wrong", PATIENCE, || {
+        let log = network.collector_log(2);
+        log.contains("connecting again").then_some(log)
+    });
+    assert!(log.contains("certificate"), "{log}");
+    collector.stop(&network);
+    misled.stop(&network);
 }

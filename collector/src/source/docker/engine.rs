@@ -1,15 +1,11 @@
-//! How the engine is spoken to.
+//! What an engine says of itself.
 
-use super::super::SourceError;
 use crate::clock::{Ahead, now_nano};
 use bollard::errors::Error;
 use bollard::models::SystemInfo;
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::Docker;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-
-/// Longest wait for the engine to answer a request, seconds.
-const ANSWER_SECONDS: u64 = 30;
 
 /// What the engine says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,29 +38,6 @@ impl Engine {
     pub fn nano(&self, collectors_nano: i64) -> i64 {
         collectors_nano.saturating_add(self.ahead.middle_nano())
     }
-}
-
-/// Whether an address is one that can be spoken to.
-pub fn check_address(address: &str) -> Result<(), SourceError> {
-    let known = ["unix://", "tcp://", "http://"]
-        .iter()
-        .any(|scheme| address.starts_with(scheme));
-    if known {
-        return Ok(());
-    }
-    let why = "only unix://, tcp:// and http:// are known".to_owned();
-    Err(SourceError::Engine {
-        address: address.to_owned(),
-        why,
-    })
-}
-
-/// A client; connects at each request. A missing socket is an error here, and may be there later.
-pub fn client(address: &str) -> Result<Docker, Error> {
-    if address.starts_with("unix://") {
-        return Docker::connect_with_unix(address, ANSWER_SECONDS, API_DEFAULT_VERSION);
-    }
-    Docker::connect_with_http(address, ANSWER_SECONDS, API_DEFAULT_VERSION)
 }
 
 /// Nanoseconds since the Unix epoch. The engine writes year 1 for "never".

@@ -6,7 +6,8 @@
 //! answers behind it: whoever takes them there has taken every event that they can know of.
 
 use super::super::{Asked, EngineEvent};
-use super::engine::{Engine, client};
+use super::endpoint::Endpoint;
+use super::engine::Engine;
 use super::facts;
 use super::intake::{Intake, Newest, Offered, Origin};
 use super::memory::{self, REMEMBERED, print_of};
@@ -39,7 +40,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// See the module.
 pub struct Inspector {
     /// Where the engine is.
-    pub address: String,
+    pub address: Endpoint,
     /// Takes the answers.
     pub intake: Arc<Intake>,
     /// Between two rounds; `None`: only when a subscription begins or is in doubt.
@@ -117,7 +118,7 @@ impl Inspector {
     }
 
     async fn round(&self, again: &mpsc::UnboundedSender<Vec<String>>) -> Result<(), Error> {
-        let docker = client(&self.address)?;
+        let docker = self.address.client()?;
         let engine = Engine::ask(&docker).await?;
         let asking = self.asking(&docker, &engine, again);
         let all = ListContainersOptionsBuilder::new().all(true).build();
@@ -135,7 +136,7 @@ impl Inspector {
         ids: &BTreeSet<String>,
         again: &mpsc::UnboundedSender<Vec<String>>,
     ) -> Result<(), Error> {
-        let docker = client(&self.address)?;
+        let docker = self.address.client()?;
         let engine = Engine::ask(&docker).await?;
         let asking = self.asking(&docker, &engine, again);
         let ids: Vec<String> = ids.iter().cloned().collect();

@@ -5,17 +5,19 @@
 
 mod behind;
 mod conflict;
+mod endpoint;
 mod engine;
 mod facts;
 mod inspector;
 mod intake;
 mod memory;
 mod reader;
+mod tls;
 
 use super::{Given, Resume, Source, SourceError, SourceSpec, Sourced};
 use crate::stats::SharedStats;
 use conflict::{CONFLICT, conflict};
-use engine::{check_address, client};
+use endpoint::{Address, Endpoint};
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
 use inspector::Inspector;
@@ -34,8 +36,6 @@ const FACTS_BACKLOG: usize = 4096;
 const INSPECTIONS: usize = 16;
 /// Answers of the engine that may wait, of some containers each.
 const ANSWERS: usize = 4;
-/// Where the engine is, unless `DOCKER_HOST` says.
-const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
 
 /// How an engine is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Default for EngineOptions {
 
 /// See the module.
 pub struct DockerSource {
-    address: String,
+    address: Address,
     options: EngineOptions,
     stats: SharedStats,
 }
@@ -66,11 +66,8 @@ impl DockerSource {
     /// The engine that `spec` names. Whether it answers is written to `stats`.
     pub fn new(spec: &SourceSpec, options: EngineOptions, stats: SharedStats) -> Self {
         let address = match spec {
-            SourceSpec::Socket(path) => format!("unix://{}", path.display()),
-            _ => std::env::var("DOCKER_HOST")
-                .ok()
-                .filter(|host| !host.is_empty())
-                .unwrap_or_else(|| DEFAULT_SOCKET.to_owned()),
+            SourceSpec::Socket(path) => Address::socket(path),
+            _ => Address::from_environment(|name| std::env::var(name).ok()),
         };
         Self {
             address,
@@ -82,7 +79,7 @@ impl DockerSource {
 
 impl Source for DockerSource {
     fn name(&self) -> String {
-        format!("docker at {}", self.address)
+        format!("docker at {}", self.address.url)
     }
 
     fn repeats(&self) -> bool {
@@ -99,19 +96,19 @@ impl Source for DockerSource {
         events: mpsc::Sender<Given>,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            check_address(&self.address)?;
+            let engine = Endpoint::open(&self.address)?;
             let (intake, outlet) =
                 Intake::new(&resume.recent, self.options.memory_max_bytes, resume.collector);
             let (epoch, epochs) = watch::channel(0);
             let inspector = Inspector {
-                address: self.address.clone(),
+                address: engine.clone(),
                 intake: intake.clone(),
                 every: self.options.reconcile_every,
                 epoch: epochs,
                 places: Arc::new(Semaphore::new(ANSWERS)),
             };
             let reader = Reader {
-                address: self.address.clone(),
+                address: engine.clone(),
                 intake,
                 floor_nano: resume.floor_nano,
                 resumed: resume.resumed,
@@ -121,7 +118,7 @@ impl Source for DockerSource {
             // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when
             // this task is aborted.
             let mut tasks = JoinSet::new();
-            tasks.spawn(pass_on(self.address.clone(), outlet, events));
+            tasks.spawn(pass_on(engine, outlet, events));
             tasks.spawn(reader.run());
             tasks.spawn(inspector.run());
             while tasks.join_next().await.is_some() {}
@@ -130,9 +127,9 @@ impl Source for DockerSource {
     }
 }
 
-async fn pass_on(address: String, outlet: Outlet, events: mpsc::Sender<Given>) {
+async fn pass_on(engine: Endpoint, outlet: Outlet, events: mpsc::Sender<Given>) {
     let mut complete = WithBacklog(outlet)
-        .map(|(given, backlog)| with_facts(&address, given, backlog))
+        .map(|(given, backlog)| with_facts(&engine, given, backlog))
         .buffered(INSPECTIONS)
         .boxed();
     loop {
@@ -161,17 +158,17 @@ impl Stream for WithBacklog {
     }
 }
 
-async fn with_facts(address: &str, given: Given, backlog: usize) -> Given {
+async fn with_facts(engine: &Endpoint, given: Given, backlog: usize) -> Given {
     match given {
         Given::Event(sourced) if facts::wanted(&sourced.event) && backlog < FACTS_BACKLOG => {
-            Given::Event(inspected(address, sourced).await)
+            Given::Event(inspected(engine, sourced).await)
         }
         other => other,
     }
 }
 
-async fn inspected(address: &str, mut sourced: Sourced) -> Sourced {
-    let Ok(docker) = client(address) else {
+async fn inspected(engine: &Endpoint, mut sourced: Sourced) -> Sourced {
+    let Ok(docker) = engine.client() else {
         return sourced;
     };
     let event = &mut sourced.event;

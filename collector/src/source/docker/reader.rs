@@ -2,7 +2,8 @@
 
 use super::super::EngineEvent;
 use super::behind::Behind;
-use super::engine::{Engine, client};
+use super::endpoint::Endpoint;
+use super::engine::Engine;
 use super::intake::{Intake, Origin};
 use super::memory::{self, Continuity, print_of};
 use crate::backoff::Backoff;
@@ -23,7 +24,7 @@ const NOT_READ: &str = "the engine's events are not read: it does not answer";
 /// See the module.
 pub struct Reader {
     /// Where the engine is.
-    pub address: String,
+    pub address: Endpoint,
     /// Takes what is read.
     pub intake: Arc<Intake>,
     /// Events before this moment are not this spool's, if it is new; nanoseconds since the Unix epoch.
@@ -74,7 +75,7 @@ impl Reader {
     }
 
     async fn subscribe(&mut self, pauses: &mut Backoff) -> Result<(), bollard::errors::Error> {
-        let docker = client(&self.address)?;
+        let docker = self.address.client()?;
         let engine = self.greet(&docker).await?;
         let remembered = memory::read(&docker, &engine, self.intake.highest_nano()).await?;
         self.check_continuity(&remembered);

@@ -1,0 +1,157 @@
+//! Where the engine is, and how it is spoken to.
+
+use super::super::SourceError;
+use super::tls;
+use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_rustls::rustls::ClientConfig;
+
+/// Longest wait for the engine to answer a request, seconds.
+const ANSWER_SECONDS: u64 = 30;
+/// Where it is, unless `DOCKER_HOST` says.
+const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
+/// Port of an engine with TLS whose address names none.
+const TLS_PORT: u16 = 2376;
+
+/// Where an engine is, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// `unix://`, `tcp://`, `http://` or `https://`.
+    pub url: String,
+    /// Directory of `ca.pem`, `cert.pem` and `key.pem`; `None`: no TLS.
+    pub tls: Option<PathBuf>,
+}
+
+impl Address {
+    /// Of the socket at a path.
+    pub fn socket(path: &Path) -> Self {
+        Self {
+            url: format!("unix://{}", path.display()),
+            tls: None,
+        }
+    }
+
+    /// What Docker's own client would use: `DOCKER_HOST`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH` (`~/.docker`), or the
+    /// machine's socket.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let url = set("DOCKER_HOST").unwrap_or_else(|| DEFAULT_SOCKET.to_owned());
+        let directory = || {
+            let home = || set("HOME").map(|home| Path::new(&home).join(".docker"));
+            set("DOCKER_CERT_PATH").map(PathBuf::from).or_else(home)
+        };
+        let is_remote = url.starts_with("tcp://") && set("DOCKER_TLS_VERIFY").is_some();
+        let tls = is_remote || url.starts_with("https://");
+        Self {
+            url,
+            tls: tls.then(|| directory().unwrap_or_default()),
+        }
+    }
+}
+
+/// An engine that can be spoken to.
+#[derive(Clone)]
+pub struct Endpoint {
+    url: Arc<str>,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Endpoint {
+    /// Reads the files of TLS, once.
+    ///
+    /// # Errors
+    /// The address makes no sense, or a file cannot be used.
+    pub fn open(address: &Address) -> Result<Self, SourceError> {
+        let fail = |why: String| SourceError::Engine {
+            address: address.url.clone(),
+            why,
+        };
+        let known = ["unix://", "tcp://", "http://", "https://"];
+        if !known.iter().any(|scheme| address.url.starts_with(scheme)) {
+            return Err(fail(
+                "only unix://, tcp://, http:// and https:// are known".to_owned(),
+            ));
+        }
+        let tls = address.tls.as_deref().map(tls::load).transpose();
+        Ok(Self {
+            url: address.url.as_str().into(),
+            tls: tls.map_err(fail)?,
+        })
+    }
+
+    /// A client; connects at each request. A missing socket is an error here, and may be there later.
+    pub fn client(&self) -> Result<Docker, Error> {
+        let (url, version) = (&*self.url, API_DEFAULT_VERSION);
+        if url.starts_with("unix://") {
+            return Docker::connect_with_unix(url, ANSWER_SECONDS, version);
+        }
+        let Some(tls) = self.tls.clone() else {
+            return Docker::connect_with_http(url, ANSWER_SECONDS, version);
+        };
+        let (_, authority) = url.split_once("://").unwrap_or_default();
+        let authority: Arc<str> = with_port(authority.trim_end_matches('/')).into();
+        let place = format!("http://{authority}");
+        let transport = move |request: BollardRequest| tls::request(tls.clone(), authority.clone(), request);
+        Docker::connect_with_custom_transport(transport, Some(place), ANSWER_SECONDS, version)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+fn with_port(authority: &str) -> String {
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    match port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+        true => authority.to_owned(),
+        false => format!("{authority}:{TLS_PORT}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> (String, Option<String>) {
+        let address = Address::from_environment(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        });
+        let tls = address.tls.map(|directory| directory.display().to_string());
+        (address.url, tls)
+    }
+
+    #[test]
+    fn the_environment_means_what_dockers_own_client_makes_of_it() {
+        assert_eq!(from(&[("HOME", "/home/me")]), (DEFAULT_SOCKET.to_owned(), None));
+        let plain = [("DOCKER_HOST", "tcp://10.0.0.1:2375"), ("DOCKER_TLS_VERIFY", "")];
+        assert_eq!(from(&plain), ("tcp://10.0.0.1:2375".to_owned(), None));
+        let tls = [
+            ("DOCKER_HOST", "tcp://10.0.0.1:2376"),
+            ("DOCKER_TLS_VERIFY", "1"),
+            ("HOME", "/home/me"),
+        ];
+        assert_eq!(from(&tls).1.unwrap(), "/home/me/.docker");
+        let tls = [tls.as_slice(), &[("DOCKER_CERT_PATH", "/certs")]].concat();
+        assert_eq!(from(&tls).1.unwrap(), "/certs");
+        let socket = [("DOCKER_HOST", "unix:///run/x.sock"), ("DOCKER_TLS_VERIFY", "1")];
+        assert_eq!(from(&socket).1, None, "a socket has no TLS");
+    }
+
+    #[test]
+    fn an_address_that_makes_no_sense_is_refused() {
+        let address = Address {
+            url: "ssh://host".to_owned(),
+            tls: None,
+        };
+        let error = Endpoint::open(&address).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("only unix://"), "{error}");
+        assert_eq!(with_port("engine.example"), "engine.example:2376");
+        assert_eq!(with_port("10.0.0.1:1"), "10.0.0.1:1");
+    }
+}
