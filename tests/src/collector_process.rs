@@ -1,5 +1,6 @@
 //! A collector as a process.
 
+use crate::confinement::confined;
 use crate::host_clock::HostClock;
 use crate::network::Network;
 use nix::sys::signal::{Signal, kill};
@@ -34,6 +35,20 @@ impl CollectorProcess {
         Self { number, child }
     }
 
+    /// The collector of this number, reading the engine at a socket, with as little as it needs: see [`confined`].
+    pub fn confined(network: &Network, number: usize, socket: &Path) -> Self {
+        let home = network.collector_home(number);
+        let command = confined(&home, &home.join("spool"), socket);
+        let source = format!("docker:{}", socket.display());
+        let child = network.collector_through(number, command, &["--source", &source]);
+        Self { number, child }
+    }
+
+    /// Its status, as the kernel has it.
+    pub fn status(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default()
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");
@@ -52,8 +67,7 @@ impl CollectorProcess {
 
     /// Memory that it holds, KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
+        let status = self.status();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().next());
         number.and_then(|number| number.parse().ok()).unwrap_or_default()

@@ -7,6 +7,7 @@ mod announce;
 mod binaries;
 mod collector;
 mod collector_process;
+mod confinement;
 mod docker;
 mod engine_host;
 mod events;

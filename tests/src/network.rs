@@ -243,18 +243,34 @@ impl Network {
     }
 
     /// The same, with environment variables.
-    pub fn collector_in(&self, number: usize, arguments: &[&str], environment: Vec<(&str, String)>) -> Child {
+    pub fn collector_in(
+        &self,
+        number: usize,
+        arguments: &[&str],
+        environment: Vec<(&str, String)>,
+    ) -> Child {
+        let mut command = Command::new(binary("e2l-collector"));
+        command.envs(environment);
+        self.run_collector(number, command, arguments)
+    }
+
+    /// The same, by a command that becomes the collector whose path and arguments it is given.
+    pub fn collector_through(&self, number: usize, mut command: Command, arguments: &[&str]) -> Child {
+        command.arg(binary("e2l-collector"));
+        self.run_collector(number, command, arguments)
+    }
+
+    fn run_collector(&self, number: usize, mut command: Command, arguments: &[&str]) -> Child {
         let home = self.collector_home(number);
         let log = File::options()
             .create(true)
             .append(true)
             .open(home.join("log"))
             .expect("a log");
-        let mut child = Command::new(binary("e2l-collector"))
+        let mut child = command
             .arg("--config")
             .arg(home.join("collector.toml"))
             .args(arguments)
-            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -159,3 +159,25 @@ fn an_engine_behind_tls_is_read_and_no_other_is_taken_for_it() {
     collector.stop(&network);
     misled.stop(&network);
 }
+
+#[test]
+fn a_collector_needs_no_privileges_and_writes_to_its_spool_only() {
+    let test = "a_collector_needs_no_privileges_and_writes_to_its_spool_only";
+    let Some(engine) = PrivateEngine::start(test) else {
+        return;
+    };
+    let network = Network::start(1);
+    let collector = CollectorProcess::confined(&network, 1, &engine.socket());
+    let status = collector.status();
+    for line in ["Uid:\t65534\t65534", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
+        assert!(status.contains(line), "no `{line}` in {status}");
+    }
+    let id = engine.run(&["run", "-d", "--network", "none", engine.image(), "/bin/sleep", "300"]);
+    engine.run(&["rm", "-f", &id]);
+    wait_until("its events are on the ledger", PATIENCE, || {
+        let events = network.events("user");
+        let destroyed = |event: &Value| event["actor_id"] == id.as_str() && event["action"] == "destroy";
+        events.iter().any(destroyed).then_some(())
+    });
+    collector.stop(&network);
+}

@@ -1,0 +1,42 @@
+//! A process with as little as a collector needs.
+
+use crate::engine_host::system;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::process::Command;
+
+/// `nobody`.
+const USER: u32 = 65534;
+/// Of all that it sees only `$1` can be written; then it becomes a user in the socket's group `$2`, for good, and runs the
+/// rest.
+const SCRIPT: &str = "set -e; mount --make-rprivate /; mount --bind \"$1\" \"$1\"; mount -o remount,bind,ro /; group=$2; \
+    shift 2; exec setpriv --reuid 65534 --regid 65534 --groups \"$group\" --no-new-privs --bounding-set=-all \
+    --inh-caps=-all \"$@\"";
+
+/// A command that becomes the one that it is given, as a user who owns `home` and may open `socket` by its group, on file
+/// systems of which only `spool` can be written. Needs root.
+///
+/// # Panics
+/// Owner and permissions of the files cannot be changed.
+pub fn confined(home: &Path, spool: &Path, socket: &Path) -> Command {
+    std::fs::create_dir_all(spool).expect("a spool");
+    own(home);
+    for path in home.ancestors().chain(socket.ancestors().skip(1)) {
+        let permissions = std::fs::metadata(path).expect("it is there").permissions();
+        let reachable = permissions.mode() | 0o011;
+        std::fs::set_permissions(path, PermissionsExt::from_mode(reachable)).expect("a way there");
+    }
+    let group = std::fs::metadata(socket).expect("a socket").gid();
+    let mut command = system("unshare");
+    command.args(["--mount", "sh", "-c", SCRIPT, "sh"]);
+    command.arg(spool).arg(group.to_string());
+    command
+}
+
+fn own(path: &Path) {
+    chown(path, Some(USER), Some(USER)).expect("an owner");
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).expect("a directory").flatten();
+        entries.for_each(|entry| own(&entry.path()));
+    }
+}
