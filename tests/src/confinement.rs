@@ -22,9 +22,11 @@ pub fn confined(home: &Path, spool: &Path, socket: &Path) -> Command {
     std::fs::create_dir_all(spool).expect("a spool");
     own(home);
     for path in home.ancestors().chain(socket.ancestors().skip(1)) {
-        let permissions = std::fs::metadata(path).expect("it is there").permissions();
-        let reachable = permissions.mode() | 0o011;
-        std::fs::set_permissions(path, PermissionsExt::from_mode(reachable)).expect("a way there");
+        let mode = std::fs::metadata(path).expect("it is there").permissions().mode();
+        if mode & 0o001 == 0 {
+            let reachable = PermissionsExt::from_mode(mode | 0o001);
+            std::fs::set_permissions(path, reachable).expect("a way there");
+        }
     }
     let group = std::fs::metadata(socket).expect("a socket").gid();
     let mut command = system("unshare");

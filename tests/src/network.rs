@@ -254,9 +254,12 @@ impl Network {
         self.run_collector(number, command, arguments)
     }
 
-    /// The same, by a command that becomes the collector whose path and arguments it is given.
+    /// The same, by a command that becomes the collector whose path and arguments it is given. The program is a copy in the
+    /// collector's directory: not every user may enter where it was built.
     pub fn collector_through(&self, number: usize, mut command: Command, arguments: &[&str]) -> Child {
-        command.arg(binary("e2l-collector"));
+        let program = self.collector_home(number).join("e2l-collector");
+        std::fs::copy(binary("e2l-collector"), &program).expect("a copy");
+        command.arg(program);
         self.run_collector(number, command, arguments)
     }
 
