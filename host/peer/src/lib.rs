@@ -56,6 +56,7 @@ mod read_check;
 mod repair;
 mod restore;
 mod scrubber;
+mod silence;
 mod soundness;
 mod standing;
 mod standpoint;

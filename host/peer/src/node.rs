@@ -11,6 +11,7 @@ use crate::pool::{Pool, Pooled, heads_after};
 use crate::proposal_cache::ProposalCache;
 use crate::repair::Damage;
 use crate::scrubber::ScrubProgress;
+use crate::silence::SilentCollectors;
 use crate::vote_log::VoteLog;
 use crate::votes_in::now_nano;
 use crate::waiters::Waiters;
@@ -90,6 +91,8 @@ pub struct Node {
     past: Mutex<VecDeque<Arc<Executed>>>,
     newest: RwLock<Executed>,
     finalized: watch::Sender<Option<Finalized>>,
+    /// Collectors that do not keep their promise of heartbeats.
+    pub silent: SilentCollectors,
     alarms: Mutex<Alarms>,
     fatal: watch::Sender<Option<String>>,
     stopping: watch::Sender<bool>,
@@ -190,6 +193,7 @@ impl Node {
             past: Mutex::default(),
             newest: RwLock::new(newest),
             finalized: watch::Sender::new(None),
+            silent: SilentCollectors::default(),
             alarms: Mutex::default(),
             fatal: watch::Sender::new(None),
             stopping: watch::Sender::new(false),

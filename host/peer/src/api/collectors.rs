@@ -2,7 +2,6 @@
 
 use crate::collectors::{Seen, collectors};
 use crate::node::{Executed, Node};
-use crate::votes_in::now_nano;
 use e2l_client::wire::{CollectorStatus, CollectorsReply};
 use e2l_store::StoreError;
 
@@ -11,17 +10,16 @@ use e2l_store::StoreError;
 /// # Errors
 /// The store cannot be read, or what is read is damaged.
 pub fn reply(node: &Node, at: &Executed) -> Result<CollectorsReply, StoreError> {
-    let now = now_nano();
     let seen = collectors(node, at)?;
     Ok(CollectorsReply {
-        collectors: seen.into_iter().map(|one| status(one, now)).collect(),
+        collectors: seen.into_iter().map(|one| status(node, one)).collect(),
         height: at.header.height,
         time_nano: at.header.time_nano,
     })
 }
 
-fn status(one: Seen, now_nano: i64) -> CollectorStatus {
-    let silent = one.is_silent(now_nano);
+fn status(node: &Node, one: Seen) -> CollectorStatus {
+    let silent = node.silent.contains(&one.member);
     let (heartbeat, heartbeat_time_nano) = match one.heartbeat {
         Some((event, time_nano)) => (event.encode(), time_nano),
         None => (Vec::new(), 0),
