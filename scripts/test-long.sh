@@ -18,6 +18,12 @@ tree=$(git rev-parse 'HEAD^{tree}')
 logs=${CARGO_TARGET_DIR:-target}/test-long/$tree
 mkdir -p "$logs"
 
+# As in test.sh: engines of their own need root, and nothing is compiled as root.
+runner=()
+if [ "$(id -u)" -ne 0 ] && command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    runner=(--config "target.'cfg(unix)'.runner=['$PWD/scripts/as-root.sh']")
+fi
+
 rounds() { # suite, number of rounds, variable that sets the size of a round, size, what is counted, variable of the rounds
     local suite=$1 rounds=$2 variable=$3 size=$4 what=$5 of_rounds=$6 seed log
     for ((seed = first; seed < first + rounds; seed++)); do
@@ -26,7 +32,7 @@ rounds() { # suite, number of rounds, variable that sets the size of a round, si
             echo "test-long: $suite, seed $seed has passed on this tree ($log)" >&2
         else
             echo "test-long: commit $commit, tree $tree, seed $seed, $what $size" >"$log.part"
-            if env E2L_SEED="$seed" "$variable=$size" cargo test --workspace --locked --test "$suite" -- --nocapture \
+            if env E2L_SEED="$seed" "$variable=$size" cargo test --workspace --locked "${runner[@]}" --test "$suite" -- --nocapture \
                 >>"$log.part" 2>&1; then
                 mv "$log.part" "$log"
             else

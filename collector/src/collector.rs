@@ -91,6 +91,7 @@ impl Collector {
             unfinal = spool.unfinal(), source = %options.source, "the spool is open"
         );
         let source = make_source(&options, &stats);
+        serve_metrics(&options.metrics, Arc::new(Watched(stats.clone()))).await?;
         Ok(Self {
             options,
             config,
@@ -115,7 +116,6 @@ impl Collector {
     /// # Errors
     /// What waiting cannot mend; the spool is kept.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), CollectorError> {
-        serve_metrics(&self.options.metrics, Arc::new(Watched(self.stats.clone()))).await?;
         let (stats, file) = (self.stats.clone(), self.options.stats_file.clone());
         let writer = file
             .clone()
@@ -154,12 +154,13 @@ impl Collector {
             resumed: self.resumed,
             collector: self.spool.sender().to_string(),
         };
-        let heartbeats = self.options.heartbeat_every().filter(|_| !self.source.waits());
+        let watches_engine = !self.source.waits();
         let inventories = self.options.inventory_every();
         let started = (Instant::now(), now_nano());
         let pipeline = Pipeline {
             inventories: inventories.map(|every| Inventories::new(every, started.0)),
-            heartbeat: heartbeats.map(|every| Heartbeat::new(every, &name, started)),
+            heartbeat: watches_engine
+                .then(|| Heartbeat::new(self.options.heartbeat_every(), &name, started)),
             options: PipelineOptions {
                 limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),
                 window: window as u64,

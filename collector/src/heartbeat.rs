@@ -13,24 +13,25 @@ const ACTION: &str = "heartbeat";
 /// When the next one is due, and what does not change.
 #[derive(Debug)]
 pub struct Heartbeat {
-    every: Duration,
-    next: Instant,
+    every: Option<Duration>,
+    next: Option<Instant>,
     constant: Vec<(&'static str, String)>,
 }
 
 impl Heartbeat {
-    /// The first one after `every`. `source` is where events come from, `started` when the collector was started: by the
-    /// steady clock, and in nanoseconds since the Unix epoch.
-    pub fn new(every: Duration, source: &str, started: (Instant, i64)) -> Self {
+    /// The first one at the start, then after each `every`; with `None` only the first, which says that no other is promised.
+    /// `source` is where events come from, `started` when the collector was started: by the steady clock, and in nanoseconds
+    /// since the Unix epoch.
+    pub fn new(every: Option<Duration>, source: &str, started: (Instant, i64)) -> Self {
         let executable = executable_digest().unwrap_or_else(|error| {
             tracing::warn!(%error, "the collector cannot read its own executable: heartbeats do not name it");
             String::new()
         });
         Self {
             every,
-            next: started.0 + every,
+            next: Some(started.0),
             constant: vec![
-                ("every_s", every.as_secs().to_string()),
+                ("every_s", every.unwrap_or_default().as_secs().to_string()),
                 ("executable", executable),
                 ("source", source.to_owned()),
                 ("started_nano", started.1.to_string()),
@@ -39,14 +40,14 @@ impl Heartbeat {
         }
     }
 
-    /// How long it is until the next one.
-    pub fn left(&self, now: Instant) -> Duration {
-        self.next.saturating_duration_since(now)
+    /// How long it is until the next one; `None` if there is none.
+    pub fn left(&self, now: Instant) -> Option<Duration> {
+        Some(self.next?.saturating_duration_since(now))
     }
 
     /// The one that is due. None is made up for those that a busy or sleeping host has missed.
     pub fn beat(&mut self, collector: &str, stats: &Stats, (now, now_nano): (Instant, i64)) -> Event {
-        self.next = now + self.every;
+        self.next = self.every.and_then(|every| now.checked_add(every));
         let counts = [
             ("engine_ahead_ms", stats.engine_ahead_ms.to_string()),
             ("gaps", stats.gaps.to_string()),
@@ -78,21 +79,25 @@ mod tests {
     fn it_is_due_after_each_interval_and_says_how_things_stand() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut heartbeat = Heartbeat::new(Duration::from_secs(600), "docker at unix:///x", (start, 5));
-        assert_eq!(heartbeat.left(after(100)), Duration::from_secs(500));
-        assert!(heartbeat.left(after(1900)).is_zero());
+        let every = Some(Duration::from_secs(600));
+        let mut heartbeat = Heartbeat::new(every, "docker at unix:///x", (start, 5));
+        assert_eq!(heartbeat.left(after(1)), Some(Duration::ZERO), "at once");
         let stats = Stats {
             spooled: 7,
             engine_ahead_ms: -3,
             ..Stats::default()
         };
         let event = heartbeat.beat("provider/collector/c1", &stats, (after(1900), 42));
-        let left = heartbeat.left(after(1900));
-        assert_eq!(left, Duration::from_secs(600), "missed ones are not made up for");
+        let left = heartbeat.left(after(2000)).unwrap();
+        assert_eq!(left, Duration::from_secs(500), "missed ones are not made up for");
         assert_eq!((event.action.as_str(), event.time_nano), ("heartbeat", 42));
         let attribute = |name: &str| event.attributes[name].as_str();
         assert_eq!((attribute("every_s"), attribute("started_nano")), ("600", "5"));
         assert_eq!((attribute("spooled"), attribute("engine_ahead_ms")), ("7", "-3"));
         assert_eq!(attribute("executable").len(), 64);
+
+        let mut last = Heartbeat::new(None, "docker", (start, 5));
+        assert_eq!(last.beat("a/collector/c", &stats, (start, 42)).attributes["every_s"], "0");
+        assert_eq!(last.left(after(2000)), None);
     }
 }

@@ -29,7 +29,7 @@ pub struct CollectorOptions {
     #[serde(default = "default_reconcile_every_s")]
     pub reconcile_every_s: u64,
     /// Seconds between two heartbeats on the ledger, which tell the actors that this collector still watches its engine; 0:
-    /// none. Sources that are no engine have none.
+    /// only one at the start, which promises no other. Sources that are no engine have none.
     #[serde(default = "default_heartbeat_every_s")]
     pub heartbeat_every_s: u64,
     /// Seconds between two inventories on the ledger, each right after a comparison: which containers ran; 0: none.
@@ -72,6 +72,8 @@ fn default_spool_max_bytes() -> u64 {
     4 << 30
 }
 
+/// Longest interval, seconds.
+const MAX_EVERY_S: u64 = 31_536_000;
 /// Smallest `memory_max_bytes`.
 const MIN_MEMORY_BYTES: usize = 1 << 20;
 
@@ -196,6 +198,9 @@ impl CollectorOptions {
         }
         if self.spool_max_bytes < MIN_SPOOL_BYTES {
             return Err("`spool_max_bytes` must be at least 33554432 (32 MiB)");
+        }
+        if self.heartbeat_every_s.max(self.inventory_every_s).max(self.reconcile_every_s) > MAX_EVERY_S {
+            return Err("`heartbeat_every_s`, `inventory_every_s` and `reconcile_every_s` are at most 31536000, a year");
         }
         if self.memory_max_bytes < MIN_MEMORY_BYTES {
             return Err("`memory_max_bytes` must be at least 1048576 (1 MiB)");

@@ -70,9 +70,9 @@ pub struct Pipeline {
     /// Batches that are cut and not durable.
     pub(crate) cut: Vec<Prepared>,
     pub(crate) clocks: Clocks,
-    /// `None` where none are due.
+    /// `None` where the source is no engine, or none are wanted.
     pub(crate) inventories: Option<Inventories>,
-    /// The same.
+    /// `None` where the source is no engine.
     pub(crate) heartbeat: Option<Heartbeat>,
 }
 
@@ -204,7 +204,7 @@ impl Pipeline {
     }
 
     fn heartbeat_left(&self) -> Option<Duration> {
-        Some(self.heartbeat.as_ref()?.left(std::time::Instant::now()))
+        self.heartbeat.as_ref()?.left(std::time::Instant::now())
     }
 
     fn beat(&mut self) {

@@ -239,6 +239,12 @@ fn why_not() -> Option<String> {
             return Some(format!("`{program}` cannot be run"));
         }
     }
+    let apart = system("unshare")
+        .args(["--net", "--mount", "--pid", "--fork", "true"])
+        .status();
+    if !apart.is_ok_and(|status| status.success()) {
+        return Some("namespaces of its own are not allowed".to_owned());
+    }
     busybox()
         .is_none()
         .then(|| "busybox-static is not installed".to_owned())

@@ -2,7 +2,6 @@
 
 use crate::truth::{Life, Truth};
 use e2l_event::{Event, EventKind, Facts, Observation};
-use std::collections::BTreeSet;
 
 /// The stream's event comes at most so much after the moment that inspection gives, nanoseconds.
 const LOGGED_WITHIN: i64 = 5_000_000_000;
@@ -101,10 +100,20 @@ impl Ledger<'_> {
 
     /// Whether a gap of the collector, or of this container, covers this time.
     fn covers(&self, id: &str, (from, to): (i64, i64)) -> bool {
-        self.gaps().any(|gap| {
+        self.events.iter().enumerate().any(|(place, gap)| {
+            if gap.observation != Observation::Gap {
+                return false;
+            }
             let bound = |name| gap.attributes.get(name).and_then(|text| text.parse::<i64>().ok());
             let of_it = gap.actor_id == id || gap.actor_id == self.collector;
-            of_it && bound("from").unwrap_or(0) <= from && to <= bound("to").unwrap_or(gap.time_nano)
+            // A gap that does not know since when begins with what was read of the engine last before it.
+            let read = |event: &&Event| {
+                event.kind == EventKind::Container && event.observation == Observation::Observed
+            };
+            let last = || self.events[..place].iter().rev().find(read);
+            let read_before = || last().map_or(0, |event| event.received_nano);
+            let begin = bound("from").unwrap_or_else(read_before);
+            of_it && begin <= from && to <= bound("to").unwrap_or(gap.time_nano)
         })
     }
 
@@ -115,10 +124,19 @@ impl Ledger<'_> {
             .filter(|event| event.observation == Observation::Gap)
     }
 
-    /// Reasons of the gaps.
-    pub fn reasons(&self) -> BTreeSet<&str> {
+    /// How many gaps have just this reason.
+    pub fn count_of(&self, reason: &str) -> usize {
         let reasons = self.gaps().filter_map(|gap| gap.attributes.get("reason"));
-        reasons.map(String::as_str).collect()
+        reasons.filter(|found| *found == reason).count()
+    }
+
+    /// How many times the host's clock was set by about so many seconds.
+    pub fn count_of_steps(&self, seconds: i64) -> usize {
+        let steps = self.events.iter().filter_map(|event| {
+            let by: i64 = event.attributes.get("stepped_nano")?.parse().ok()?;
+            Some(by / 1_000_000_000)
+        });
+        steps.filter(|by| by.abs_diff(seconds) <= 2).count()
     }
 }
 

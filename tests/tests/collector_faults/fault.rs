@@ -132,7 +132,7 @@ fn overrun(stage: &mut Stage, burst: usize) {
     let renamed = stage.truth.there()[0].0.clone();
     stage.engine.rename_again_and_again(&renamed, burst);
     stage.start_collector();
-    stage.assert_gap("the engine forgot events");
+    stage.assert_gap("not read for too long: the engine forgot events");
 }
 
 fn frozen(stage: &mut Stage) {

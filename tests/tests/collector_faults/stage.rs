@@ -5,6 +5,7 @@ use crate::truth::{Life, Truth};
 use e2l_event::{Event, EventKind, Observation};
 use e2l_tests::{CollectorProcess, HostClock, Members, Network, PrivateEngine, wait_until};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,6 +31,8 @@ pub struct Stage {
     pub random: fastrand::Rng,
     events: usize,
     inferred: usize,
+    /// How often what was asserted was on the ledger.
+    counted: BTreeMap<String, usize>,
 }
 
 impl Stage {
@@ -54,6 +57,7 @@ impl Stage {
             random: fastrand::Rng::with_seed(seed),
             events: 0,
             inferred: 0,
+            counted: BTreeMap::new(),
         };
         stage.start_collector();
         Some(stage)
@@ -237,32 +241,28 @@ impl Stage {
         self.inferred = events.iter().filter(inferred).count();
     }
 
-    /// Asserts that a gap with this reason was recorded.
-    pub fn assert_gap(&self, reason: &str) {
-        wait_until(&format!("a gap: {reason}"), PATIENCE, || {
+    /// Asserts that one more gap with this reason was recorded.
+    pub fn assert_gap(&mut self, reason: &str) {
+        self.assert_one_more(&format!("gap: {reason}"), |ledger| ledger.count_of(reason));
+    }
+
+    /// Asserts that one more step of the host's clock by about so many seconds was recorded.
+    pub fn assert_clock_stepped(&mut self, seconds: i64) {
+        self.assert_one_more(&format!("step of {seconds} s"), |ledger| ledger.count_of_steps(seconds));
+    }
+
+    /// Asserts that something is on the ledger once more than when it was asked for last.
+    fn assert_one_more(&mut self, what: &str, count: impl Fn(&Ledger<'_>) -> usize) {
+        let before = self.counted.get(what).copied().unwrap_or_default();
+        let now = wait_until(&format!("one more {what}, of {before}"), PATIENCE, || {
             let events = self.ledger();
             let ledger = Ledger {
                 events: &events,
                 collector: COLLECTOR,
             };
-            ledger
-                .reasons()
-                .iter()
-                .any(|found| found.contains(reason))
-                .then_some(())
+            Some(count(&ledger)).filter(|now| *now > before)
         });
-    }
-
-    /// Asserts that a step of the host's clock by about so many seconds was recorded.
-    pub fn assert_clock_stepped(&self, seconds: i64) {
-        wait_until(&format!("a clock's step of {seconds} s"), PATIENCE, || {
-            let events = self.ledger();
-            let mut steps = events.iter().filter_map(|event| {
-                let by: i64 = event.attributes.get("stepped_nano")?.parse().ok()?;
-                Some(by / 1_000_000_000)
-            });
-            steps.any(|by| by.abs_diff(seconds) <= 2).then_some(())
-        });
+        self.counted.insert(what.to_owned(), now);
     }
 
     pub fn summary(&self) -> String {

@@ -2,7 +2,6 @@
 
 use super::contract::load_contract;
 use crate::commands::proposal;
-use crate::component::Component;
 use crate::component_diff::{Change, ComponentDiff};
 use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Format, Listing, Style, Table};
@@ -38,15 +37,10 @@ pub async fn diff_proposal(session: &Session, proposal: &str) -> CliResult<()> {
         deploys = true;
         let new = component(session, &definition.digest).await?;
         let Some(active) = config.chaincode(&definition.name) else {
-            let new = Component::admit(new, "the proposed component")?;
-            let functions: Vec<String> = new.functions.into_iter().map(|function| function.name).collect();
-            session.note(&format!(
-                "chaincode {} version {} is new: it takes no other's place; its functions are {}",
-                definition.name,
-                definition.version,
-                functions.join(", ")
+            return Err(CliError::usage(
+                format!("chaincode {} is new: there is nothing to compare it with", definition.name),
+                "see `e2l proposal show`, and build its source with `e2l chaincode approve --rebuild`",
             ));
-            continue;
         };
         let old = component(session, &active.digest).await?;
         show(ComponentDiff::of_bytes(&old, &new)?, session.format())?;
