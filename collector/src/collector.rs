@@ -182,6 +182,7 @@ impl Collector {
             full_disk: None,
             cut: Vec::new(),
             clocks: Clocks::default(),
+            unsettled: 0,
         };
         let running = Running {
             source: tokio::spawn(self.source.run(resume, event_sender)),

@@ -70,6 +70,8 @@ pub struct Pipeline {
     /// Batches that are cut and not durable.
     pub(crate) cut: Vec<Prepared>,
     pub(crate) clocks: Clocks,
+    /// Containers of this round that changed while they were compared.
+    pub(crate) unsettled: usize,
     /// `None` where the source is no engine, or none are wanted.
     pub(crate) inventories: Option<Inventories>,
     /// `None` where the source is no engine.
@@ -106,6 +108,21 @@ pub struct FullDisk {
 pub struct Full {
     since_nano: i64,
     events: u64,
+}
+
+impl Full {
+    /// Whether it is lost; counted, if it is an event. Gaps are taken all the same: there are few, and nobody says them
+    /// again. What the engine says of its state is compared the next time.
+    fn drops(&mut self, given: &Given) -> bool {
+        let Given::Event(sourced) = given else { return true };
+        if sourced.event.observation == Observation::Gap {
+            return false;
+        }
+        self.events += 1;
+        // It may have waited since before the bound was reached.
+        self.since_nano = self.since_nano.min(sourced.since_nano);
+        true
+    }
 }
 
 /// Why a pipeline ended.
@@ -173,7 +190,7 @@ impl Pipeline {
     fn peers_ahead(&mut self, ahead: Ahead) {
         let milliseconds = ahead.middle_nano() / 1_000_000;
         self.stats.change(|stats| stats.peers_ahead_ms = milliseconds);
-        if self.clocks.peers.is_news(ahead) {
+        if self.can_say() && self.clocks.peers.is_news(ahead) {
             self.say_clock_differs("peers", ahead);
         }
     }
@@ -192,6 +209,9 @@ impl Pipeline {
     /// Records a step of the host's clock. Nothing depends on it: order is that of sequence numbers.
     fn watch_clock(&mut self) {
         let now = now_nano();
+        if !self.can_say() {
+            return;
+        }
         let Some(step) = self.clocks.own.step(now, std::time::Instant::now()) else {
             return;
         };
@@ -222,9 +242,13 @@ impl Pipeline {
         }
     }
 
+    fn can_say(&self) -> bool {
+        self.full.is_none() && self.full_disk.is_none()
+    }
+
     /// Takes what the collector has to say itself, unless the spool is full.
     fn say(&mut self, mut event: Event) {
-        if self.full.is_some() || self.full_disk.is_some() {
+        if !self.can_say() {
             return;
         }
         let now = event.received_nano;
@@ -267,9 +291,9 @@ impl Pipeline {
     fn take_all(&mut self, taken: &mut Vec<Given>) {
         let mut line = 0;
         for given in taken.drain(..) {
-            if let Some(full) = &mut self.full {
-                // What the engine says of its state is compared the next time.
-                full.events += u64::from(matches!(given, Given::Event(_)));
+            if let Some(full) = &mut self.full
+                && full.drops(&given)
+            {
                 continue;
             }
             match given {
@@ -300,7 +324,7 @@ impl Pipeline {
     ) {
         let milliseconds = ahead.middle_nano() / 1_000_000;
         self.stats.change(|stats| stats.engine_ahead_ms = milliseconds);
-        if self.clocks.engine.is_news(ahead) {
+        if self.can_say() && self.clocks.engine.is_news(ahead) {
             self.say_clock_differs("engine", ahead);
         }
         let now_nano = now_nano();
@@ -323,8 +347,12 @@ impl Pipeline {
             };
             take(&mut self.spool, &self.options, &self.stats, sourced);
         }
+        self.unsettled += plan.again.len();
         if inventory.listed.is_some() {
-            self.take_inventory(plan.again.len());
+            let unsettled = std::mem::take(&mut self.unsettled);
+            if inventory.whole && !self.spool.recorded().is_far_beyond(inventory.asked_at) {
+                self.take_inventory(unsettled);
+            }
         }
         if !plan.again.is_empty() {
             // Nobody asks again when the collector stops.
@@ -362,7 +390,9 @@ impl Pipeline {
 
     /// What was taken stays in memory and is written when there is room. The reserve says so in case that it never is.
     fn disk_is_full(&mut self, error: &SpoolError) {
-        let since_nano = self.full_disk.map_or_else(now_nano, |full| full.since_nano);
+        let earlier_run = || self.spool.full_disk().map(|full| full.since_nano);
+        let since_nano = self.full_disk.map(|full| full.since_nano).or_else(earlier_run);
+        let since_nano = since_nano.unwrap_or_else(now_nano);
         if self.full_disk.is_none() {
             tracing::error!(
                 alarm = true, %error,
@@ -391,10 +421,11 @@ impl Pipeline {
             }
             Err(error) => return Err(error.into()),
         }
-        self.full_disk = None;
-        self.stats.trouble(DISK_FULL, false);
         tracing::warn!("the disk has room again: a gap is recorded");
-        self.say_of_full_disk(full.since_nano, false)?;
+        if self.say_of_full_disk(full.since_nano, false)? {
+            self.full_disk = None;
+            self.stats.trouble(DISK_FULL, false);
+        }
         self.commit()
     }
 
@@ -408,19 +439,24 @@ impl Pipeline {
             since_nano = full.since_nano,
             "the disk was full when the collector ended: events may be missing, a gap is recorded"
         );
-        self.say_of_full_disk(full.since_nano, true)
+        self.say_of_full_disk(full.since_nano, true)?;
+        Ok(())
     }
 
-    fn say_of_full_disk(&mut self, since_nano: i64, lost: bool) -> Result<(), CollectorError> {
+    /// Says whether that is durable.
+    fn say_of_full_disk(&mut self, since_nano: i64, lost: bool) -> Result<bool, CollectorError> {
         let now = now_nano();
         let mut gap = gap::disk_was_full(self.spool.sender(), (since_nano, now), lost);
         self.spool.take(&mut gap, None, now);
         self.stats.change(|stats| stats.taken += 1);
         match self.spool.commit() {
-            Ok(()) => Ok(self.spool.forget_full_disk()?),
+            Ok(()) => {
+                self.spool.forget_full_disk()?;
+                Ok(true)
+            }
             Err(error @ SpoolError::Full { .. }) => {
                 self.disk_is_full(&error);
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(error.into()),
         }
@@ -539,7 +575,14 @@ fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourc
     } = sourced;
     let repeats = options.repeats && event.observation == Observation::Observed;
     let print = repeats.then(|| print.unwrap_or_else(|| fingerprint(&event)));
-    if print.is_some_and(|print| spool.knows(&print)) || (repeats && spool.recorded().has_inferred(&event)) {
+    if print.is_some_and(|print| spool.knows(&print)) {
+        stats.change(|stats| stats.repeats += 1);
+        return;
+    }
+    if let Some(print) = print
+        && spool.recorded().has_inferred(&event)
+    {
+        spool.leave_out(print);
         stats.change(|stats| stats.repeats += 1);
         return;
     }

@@ -101,8 +101,11 @@ impl Missed<'_> {
                 self.put("die", finished, facts);
             }
             (true, _, _) => self.gap("the end of a run was not read", since, started),
-            (false, true, Some(_)) => self.gap("runs between were not read", entry.last_nano, started),
-            (false, _, _) => {}
+            // One that has ended again may have been started any number of times.
+            (false, true, Some(_)) | (false, false, _) => {
+                self.gap("runs between were not read", entry.last_nano, started);
+            }
+            (false, true, None) => {}
         }
         self.last_run(started, entry.last_nano);
     }

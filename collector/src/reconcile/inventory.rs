@@ -72,6 +72,8 @@ pub struct Inventory {
     pub containers: Vec<(String, Option<Inspected>)>,
     /// All containers that there were when the round began, at its end.
     pub listed: Option<BTreeSet<String>>,
+    /// Whether every part of the round was answered, at its end.
+    pub whole: bool,
     /// All services, on a manager, at a round's end.
     pub services: Option<Vec<InspectedService>>,
 }

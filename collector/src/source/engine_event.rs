@@ -118,7 +118,8 @@ impl EngineEvent {
     }
 }
 
-fn marked(mut attributes: BTreeMap<String, String>) -> BTreeMap<String, String> {
+/// Names that are the collector's own, put apart.
+pub fn marked(mut attributes: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let reserved = attributes.keys().filter(|name| name.starts_with(RESERVED));
     for name in reserved.cloned().collect::<Vec<_>>() {
         if let Some(value) = attributes.remove(&name) {

@@ -212,6 +212,13 @@ impl Spool {
         self.head.position = Some(position);
     }
 
+    /// This event is not to be taken, now or later. Durable after the next commit.
+    pub fn leave_out(&mut self, fingerprint: Fingerprint) {
+        self.put(&Record::LeftOut { fingerprint });
+        self.recent.insert(fingerprint);
+        self.dirty = true;
+    }
+
     /// Takes an event; gives it its sequence number. Durable after the next commit.
     pub fn take(&mut self, event: &mut Event, fingerprint: Option<Fingerprint>, since_nano: i64) {
         event.sequence = self.head.next_event;

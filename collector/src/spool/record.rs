@@ -37,6 +37,11 @@ pub enum Record {
     Position(Position),
     /// What the events so far say of each container and service. Follows a checkpoint.
     Known(Known),
+    /// An event that was left out, because it had been inferred before: not to be taken later.
+    LeftOut {
+        /// What it is known by.
+        fingerprint: Fingerprint,
+    },
 }
 
 /// How far a recording was read.

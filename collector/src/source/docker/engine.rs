@@ -34,9 +34,9 @@ impl Engine {
         }
     }
 
-    /// A moment of the collector's clock by the engine's.
+    /// A moment of the collector's clock by the engine's, which looks at its own before it gathers the rest of its answer.
     pub fn nano(&self, collectors_nano: i64) -> i64 {
-        collectors_nano.saturating_add(self.ahead.middle_nano())
+        collectors_nano.saturating_add(self.ahead.most_nano)
     }
 }
 
@@ -66,6 +66,6 @@ mod tests {
         };
         let engine = Engine::from_info(&info, 9_000_000_000, 11_000_000_000);
         assert_eq!(engine.ahead.middle_nano(), 3_600_000_000_000);
-        assert_eq!(engine.nano(10_000_000_000), 3_610_000_000_000);
+        assert_eq!(engine.nano(10_000_000_000), 3_611_000_000_000);
     }
 }

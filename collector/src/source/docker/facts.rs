@@ -1,5 +1,6 @@
 //! What inspection says, which labels cannot forge.
 
+use super::super::engine_event::marked;
 use super::engine::nano;
 use crate::reconcile::{Inspected, InspectedService, Phase};
 use bollard::Docker;
@@ -75,12 +76,13 @@ pub fn inspected(id: &str, answer: ContainerInspectResponse) -> Option<Inspected
         name: name.strip_prefix('/').unwrap_or(&name).to_owned(),
         image: config.image.unwrap_or_default(),
         image_digest: answer.image,
-        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        labels: marked(config.labels.unwrap_or_default().into_iter().collect()),
         created_nano: nano(answer.created.as_deref())?,
         phase: phase(&state)?,
         started_nano: nano(state.started_at.as_deref()),
         finished_nano: nano(state.finished_at.as_deref()),
-        exit_code: state.exit_code,
+        // A start that failed overwrites the last run's.
+        exit_code: state.exit_code.filter(|_| state.error.unwrap_or_default().is_empty()),
         oom_killed: state.oom_killed,
     })
 }

@@ -20,6 +20,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -57,6 +58,8 @@ struct Asking<'a> {
     engine: &'a Engine,
     again: &'a mpsc::UnboundedSender<Vec<String>>,
     epoch: u64,
+    /// Whether a part was thrown away.
+    thrown: AtomicBool,
 }
 
 impl Inspector {
@@ -158,6 +161,7 @@ impl Inspector {
             engine,
             again,
             epoch,
+            thrown: AtomicBool::new(false),
         }
     }
 
@@ -206,6 +210,7 @@ impl Inspector {
                 let inventory = Inventory {
                     asked_at,
                     containers,
+                    whole: listed.is_some() && !asking.thrown.load(Ordering::Relaxed),
                     listed,
                     services,
                 };
@@ -218,6 +223,11 @@ impl Inspector {
                 return Ok(());
             }
         }
+        if listed.is_some() {
+            // The end of a round is nobody's in particular: all of it is tried again.
+            return Err(Error::from(std::io::Error::other("too much happens at once to compare states")));
+        }
+        asking.thrown.store(true, Ordering::Relaxed);
         tracing::warn!(address = %self.address, "too much happens at once to compare states: trying again");
         // The receiver lives as long as this task.
         let _ = asking.again.send(ids.to_vec());
@@ -261,6 +271,11 @@ async fn inspect_one(docker: Docker, id: String) -> Result<Option<(String, Optio
     match docker.inspect_container(&id, None).await {
         Ok(answer) => Ok(facts::inspected(&id, answer).map(|seen| (id, Some(seen)))),
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Some((id, None))),
+        // One that cannot be inspected keeps nobody else from being compared.
+        Err(error @ (Error::DockerResponseServerError { .. } | Error::RequestTimeoutError)) => {
+            tracing::warn!(container = %id, %error, "the engine does not tell a container's state");
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -127,10 +127,15 @@ impl Intake {
         let mut state = self.state.lock();
         state.highest_nano = state.highest_nano.max(event.time_nano);
         let repeat = state.recent.contains(&print);
-        if !repeat && state.bytes + bytes > self.max_bytes {
-            // What the engine remembers may be offered again.
+        // Until the gap is said nothing comes before it: whoever starts again must not find an event that was read after
+        // what was lost.
+        let no_room = state.lost.is_some() || state.bytes + bytes > self.max_bytes;
+        if !repeat && no_room {
+            // What the engine remembers may be offered again; of the stream's the gap speaks, and taken later they would
+            // come behind what followed them.
             if origin == Origin::Stream {
                 note_lost(&mut state, received_nano);
+                state.recent.insert(print);
             }
             return Offered::Lost;
         }
@@ -177,9 +182,12 @@ impl Intake {
 
     /// Puts what the collector has to say itself behind what waits.
     pub fn say(&self, event: Event) {
+        self.put(&mut self.state.lock(), event);
+    }
+
+    fn put(&self, state: &mut State, event: Event) {
         let since_nano = event.received_nano;
         let bytes = size(&event);
-        let mut state = self.state.lock();
         state.bytes += bytes;
         let sourced = Sourced {
             event,
@@ -239,12 +247,9 @@ impl Intake {
             return;
         }
         let Some(lost) = state.lost.take() else { return };
-        drop(state);
-        self.say(gap::overrun(
-            &self.collector,
-            (lost.from_nano, lost.to_nano),
-            lost.events,
-        ));
+        let bounds = (lost.from_nano, lost.to_nano);
+        // Within the lock: nothing that is read comes before it.
+        self.put(&mut state, gap::overrun(&self.collector, bounds, lost.events));
     }
 }
 
@@ -322,16 +327,20 @@ mod tests {
             .count();
         assert!((10..25).contains(&taken), "{taken}");
         assert!(offered[taken..].iter().all(|offered| *offered == Offered::Lost));
-        for number in 0..taken {
+        assert_eq!(next(&mut outlet).await.number, 1);
+        let before_the_gap = intake.offer(raw(100), Origin::Stream, 107);
+        assert_eq!(before_the_gap, Offered::Lost, "there is room, and the gap is not said");
+        for number in 1..taken {
             assert_eq!(next(&mut outlet).await.number, number as u64 + 1);
         }
         let gap = next(&mut outlet).await.event;
         assert_eq!(gap.attributes["reason"], "memory was full");
-        assert_eq!(gap.attributes["events"], (100 - taken).to_string());
+        assert_eq!(gap.attributes["events"], (101 - taken).to_string());
         assert_eq!(gap.attributes["from"], (7 + taken).to_string());
-        // What was lost may still be had from the engine's memory; what was taken not twice.
-        assert_eq!(intake.offer(raw(99), Origin::Memory, 200), Offered::Taken);
+        // Of what was lost the gap speaks: taken now it would come behind what followed it.
+        assert_eq!(intake.offer(raw(99), Origin::Memory, 200), Offered::Repeat);
         assert_eq!(intake.offer(raw(0), Origin::Memory, 200), Offered::Repeat);
+        assert_eq!(intake.offer(raw(101), Origin::Stream, 200), Offered::Taken);
     }
 
     #[test]

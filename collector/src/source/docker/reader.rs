@@ -17,9 +17,21 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// Said while it is so.
 const NOT_READ: &str = "the engine's events are not read: it does not answer";
+
+/// A stream that brings nothing for so long may be that of an engine that is gone: subscribe again.
+const QUIET: Duration = Duration::from_secs(300);
+
+/// Why a subscription ended.
+enum Ended {
+    /// It brought nothing for too long.
+    Quiet,
+    /// The engine closed it.
+    ByEngine,
+}
 
 /// See the module.
 pub struct Reader {
@@ -44,8 +56,8 @@ impl Reader {
         let intake = Arc::clone(&self.intake);
         self.stats.trouble(NOT_READ, true);
         loop {
-            let why = tokio::select! {
-                why = self.read_once(&mut pauses) => why,
+            let ended = tokio::select! {
+                ended = self.subscribe(&mut pauses) => ended,
                 () = intake.closed() => return,
             };
             self.epoch.send_if_modified(|epoch| {
@@ -53,6 +65,12 @@ impl Reader {
                 *epoch += u64::from(connected);
                 connected
             });
+            let why = match ended {
+                // Asking again shows whether it is still there, and loses nothing.
+                Ok(Ended::Quiet) => continue,
+                Ok(Ended::ByEngine) => "the engine ended the stream".to_owned(),
+                Err(error) => error.to_string(),
+            };
             self.stats.trouble(NOT_READ, true);
             let pause = pauses.fail();
             tracing::warn!(
@@ -67,25 +85,27 @@ impl Reader {
     }
 
     /// One subscription. Asks for everything that the engine still has; repeats are known by their content.
-    async fn read_once(&mut self, pauses: &mut Backoff) -> String {
-        match self.subscribe(pauses).await {
-            Ok(()) => "the engine ended the stream".to_owned(),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    async fn subscribe(&mut self, pauses: &mut Backoff) -> Result<(), bollard::errors::Error> {
+    async fn subscribe(&mut self, pauses: &mut Backoff) -> Result<Ended, bollard::errors::Error> {
         let docker = self.address.client()?;
         let engine = self.greet(&docker).await?;
         let remembered = memory::read(&docker, &engine, self.intake.highest_nano()).await?;
-        self.check_continuity(&remembered);
+        self.check_continuity(&remembered, &engine);
         let mut overlap = prints(&remembered);
-        drop(remembered);
+        // Taken now: the engine may forget the oldest of them until the subscription begins.
+        let received_nano = now_nano();
+        for event in remembered {
+            self.intake.offer(event, Origin::Stream, received_nano);
+        }
         let mut stream = memory::stream(&docker, true, None);
         let mut behind = Behind::default();
         self.epoch.send_modify(|epoch| *epoch += 1);
         self.stats.trouble(NOT_READ, false);
-        while let Some(message) = stream.next().await {
+        loop {
+            let message = match timeout(QUIET, stream.next()).await {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(Ended::ByEngine),
+                Err(_) => return Ok(Ended::Quiet),
+            };
             let event: EngineEvent = message?.into();
             pauses.reset();
             let received_nano = now_nano();
@@ -110,7 +130,6 @@ impl Reader {
                 self.epoch.send_modify(|epoch| *epoch += 2);
             }
         }
-        Ok(())
     }
 
     async fn greet(&self, docker: &Docker) -> Result<Engine, bollard::errors::Error> {
@@ -127,7 +146,7 @@ impl Reader {
     }
 
     /// Records a gap unless the engine remembers the event that was read last.
-    fn check_continuity(&mut self, remembered: &[EngineEvent]) {
+    fn check_continuity(&mut self, remembered: &[EngineEvent], engine: &Engine) {
         let newest = self.intake.newest();
         let older = match memory::continuity(remembered, newest, self.resumed) {
             Continuity::Proven(place) => &remembered[..=place],
@@ -140,8 +159,8 @@ impl Reader {
                 if newest.is_none() { remembered } else { &[] }
             }
         };
-        // What was before the spool. Only of what surely is older: clocks step.
-        let floor_nano = self.floor_nano;
+        // What was before the spool, by the engine's clock. Only of what surely is older: clocks step.
+        let floor_nano = self.floor_nano.saturating_add(engine.ahead.least_nano);
         let before = older.iter().filter(|event| event.time_nano < floor_nano);
         self.intake
             .leave_out(before.filter_map(|event| print_of(event.clone())));
