@@ -7,7 +7,7 @@ use common::members::Members;
 use common::peer::{Orderer, Peer, outcomes};
 use common::{call, create_event, deep, event};
 use e2l_event::{Event, EventKind, Facts};
-use e2l_ledger::{Call, Limits, ValidationCode};
+use e2l_ledger::{Call, Limits, StateKey, ValidationCode};
 use serde_json::Value;
 
 /// A peer after one block per list of calls; every result must be VALID unless it is asked for.
@@ -256,6 +256,44 @@ fn what_another_manager_tells_of_a_service_is_a_witnesss_report() {
         assert_eq!(codes(&outcomes(&block)), [Valid, Witness, Witness, Valid, Valid]);
         let history = peer.json("eventdb", "getHistory", r#"{"id": "s1"}"#);
         assert_eq!(sequences(&history), [1, 2, 3, 5, 8, 8]);
+    });
+}
+
+#[test]
+fn nobody_speaks_for_anothers_collector() {
+    deep(|| {
+        let says = |of: &str, action: &str, kind: EventKind, sequence: u64| {
+            let mut event = event(of, sequence);
+            event.kind = kind;
+            event.action = action.into();
+            event
+        };
+        let own = "provider/collector/collector-1";
+        let (gap, beat) = (
+            says(own, "gap", EventKind::Collector, 1),
+            says(own, "heartbeat", EventKind::Collector, 2),
+        );
+        let others = says("user/collector/collector-1", "heartbeat", EventKind::Collector, 3);
+        let disguised = says("user/collector/collector-1", "start", EventKind::Container, 4);
+        // A gap of a container is its collector's to say, and of no collector's history.
+        let of_container = says("c1", "heartbeat", EventKind::Collector, 5);
+        let members = Members::new(Limits::default());
+        let mut peer = Peer::new(&members);
+        let mut orderer = Orderer::new(&members);
+        let all = [&gap, &beat, &others, &disguised, &of_container];
+        let batch = orderer.batch(all.map(create_event).into());
+        let proposal = orderer.propose(&peer, vec![batch]);
+        let block = peer.apply(&proposal);
+        use ValidationCode::{ContractRejected, Valid};
+        let found = outcomes(&block);
+        let codes = found.iter().map(|(code, _)| *code).collect::<Vec<_>>();
+        assert_eq!(codes, [Valid, Valid, ContractRejected, ContractRejected, Valid]);
+        assert!(found[2].1.contains("only that collector"), "{}", found[2].1);
+        let view = peer.store.view();
+        let kept = |of: &str| view.get(&StateKey::value("eventdb", format!("heartbeat/{of}").as_bytes())).unwrap();
+        let expected = [block.header.time_nano.to_be_bytes().as_slice(), &beat.encode()].concat();
+        assert_eq!(kept(own), Some(expected));
+        assert_eq!(kept("user/collector/collector-1").or(kept("c1")), None);
     });
 }
 
