@@ -55,8 +55,8 @@ fn name_of(context: &CallContext) -> String {
 fn keep_heartbeat(context: &CallContext, event: &Glance, argument: &[u8]) {
     // Of a container it would be anybody's.
     if event.actor_id == name_of(context) {
-        let key = [b"heartbeat/", event.actor_id.as_bytes()].concat();
-        state::put(&key, &[&context.block_time_nano.to_be_bytes(), argument].concat());
+        let key = [b"heartbeat/".as_slice(), event.actor_id.as_bytes()].concat();
+        state::put(&key, &[context.block_time_nano.to_be_bytes().as_slice(), argument].concat());
     }
 }
 
@@ -86,7 +86,7 @@ fn occurs_once(context: &CallContext, event: &Glance) -> Result<(), Rejection> {
 fn occurrence(context: &CallContext, event: &Glance) -> Vec<u8> {
     let time_nano = if event.action == "remove" { 0 } else { event.time_nano };
     let texts = [context.actor.as_str(), event.actor_id, event.action].join("\0");
-    [b"once/", texts.as_bytes(), &[0], &time_nano.to_be_bytes()].concat()
+    [b"once/".as_slice(), texts.as_bytes(), &[0], &time_nano.to_be_bytes()].concat()
 }
 
 /// Most calls bring good events: only a bad one is decoded, to say what is wrong with it.
