@@ -159,8 +159,7 @@ impl Collector {
         let started = (Instant::now(), now_nano());
         let pipeline = Pipeline {
             inventories: inventories.map(|every| Inventories::new(every, started.0)),
-            heartbeat: watches_engine
-                .then(|| Heartbeat::new(self.options.heartbeat_every(), &name, started)),
+            heartbeat: watches_engine.then(|| Heartbeat::new(self.options.heartbeat_every(), &name, started)),
             options: PipelineOptions {
                 limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),
                 window: window as u64,

@@ -97,7 +97,10 @@ mod tests {
         assert_eq!(attribute("executable").len(), 64);
 
         let mut last = Heartbeat::new(None, "docker", (start, 5));
-        assert_eq!(last.beat("a/collector/c", &stats, (start, 42)).attributes["every_s"], "0");
+        assert_eq!(
+            last.beat("a/collector/c", &stats, (start, 42)).attributes["every_s"],
+            "0"
+        );
         assert_eq!(last.left(after(2000)), None);
     }
 }

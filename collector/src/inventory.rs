@@ -92,7 +92,13 @@ mod tests {
         let mut known = Known::default();
         let nothing = inventories.state("a/collector/c", &known, 0, 9);
         assert_eq!(nothing.len(), 1);
-        assert_eq!((nothing[0].attributes["alive"].as_str(), nothing[0].attributes["containers"].as_str()), ("0", ""));
+        assert_eq!(
+            (
+                nothing[0].attributes["alive"].as_str(),
+                nothing[0].attributes["containers"].as_str()
+            ),
+            ("0", "")
+        );
 
         let count = 2 * PART + 1;
         (0..count).for_each(|number| known.note(&started(&format!("c{number:04}"), 1000 + number as i64)));
@@ -100,9 +106,17 @@ mod tests {
         died.action = "die".to_owned();
         known.note(&died);
         let parts = inventories.state("a/collector/c", &known, 3, 9);
-        let of = |name: &str| parts.iter().map(|part| part.attributes[name].clone()).collect::<Vec<_>>();
+        let of = |name: &str| {
+            parts
+                .iter()
+                .map(|part| part.attributes[name].clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(of("part"), ["1", "2"]);
-        assert_eq!((of("parts"), of("alive"), of("unsettled")), (vec!["2".into(); 2], vec!["256".into(); 2], vec!["3".into(); 2]));
+        assert_eq!(
+            (of("parts"), of("alive"), of("unsettled")),
+            (vec!["2".into(); 2], vec!["256".into(); 2], vec!["3".into(); 2])
+        );
         let named = of("containers").join(" ");
         let named: Vec<&str> = named.split(' ').collect();
         assert_eq!(named.len(), count - 1);

@@ -199,8 +199,15 @@ impl CollectorOptions {
         if self.spool_max_bytes < MIN_SPOOL_BYTES {
             return Err("`spool_max_bytes` must be at least 33554432 (32 MiB)");
         }
-        if self.heartbeat_every_s.max(self.inventory_every_s).max(self.reconcile_every_s) > MAX_EVERY_S {
-            return Err("`heartbeat_every_s`, `inventory_every_s` and `reconcile_every_s` are at most 31536000, a year");
+        if self
+            .heartbeat_every_s
+            .max(self.inventory_every_s)
+            .max(self.reconcile_every_s)
+            > MAX_EVERY_S
+        {
+            return Err(
+                "`heartbeat_every_s`, `inventory_every_s` and `reconcile_every_s` are at most 31536000, a year",
+            );
         }
         if self.memory_max_bytes < MIN_MEMORY_BYTES {
             return Err("`memory_max_bytes` must be at least 1048576 (1 MiB)");

@@ -362,7 +362,9 @@ impl Pipeline {
 
     /// A comparison has come to its end: says what runs, if that is due.
     fn take_inventory(&mut self, unsettled: usize) {
-        let Some(inventories) = &mut self.inventories else { return };
+        let Some(inventories) = &mut self.inventories else {
+            return;
+        };
         if !inventories.is_due(std::time::Instant::now()) {
             return;
         }

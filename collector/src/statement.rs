@@ -14,9 +14,7 @@ pub fn statement<'a>(
         kind: EventKind::Collector,
         action: action.to_owned(),
         actor_id: collector.to_owned(),
-        attributes: attributes
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        attributes: attributes.map(|(name, value)| (name.to_owned(), value)).collect(),
         scope: "local".to_owned(),
         time: now_nano / 1_000_000_000,
         time_nano: now_nano,

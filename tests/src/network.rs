@@ -243,12 +243,7 @@ impl Network {
     }
 
     /// The same, with environment variables.
-    pub fn collector_in(
-        &self,
-        number: usize,
-        arguments: &[&str],
-        environment: Vec<(&str, String)>,
-    ) -> Child {
+    pub fn collector_in(&self, number: usize, arguments: &[&str], environment: Vec<(&str, String)>) -> Child {
         let mut command = Command::new(binary("e2l-collector"));
         command.envs(environment);
         self.run_collector(number, command, arguments)

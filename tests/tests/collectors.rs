@@ -114,7 +114,10 @@ fn what_runs_at_a_moment_is_attested() {
         // Before the first statement there is no such history.
         let history: Value = serde_json::from_slice(&history.stdout).ok()?;
         let events = history.as_array()?.iter();
-        events.filter(|event| event["action"] == "inventory").next_back().cloned()
+        events
+            .filter(|event| event["action"] == "inventory")
+            .next_back()
+            .cloned()
     };
     let wait_for = |what: &str, containers: &str| {
         wait_until(what, PATIENCE, || {
@@ -122,11 +125,22 @@ fn what_runs_at_a_moment_is_attested() {
         })
     };
     wait_for("nothing runs", "");
-    let id = engine.run(&["run", "-d", "--network", "none", engine.image(), "/bin/sleep", "300"]);
+    let id = engine.run(&[
+        "run",
+        "-d",
+        "--network",
+        "none",
+        engine.image(),
+        "/bin/sleep",
+        "300",
+    ]);
     let state = engine.inspect(&id).unwrap();
     let started = state["StartedAt"].as_str().unwrap();
     let started = time::OffsetDateTime::parse(started, &time::format_description::well_known::Rfc3339);
-    let found = wait_for("it runs", &format!("{id}@{}", started.unwrap().unix_timestamp_nanos()));
+    let found = wait_for(
+        "it runs",
+        &format!("{id}@{}", started.unwrap().unix_timestamp_nanos()),
+    );
     assert_eq!(found["attributes"]["alive"], "1", "{found}");
     engine.run(&["kill", &id]);
     wait_for("nothing runs any more", "");
@@ -140,7 +154,10 @@ fn an_engine_behind_tls_is_read_and_no_other_is_taken_for_it() {
         return;
     };
     let network = Network::start(2);
-    let (behind, other) = (TlsEngine::before(&engine.socket()), TlsEngine::before(&engine.socket()));
+    let (behind, other) = (
+        TlsEngine::before(&engine.socket()),
+        TlsEngine::before(&engine.socket()),
+    );
     let collector = CollectorProcess::of_environment(&network, 1, behind.environment());
     let misled = CollectorProcess::of_environment(&network, 2, behind.environment_of_a_stranger(&other));
     let id = engine.run(&["create", engine.image(), "/bin/sleep", "1"]);
@@ -149,7 +166,10 @@ fn an_engine_behind_tls_is_read_and_no_other_is_taken_for_it() {
         let events = network.events("user");
         let destroyed = |event: &Value| event["actor_id"] == id.as_str() && event["action"] == "destroy";
         let all = |event: &Value| event["collector"] == "provider/collector-1";
-        events.iter().any(destroyed).then(|| assert!(events.iter().all(all), "{events:?}"))
+        events
+            .iter()
+            .any(destroyed)
+            .then(|| assert!(events.iter().all(all), "{events:?}"))
     });
     let log = wait_until("the other collector says what is wrong", PATIENCE, || {
         let log = network.collector_log(2);
@@ -169,10 +189,23 @@ fn a_collector_needs_no_privileges_and_writes_to_its_spool_only() {
     let network = Network::start(1);
     let collector = CollectorProcess::confined(&network, 1, &engine.socket());
     let status = collector.status();
-    for line in ["Uid:\t65534\t65534", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
+    for line in [
+        "Uid:\t65534\t65534",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "NoNewPrivs:\t1",
+    ] {
         assert!(status.contains(line), "no `{line}` in {status}");
     }
-    let id = engine.run(&["run", "-d", "--network", "none", engine.image(), "/bin/sleep", "300"]);
+    let id = engine.run(&[
+        "run",
+        "-d",
+        "--network",
+        "none",
+        engine.image(),
+        "/bin/sleep",
+        "300",
+    ]);
     engine.run(&["rm", "-f", &id]);
     wait_until("its events are on the ledger", PATIENCE, || {
         let events = network.events("user");

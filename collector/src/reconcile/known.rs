@@ -174,7 +174,10 @@ impl Known {
 
     /// Ids of the containers that have a process, and when each was started last, nanoseconds since the Unix epoch.
     pub fn alive(&self) -> impl Iterator<Item = (&str, Option<i64>)> {
-        let alive = self.containers.iter().filter(|(_, container)| container.phase.is_alive());
+        let alive = self
+            .containers
+            .iter()
+            .filter(|(_, container)| container.phase.is_alive());
         alive.map(|(id, container)| (id.as_str(), container.started.map(|started| started.nano)))
     }
 

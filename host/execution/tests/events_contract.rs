@@ -290,7 +290,10 @@ fn nobody_speaks_for_anothers_collector() {
         assert_eq!(codes, [Valid, Valid, ContractRejected, ContractRejected, Valid]);
         assert!(found[2].1.contains("only that collector"), "{}", found[2].1);
         let view = peer.store.view();
-        let kept = |of: &str| view.get(&StateKey::value("eventdb", format!("heartbeat/{of}").as_bytes())).unwrap();
+        let kept = |of: &str| {
+            view.get(&StateKey::value("eventdb", format!("heartbeat/{of}").as_bytes()))
+                .unwrap()
+        };
         let expected = [block.header.time_nano.to_be_bytes().as_slice(), &beat.encode()].concat();
         assert_eq!(kept(own), Some(expected));
         assert_eq!(kept("user/collector/collector-1").or(kept("c1")), None);

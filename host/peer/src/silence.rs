@@ -110,7 +110,9 @@ pub async fn watch_silence(node: Arc<Node>) {
             () = tokio::time::sleep(LOOK) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        let Some(finalized) = node.finalized() else { continue };
+        let Some(finalized) = node.finalized() else {
+            continue;
+        };
         let looked = node.clone();
         let found = tokio::task::spawn_blocking(move || {
             let now = Instant::now();
@@ -118,7 +120,9 @@ pub async fn watch_silence(node: Arc<Node>) {
             let silent = silent.and_then(|()| watch.silent(&looked, &finalized.at, now));
             (watch, silent)
         });
-        let Ok((watched, silent)) = found.await else { return };
+        let Ok((watched, silent)) = found.await else {
+            return;
+        };
         watch = watched;
         match silent {
             Ok(silent) => {
@@ -182,7 +186,10 @@ mod tests {
         assert!(!ten.is_silent(start), "it was heard just now");
         assert!(!ten.is_silent(after(25_000)), "one may come late");
         assert!(ten.is_silent(after(25_001)));
-        assert!(!heard(None).is_silent(after(u64::from(u32::MAX))), "it promised none");
+        assert!(
+            !heard(None).is_silent(after(u64::from(u32::MAX))),
+            "it promised none"
+        );
         assert!(!heard(Some(Duration::MAX)).is_silent(after(u64::from(u32::MAX))));
     }
 
@@ -194,7 +201,9 @@ mod tests {
         let members: Vec<&Member> = members.iter().collect();
         let text = words("a", &members);
         assert!(
-            text.starts_with("silent collectors of a: a/collector/c0, a/collector/c1, a/collector/c2 and 2 more;"),
+            text.starts_with(
+                "silent collectors of a: a/collector/c0, a/collector/c1, a/collector/c2 and 2 more;"
+            ),
             "{text}"
         );
         assert!(words("a", &members[..1]).contains("of a: a/collector/c0; what"));

@@ -248,7 +248,9 @@ impl Stage {
 
     /// Asserts that one more step of the host's clock by about so many seconds was recorded.
     pub fn assert_clock_stepped(&mut self, seconds: i64) {
-        self.assert_one_more(&format!("step of {seconds} s"), |ledger| ledger.count_of_steps(seconds));
+        self.assert_one_more(&format!("step of {seconds} s"), |ledger| {
+            ledger.count_of_steps(seconds)
+        });
     }
 
     /// Asserts that something is on the ledger once more than when it was asked for last.

@@ -38,7 +38,10 @@ pub async fn diff_proposal(session: &Session, proposal: &str) -> CliResult<()> {
         let new = component(session, &definition.digest).await?;
         let Some(active) = config.chaincode(&definition.name) else {
             return Err(CliError::usage(
-                format!("chaincode {} is new: there is nothing to compare it with", definition.name),
+                format!(
+                    "chaincode {} is new: there is nothing to compare it with",
+                    definition.name
+                ),
                 "see `e2l proposal show`, and build its source with `e2l chaincode approve --rebuild`",
             ));
         };
@@ -56,7 +59,10 @@ pub async fn diff_proposal(session: &Session, proposal: &str) -> CliResult<()> {
 
 /// A component as the ledger has it.
 async fn component(session: &Session, digest: &Digest) -> CliResult<Vec<u8>> {
-    let found = session.verifier()?.state_value(&StateKey::component(digest)).await?;
+    let found = session
+        .verifier()?
+        .state_value(&StateKey::component(digest))
+        .await?;
     found.0.ok_or_else(|| {
         CliError::refused(
             format!("the component {digest} is not on the ledger: it came with the genesis"),
@@ -71,7 +77,10 @@ async fn component(session: &Session, digest: &Digest) -> CliResult<Vec<u8>> {
 /// A file cannot be read, or is no contract that peers would run.
 pub(super) fn diff(args: &DiffArgs, format: Format) -> CliResult<()> {
     let (Some(old), Some(new)) = (&args.old, &args.new) else {
-        return Err(CliError::usage("two contracts are compared", "name two files, or --proposal"));
+        return Err(CliError::usage(
+            "two contracts are compared",
+            "name two files, or --proposal",
+        ));
     };
     let ((old, old_package), (new, new_package)) = (load_contract(old)?, load_contract(new)?);
     let mut diff = ComponentDiff::between(&old, &new)?;

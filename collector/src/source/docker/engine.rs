@@ -1,9 +1,9 @@
 //! What an engine says of itself.
 
 use crate::clock::{Ahead, now_nano};
+use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::SystemInfo;
-use bollard::Docker;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 

@@ -82,7 +82,9 @@ pub fn inspected(id: &str, answer: ContainerInspectResponse) -> Option<Inspected
         started_nano: nano(state.started_at.as_deref()),
         finished_nano: nano(state.finished_at.as_deref()),
         // A start that failed overwrites the last run's.
-        exit_code: state.exit_code.filter(|_| state.error.unwrap_or_default().is_empty()),
+        exit_code: state
+            .exit_code
+            .filter(|_| state.error.unwrap_or_default().is_empty()),
         oom_killed: state.oom_killed,
     })
 }

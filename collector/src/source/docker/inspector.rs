@@ -225,7 +225,9 @@ impl Inspector {
         }
         if listed.is_some() {
             // The end of a round is nobody's in particular: all of it is tried again.
-            return Err(Error::from(std::io::Error::other("too much happens at once to compare states")));
+            return Err(Error::from(std::io::Error::other(
+                "too much happens at once to compare states",
+            )));
         }
         asking.thrown.store(true, Ordering::Relaxed);
         tracing::warn!(address = %self.address, "too much happens at once to compare states: trying again");

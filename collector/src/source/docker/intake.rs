@@ -329,7 +329,11 @@ mod tests {
         assert!(offered[taken..].iter().all(|offered| *offered == Offered::Lost));
         assert_eq!(next(&mut outlet).await.number, 1);
         let before_the_gap = intake.offer(raw(100), Origin::Stream, 107);
-        assert_eq!(before_the_gap, Offered::Lost, "there is room, and the gap is not said");
+        assert_eq!(
+            before_the_gap,
+            Offered::Lost,
+            "there is room, and the gap is not said"
+        );
         for number in 1..taken {
             assert_eq!(next(&mut outlet).await.number, number as u64 + 1);
         }
