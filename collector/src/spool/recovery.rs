@@ -264,7 +264,9 @@ fn apply(spool: &mut Spool, record: Record, group: u64, segment: u64, at: u64) -
         // Of a later segment it says what the events before it have said.
         Record::Known(known) if spool.segments.len() == 1 => spool.known = known,
         Record::Known(_) => {}
-        Record::LeftOut { fingerprint } => spool.recent.insert(fingerprint),
+        Record::LeftOut { fingerprint } => {
+            spool.recent.insert(fingerprint);
+        }
     }
     Ok(())
 }
