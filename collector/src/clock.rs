@@ -33,6 +33,12 @@ impl Ahead {
         }
     }
 
+    /// How far it is ahead at least, where it surely is not the same clock; else 0.
+    pub fn surely_nano(self) -> i64 {
+        let same = self.least_nano <= TOLERANCE && self.most_nano >= -TOLERANCE;
+        if same { 0 } else { self.least_nano }
+    }
+
     /// The middle.
     pub fn middle_nano(self) -> i64 {
         self.least_nano + (self.most_nano - self.least_nano) / 2
@@ -130,6 +136,15 @@ mod tests {
             !said.is_news(vague),
             "a batch that waited for an hour says nothing"
         );
+    }
+
+    #[test]
+    fn clocks_that_may_be_the_same_count_as_the_same() {
+        let shown = |ahead: i64| Ahead::shown_between(10 * HOUR + ahead, 10 * HOUR, 10 * HOUR + 40 * MILLI);
+        assert_eq!(shown(0).surely_nano(), 0);
+        assert_eq!(shown(-400 * MILLI).surely_nano(), 0);
+        assert_eq!(shown(HOUR).surely_nano(), HOUR - 40 * MILLI);
+        assert_eq!(shown(-HOUR).surely_nano(), -HOUR - 40 * MILLI);
     }
 
     #[test]

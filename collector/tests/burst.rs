@@ -53,6 +53,7 @@ async fn ten_thousand_events_at_once_come_once_each_in_order() {
     let mut events = read(&engine, EngineOptions::default(), 0);
     engine.emit((0..10).map(|number| engine.now_nano() + number));
     assert_eq!(numbers(&take(&mut events, 10).await), (0..10).collect::<Vec<_>>());
+    engine.followed().await;
     let now = engine.now_nano();
     engine.emit((10..10_010).map(|number| now + number));
     // On a machine that is busy elsewhere the reading may be late enough for a doubt, which is said; nothing else is.
@@ -82,6 +83,7 @@ async fn what_memory_has_no_room_for_is_counted() {
     let mut events = read(&engine, options, 0);
     engine.emit([engine.now_nano()].into_iter());
     take(&mut events, 1).await;
+    engine.followed().await;
     let now = engine.now_nano();
     let emitted = 20_000;
     engine.emit((1..=emitted).map(|number| now + number));
@@ -94,7 +96,7 @@ async fn what_memory_has_no_room_for_is_counted() {
             None => taken += 1,
         }
     };
-    assert!(taken > 500 && lost > 500, "{taken} taken, {lost} lost");
+    assert!(taken > 500 && lost > 0, "{taken} taken, {lost} lost");
     assert!(taken + lost <= emitted);
 }
 

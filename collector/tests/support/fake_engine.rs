@@ -19,6 +19,8 @@ struct Log {
     lines: Mutex<Vec<String>>,
     more: Condvar,
     ended: AtomicBool,
+    /// Whether somebody reads on, not only what is remembered.
+    followed: AtomicBool,
     ahead_nano: i64,
 }
 
@@ -40,6 +42,7 @@ impl FakeEngine {
             lines: Mutex::new(Vec::new()),
             more: Condvar::new(),
             ended: AtomicBool::new(false),
+            followed: AtomicBool::new(false),
             ahead_nano,
         });
         let serving = Arc::clone(&log);
@@ -78,6 +81,13 @@ impl FakeEngine {
         }
         drop(lines);
         self.log.more.notify_all();
+    }
+
+    /// Waits until a stream is read that gets all that is emitted from then on.
+    pub async fn followed(&self) {
+        while !self.log.followed.load(Ordering::SeqCst) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 
     /// Its clock.
@@ -134,6 +144,7 @@ fn tell(log: &Log, mut stream: &UnixStream, past_only: bool) -> std::io::Result<
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
     )?;
     let mut told = log.lines.lock().len().saturating_sub(REMEMBERED);
+    log.followed.fetch_or(!past_only, Ordering::SeqCst);
     loop {
         let mut lines = log.lines.lock();
         while told == lines.len() && !past_only {

@@ -160,7 +160,7 @@ impl Reader {
             }
         };
         // What was before the spool, by the engine's clock. Only of what surely is older: clocks step.
-        let floor_nano = self.floor_nano.saturating_add(engine.ahead.least_nano);
+        let floor_nano = self.floor_nano.saturating_add(engine.ahead.surely_nano());
         let before = older.iter().filter(|event| event.time_nano < floor_nano);
         self.intake
             .leave_out(before.filter_map(|event| print_of(event.clone())));
