@@ -253,7 +253,7 @@ fn an_upgrade_under_load_migrates_the_history_and_loses_nothing() {
         "{}",
         network.collector_log(1)
     );
-    network.wait_for_agreement(EVENTS + 7);
+    network.wait_for_agreement(EVENTS + 8);
     is_complete(&network.events("provider"));
     let output = network.e2l("user", &["audit", "--replay"]);
     assert!(output.status.success(), "{}", said(&output));

@@ -157,9 +157,9 @@ fn set_clock(stage: &mut Stage) {
         clock.set(ahead);
         stage.churn(2);
     }
-    for stepped in [HOUR, -2 * HOUR, HOUR] {
-        stage.assert_clock_stepped(stepped);
-    }
+    // Forward, back by twice as much, and forward again.
+    stage.assert_clock_stepped(HOUR, 2);
+    stage.assert_clock_stepped(-2 * HOUR, 1);
     stage.kill_collector();
     stage.start_collector();
 }

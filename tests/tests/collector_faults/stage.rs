@@ -243,26 +243,26 @@ impl Stage {
 
     /// Asserts that one more gap with this reason was recorded.
     pub fn assert_gap(&mut self, reason: &str) {
-        self.assert_one_more(&format!("gap: {reason}"), |ledger| ledger.count_of(reason));
+        self.assert_more(&format!("gap: {reason}"), 1, |ledger| ledger.count_of(reason));
     }
 
-    /// Asserts that one more step of the host's clock by about so many seconds was recorded.
-    pub fn assert_clock_stepped(&mut self, seconds: i64) {
-        self.assert_one_more(&format!("step of {seconds} s"), |ledger| {
+    /// Asserts that so many more steps of the host's clock by about so many seconds were recorded.
+    pub fn assert_clock_stepped(&mut self, seconds: i64, times: usize) {
+        self.assert_more(&format!("step of {seconds} s"), times, |ledger| {
             ledger.count_of_steps(seconds)
         });
     }
 
-    /// Asserts that something is on the ledger once more than when it was asked for last.
-    fn assert_one_more(&mut self, what: &str, count: impl Fn(&Ledger<'_>) -> usize) {
+    /// Asserts that something is on the ledger so many times more than when it was asked for last.
+    fn assert_more(&mut self, what: &str, times: usize, count: impl Fn(&Ledger<'_>) -> usize) {
         let before = self.counted.get(what).copied().unwrap_or_default();
-        let now = wait_until(&format!("one more {what}, of {before}"), PATIENCE, || {
+        let now = wait_until(&format!("{times} more {what}, of {before}"), PATIENCE, || {
             let events = self.ledger();
             let ledger = Ledger {
                 events: &events,
                 collector: COLLECTOR,
             };
-            Some(count(&ledger)).filter(|now| *now > before)
+            Some(count(&ledger)).filter(|now| *now >= before + times)
         });
         self.counted.insert(what.to_owned(), now);
     }
