@@ -116,11 +116,8 @@ fn what_runs_at_a_moment_is_attested() {
         let history = network.e2l("user", &["history", NAMES[0], "-o", "json"]);
         // Before the first statement there is no such history.
         let history: Value = serde_json::from_slice(&history.stdout).ok()?;
-        let events = history.as_array()?.iter();
-        events
-            .filter(|event| event["action"] == "inventory")
-            .next_back()
-            .cloned()
+        let mut events = history.as_array()?.iter();
+        events.rfind(|event| event["action"] == "inventory").cloned()
     };
     let wait_for = |what: &str, containers: &str| {
         wait_until(what, PATIENCE, || {
