@@ -237,6 +237,13 @@ impl Network {
             .join(format!("collector-{number}"))
     }
 
+    /// Changes the text of a collector's configuration.
+    pub fn configure_collector(&self, number: usize, change: impl FnOnce(String) -> String) {
+        let path = self.collector_home(number).join("collector.toml");
+        let text = std::fs::read_to_string(&path).expect("a configuration");
+        std::fs::write(&path, change(text)).expect("it can be written");
+    }
+
     /// Starts one of the provider's collectors.
     pub fn collector(&self, number: usize, arguments: &[&str]) -> Child {
         self.collector_in(number, arguments, Vec::new())
@@ -284,16 +291,16 @@ impl Network {
 
     /// Sets what a collector invents: events a second (0: no bound) and how many.
     pub fn configure_synthetic(&self, number: usize, rate: f64, count: u64) {
-        let path = self.collector_home(number).join("collector.toml");
-        let text = std::fs::read_to_string(&path).expect("a configuration");
-        let text = text.split("[synthetic]").next().unwrap_or_default();
         let rate = if rate > 0.0 {
             format!("rate = {rate:.1}\n")
         } else {
             String::new()
         };
         let synthetic = format!("\n[synthetic]\n{rate}containers = 20\nevents = {count}\n");
-        std::fs::write(&path, format!("{text}{synthetic}")).expect("it can be written");
+        self.configure_collector(number, |text| {
+            let text = text.split("[synthetic]").next().unwrap_or_default();
+            format!("{text}{synthetic}")
+        });
     }
 
     /// What an actor's peer logged.

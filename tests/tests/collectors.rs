@@ -54,9 +54,7 @@ fn a_collector_that_falls_silent_is_noticed_by_every_actor() {
         CollectorProcess::of_engine(&network, number, socket)
     };
     for number in [1, 2] {
-        let settings = network.collector_home(number).join("collector.toml");
-        let text = std::fs::read_to_string(&settings).unwrap();
-        std::fs::write(&settings, format!("heartbeat_every_s = 2\n{text}")).unwrap();
+        network.configure_collector(number, |text| format!("heartbeat_every_s = 2\n{text}"));
     }
     let (_first, second) = (start(1), start(2));
     wait_for(&network, ["heard", "heard"]);
@@ -107,10 +105,9 @@ fn what_runs_at_a_moment_is_attested() {
         return;
     };
     let network = Network::start(1);
-    let settings = network.collector_home(1).join("collector.toml");
-    let text = std::fs::read_to_string(&settings).unwrap();
-    let often = format!("inventory_every_s = 1\nreconcile_every_s = 1\n{text}");
-    std::fs::write(&settings, often).unwrap();
+    network.configure_collector(1, |text| {
+        format!("inventory_every_s = 1\nreconcile_every_s = 1\n{text}")
+    });
     let collector = CollectorProcess::of_engine(&network, 1, &engine.socket());
     let newest = || {
         let history = network.e2l("user", &["history", NAMES[0], "-o", "json"]);

@@ -115,10 +115,7 @@ fn a_collectors_numbers_and_health_follow_its_engine() {
     let network = Network::start(1);
     let [port] = free_ports();
     let address = format!("127.0.0.1:{port}");
-    let settings = network.collector_home(1).join("collector.toml");
-    let text = std::fs::read_to_string(&settings).unwrap();
-    let metrics = format!("{text}\n[metrics]\nlisten = \"{address}\"\n");
-    std::fs::write(&settings, metrics).unwrap();
+    network.configure_collector(1, |text| format!("{text}\n[metrics]\nlisten = \"{address}\"\n"));
     let collector = CollectorProcess::of_engine(&network, 1, &engine.socket());
     let healthy = || http_get(&address, "/healthz").0 == 200;
     wait_until("it reads its engine", PATIENCE, || healthy().then_some(()));

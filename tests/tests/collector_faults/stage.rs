@@ -41,10 +41,8 @@ impl Stage {
         let engine = PrivateEngine::start(test)?;
         let network = Network::start(1);
         let home = network.collector_home(1);
-        let settings = home.join("collector.toml");
-        let text = std::fs::read_to_string(&settings).unwrap();
         // Often, so that a comparison that finds what is not so is found.
-        std::fs::write(&settings, format!("reconcile_every_s = 2\n{text}")).unwrap();
+        network.configure_collector(1, |text| format!("reconcile_every_s = 2\n{text}"));
         let spool = SmallDisk::mount(&home.join("spool"));
         let mut stage = Self {
             collector: None,
