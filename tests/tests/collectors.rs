@@ -42,6 +42,15 @@ fn alarms(network: &Network, actor: &str) -> Vec<String> {
     alarms.filter(|alarm| alarm.contains(NAMES[1])).collect()
 }
 
+/// The ledger's events, once a container's removal is among them.
+fn wait_for_removal(network: &Network, id: &str) -> Vec<Value> {
+    wait_until("its events are on the ledger", PATIENCE, || {
+        let events = network.events("user");
+        let removal = |event: &Value| event["actor_id"] == id && event["action"] == "destroy";
+        events.iter().any(removal).then_some(events)
+    })
+}
+
 #[test]
 fn a_collector_that_falls_silent_is_noticed_by_every_actor() {
     let test = "a_collector_that_falls_silent_is_noticed_by_every_actor";
@@ -159,17 +168,13 @@ fn an_engine_behind_tls_is_read_and_no_other_is_taken_for_it() {
     let misled = CollectorProcess::of_environment(&network, 2, behind.environment_of_a_stranger(&other));
     let id = engine.run(&["create", engine.image(), "/bin/sleep", "1"]);
     engine.run(&["rm", &id]);
-    wait_until("its events are on the ledger", PATIENCE, || {
-        let events = network.events("user");
-        let destroyed = |event: &Value| event["actor_id"] == id.as_str() && event["action"] == "destroy";
-        // The other one says that it is there, and no more.
-        let all =
-            |event: &Value| event["type"] != "container" || event["collector"] == "provider/collector-1";
-        events
-            .iter()
-            .any(destroyed)
-            .then(|| assert!(events.iter().all(all), "{events:?}"))
-    });
+    let events = wait_for_removal(&network, &id);
+    // The other one says that it is there, and no more.
+    let mut of_containers = events.iter().filter(|event| event["type"] == "container");
+    assert!(
+        of_containers.all(|event| event["collector"] == "provider/collector-1"),
+        "{events:?}"
+    );
     let log = wait_until("the other collector says what is wrong", PATIENCE, || {
         let log = network.collector_log(2);
         log.contains("connecting again").then_some(log)
@@ -206,10 +211,6 @@ fn a_collector_needs_no_privileges_and_writes_to_its_spool_only() {
         "300",
     ]);
     engine.run(&["rm", "-f", &id]);
-    wait_until("its events are on the ledger", PATIENCE, || {
-        let events = network.events("user");
-        let destroyed = |event: &Value| event["actor_id"] == id.as_str() && event["action"] == "destroy";
-        events.iter().any(destroyed).then_some(())
-    });
+    wait_for_removal(&network, &id);
     collector.stop(&network);
 }
