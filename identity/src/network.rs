@@ -6,7 +6,7 @@ use crate::file_identity::FileIdentity;
 use crate::files::write_public;
 use e2l_ledger::{
     ActorConfig, Approval, ChaincodeDefinition, Domain, EngineProfile, Genesis, GenesisFile, Limits, Member,
-    NetworkConfig, PeerConfig, Policy, Role,
+    NetworkConfig, PeerConfig, Policy, Role, Suffrage,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -111,7 +111,7 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
                 raft_id,
                 address: actor.peer_address.clone(),
             }),
-            voting: true,
+            suffrage: Suffrage::Voter,
         });
     }
     let definition = plan.chaincode.iter().map(|chaincode| ChaincodeDefinition {
@@ -131,6 +131,7 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
             limits: plan.limits.clone(),
             chaincodes: definition.collect(),
             engine: plan.engine.clone(),
+            next_raft_id: actors.len() as u64 + 1,
         },
     };
     genesis.config.check()?;

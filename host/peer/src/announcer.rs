@@ -31,7 +31,7 @@ struct Told {
 }
 
 /// Runs until the process ends.
-pub async fn announce(node: Arc<Node>, link: Link) {
+pub async fn announce(node: Arc<Node>, link: Arc<Link>) {
     let mut newest = node.votes.watch();
     let mut told = Told::default();
     let mut line = None;

@@ -16,7 +16,7 @@ use crate::incident::Incident;
 use crate::links::Links;
 use crate::node::Finalized;
 use crate::options::PeerOptions;
-use crate::peer::{my_raft_id, read_genesis};
+use crate::peer::read_genesis;
 use crate::proofs;
 use crate::repair::Repairer;
 use crate::scrubber::{ScrubOptions, Scrubber};
@@ -57,7 +57,6 @@ impl Mender {
     /// As when a peer is started.
     pub fn start(options: &PeerOptions, open: OpenLedger) -> Result<Self> {
         let OpenLedger { node, executor, .. } = open;
-        let genesis = read_genesis(options)?;
         let identity = Arc::new(FileIdentity::load(&options.certificate, &options.key)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -66,13 +65,13 @@ impl Mender {
         let inside = runtime.enter();
         let trust: Arc<dyn Trust> = node.clone();
         let tls = client_config(&identity, trust, ExpectedPeer::Any)?;
-        let links = Links::new(&node, my_raft_id(&genesis, &identity)?, &tls)?;
+        let links = Links::new(&node, &tls)?;
         let components = Arc::new(ComponentDirectory::new(options.chaincode_dir.clone()));
         let runner = QueryRunner::new(Arc::new(Runtime::new()?), components);
         let reports = node.take_reports().context("the ledger has a repairer")?;
         tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         // Their votes say what is final.
-        for link in links.iter() {
+        for link in links.all() {
             tokio::spawn(announce(node.clone(), link.clone()));
         }
         drop(inside);

@@ -4,7 +4,7 @@ use crate::alarms::Alarms;
 use crate::dispute::AcceptError;
 use crate::dispute_book::DisputeBook;
 use crate::evidence_book::EvidenceBook;
-use crate::finality::{Divergence, Finality, Own};
+use crate::finality::{Divergence, Era, Finality, Own};
 use crate::header_tree::HeaderTree;
 use crate::heard_votes::HeardVotes;
 use crate::pool::{Pool, Pooled, heads_after};
@@ -19,13 +19,13 @@ use e2l_execution::SignatureCache;
 use e2l_identity::Trust;
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{
-    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer,
-    StateKey, Vote,
+    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, Role, SenderHead, SignedVote,
+    Signer, StateKey, Vote,
 };
 use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -57,6 +57,8 @@ pub struct Node {
     config: watch::Sender<Arc<NetworkConfig>>,
     /// Signs in this peer's name.
     pub signer: Arc<dyn Signer>,
+    /// Raft id that this peer takes part with; none before it is admitted.
+    raft_id: OnceLock<u64>,
     /// Blocks and state.
     pub store: LedgerStore,
     /// Signatures found good.
@@ -139,9 +141,11 @@ impl Node {
         let anchor = Anchor::checked(genesis);
         know_configs(&anchor, &view)?;
         let config = anchor.newest();
-        let voters = config.voters().map(|(actor, _)| actor.name.clone());
         let final_height = store.final_height().min(tip.height);
-        let mut finality = Finality::new(config.finality, &actor, voters, final_height);
+        let mut finality = Finality::new(Era::of(0, &genesis.config), &actor, final_height);
+        for epoch in anchor.epochs() {
+            finality.begin(Era::of(epoch.from, &epoch.config));
+        }
         let (transactions, uncounted) = count_transactions(&view, tip.height)?;
         let newest = Executed {
             header: tip.header,
@@ -174,6 +178,7 @@ impl Node {
             anchor,
             config: watch::Sender::new(config),
             signer,
+            raft_id: OnceLock::new(),
             store,
             signatures: Arc::default(),
             pool,
@@ -233,9 +238,46 @@ impl Node {
         self.signer.certificate().member()
     }
 
+    /// The Raft id that a configuration gives this peer; `None` if it is not the peer of its actor there.
+    pub fn raft_id_in(&self, config: &NetworkConfig) -> Option<u64> {
+        let me = self.me();
+        let peer = config.actor(&me.actor).and_then(|actor| actor.peer.as_ref());
+        let peer = peer.filter(|peer| me.role == Role::Peer && peer.name == me.name);
+        peer.map(|peer| peer.raft_id)
+    }
+
+    /// The Raft id that this peer takes part with; `None` before it is admitted.
+    pub fn raft_id(&self) -> Option<u64> {
+        self.raft_id.get().copied()
+    }
+
+    /// This peer takes part with this Raft id from now on.
+    pub fn take_part_as(&self, raft_id: u64) {
+        // A peer has one for its life: another one is another disk.
+        let _ = self.raft_id.set(raft_id);
+    }
+
+    /// Whether this peer votes about heights of a configuration. What it might have signed under another Raft id, with
+    /// another disk, it does not know: there it signs nothing.
+    pub fn votes_under(&self, config: &NetworkConfig) -> bool {
+        let mine = self.raft_id_in(config);
+        mine.is_some() && mine == self.raft_id() && config.is_voting_peer(self.me())
+    }
+
     /// The configuration of the next height.
     pub fn config(&self) -> Arc<NetworkConfig> {
         self.config.borrow().clone()
+    }
+
+    /// The configurations whose actors have still to vote: that of the next height to be final, and the newest if that is
+    /// another.
+    pub fn deciding(&self) -> Vec<Arc<NetworkConfig>> {
+        let next = self.with_finality(Finality::final_height).saturating_add(1);
+        let (deciding, newest) = (self.anchor.config_at(next), self.config());
+        match Arc::ptr_eq(&deciding, &newest) || *deciding == *newest {
+            true => vec![newest],
+            false => vec![deciding, newest],
+        }
     }
 
     /// Follows the configuration.
@@ -247,6 +289,7 @@ impl Node {
     pub fn on_config(&self, from: u64, config: NetworkConfig) {
         tracing::info!(from, root = %config.root(), "the network's configuration changes");
         self.anchor.know(from, config.clone());
+        self.finality.lock().begin(Era::of(from, &config));
         self.config.send_replace(Arc::new(config));
     }
 
@@ -451,12 +494,9 @@ impl Node {
 
     /// Answers everyone whose block is final.
     pub fn settle(&self) {
-        let (height, voters) = self.with_finality(|finality| (finality.final_height(), finality.voters()));
-        self.waiters.finalized(
-            height,
-            |height| self.with_finality(|f| f.endorsed_by(height)),
-            voters,
-        );
+        let height = self.with_finality(Finality::final_height);
+        let endorsed_by = |height| self.with_finality(|f| (f.endorsed_by(height), f.voters(height)));
+        self.waiters.finalized(height, endorsed_by);
     }
 
     /// The newest final height; `None` until one is known after a start.
@@ -507,7 +547,14 @@ impl Node {
         if let Err(error) = self.store.condemn(why) {
             tracing::error!(%error, "that it must be restored cannot be noted");
         }
-        self.fatal.send_replace(Some(why.to_owned()));
+        self.stop(format!(
+            "the ledger is damaged: {why}; start this peer again, and it restores its ledger from the others"
+        ));
+    }
+
+    /// The peer must stop, and says this.
+    pub fn stop(&self, why: String) {
+        self.fatal.send_replace(Some(why));
     }
 
     /// Becomes a reason when this peer must stop.

@@ -26,7 +26,7 @@ pub async fn propose(node: Arc<Node>, raft: Arc<RaftNode>, mut leadership: watch
     let mut signed = Signed::default();
     loop {
         let now = leadership.borrow_and_update().clone();
-        if now.is_leader() {
+        if now.is_leader() && node.votes_under(&node.config()) {
             // Everything of earlier terms must be executed here before the chain can be continued.
             match raft.linearizable().await {
                 Ok(()) => lead(&node, &raft, now.term, &mut leadership, &mut signed).await,
@@ -156,7 +156,7 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
     let config = node.config();
     let limits = &config.limits;
     let waiting = node.pool.unproposed(term);
-    if waiting == Load::default() {
+    if waiting == Load::default() || !node.votes_under(&config) {
         *oldest = None;
         return Cut::Wait;
     }

@@ -5,7 +5,7 @@ pub mod link;
 
 use e2l_identity::{Authority, FileIdentity, Issued, StaticTrust, Trust, Validity};
 use e2l_ledger::{
-    ActorConfig, Digest, EngineProfile, Limits, Member, NetworkConfig, PeerConfig, Policy, Role,
+    ActorConfig, Digest, EngineProfile, Limits, Member, NetworkConfig, PeerConfig, Policy, Role, Suffrage,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -78,7 +78,7 @@ impl Two {
                 raft_id,
                 address: "127.0.0.1:1".to_owned(),
             }),
-            voting: true,
+            suffrage: Suffrage::Voter,
         };
         let config = NetworkConfig {
             network: NETWORK.to_owned(),
@@ -89,6 +89,7 @@ impl Two {
             limits: Limits::default(),
             chaincodes: Vec::new(),
             engine: engine(),
+            next_raft_id: 3,
         };
         Self {
             provider,

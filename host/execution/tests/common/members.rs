@@ -4,7 +4,7 @@ use super::contracts;
 use e2l_identity::{Authority, Validity};
 use e2l_ledger::{
     ActorConfig, Algorithm, Certificate, ChaincodeDefinition, Digest, EngineProfile, Genesis, Limits, Member,
-    NetworkConfig, PeerConfig, Policy, Role, Signature, Signer,
+    NetworkConfig, PeerConfig, Policy, Role, Signature, Signer, Suffrage,
 };
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -96,7 +96,7 @@ fn genesis(known: [(&str, &[u8]); 3], limits: Limits) -> Genesis {
                 raft_id,
                 address: format!("127.0.0.1:{raft_id}"),
             }),
-            voting: true,
+            suffrage: Suffrage::Voter,
         })
         .collect();
     actors.sort_by(|one, other| one.name.cmp(&other.name));
@@ -118,6 +118,7 @@ fn genesis(known: [(&str, &[u8]); 3], limits: Limits) -> Genesis {
         limits,
         revoked: Default::default(),
         lifecycle: Policy::All,
+        next_raft_id: 100,
     };
     config.check().unwrap();
     Genesis {
