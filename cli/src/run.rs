@@ -93,7 +93,8 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Audit(args) => with_session(settings()?, Role::Client, async |s| audit::run(s, args).await),
         Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {
-            with_session(settings()?, Role::Client, async |s| peer::run(s, command).await)
+            let role = command.role();
+            with_session(settings()?, role, async |s| peer::run(s, command).await)
         }
         Command::Proposal(command) => {
             let role = command.role();

@@ -549,7 +549,9 @@ class Anchor:
             assert names == sorted(set(names)), "not in order"
         assert all(actor["authorities"] for actor in actors)
         assert len({peer["raft_id"] for peer in peers}) == len(peers)
-        self.voters = {actor["name"]: actor["peer"]["name"] for actor in actors if actor["voting"] and actor["peer"]}
+        assert all(peer["raft_id"] < config["next_raft_id"] for peer in peers)
+        assert all(actor["peer"] or actor["suffrage"] == "nonvoter" for actor in actors)
+        self.voters = {actor["name"]: actor["peer"]["name"] for actor in actors if actor["suffrage"] == "voter"}
         self.required = self.policy(config["finality"])
         for required in (self.required, self.policy(config["lifecycle"])):
             assert 1 <= required <= len(self.voters)
@@ -573,7 +575,7 @@ class Anchor:
         peer = lambda value: b"\1" + text(value["name"]) + struct.pack("<Q", value["raft_id"]) + text(
             value["address"]) if value else b"\0"
         actor = lambda value: text(value["name"]) + items([data(h(der)) for der in value["authorities"]]) + peer(
-            value["peer"]) + bytes([value["voting"]])
+            value["peer"]) + bytes([("nonvoter", "voter", "staging").index(value["suffrage"])])
         chaincode = lambda value: text(value["name"]) + text(value["version"]) + h(value["digest"])
         engine = config["engine"]
         return (text(config["network"]) + items([actor(value) for value in config["actors"]])
@@ -581,7 +583,8 @@ class Anchor:
                 + policy(config["finality"]) + policy(config["lifecycle"])
                 + b"".join(struct.pack("<Q", config["limits"][name]) for name, _, _ in LIMITS)
                 + items([chaincode(value) for value in config["chaincodes"]])
-                + text(engine["engine"]) + text(engine["architecture"]) + h(engine["configuration"]))
+                + text(engine["engine"]) + text(engine["architecture"]) + h(engine["configuration"])
+                + struct.pack("<Q", config["next_raft_id"]))
 
 
 LIMITS = [(name, int(low.replace(",", "")), int(high.replace(",", ""))) for name, low, high in re.findall(

@@ -18,7 +18,7 @@ pub use error::IdentityError;
 pub use file_identity::{FileIdentity, read_certificate};
 pub use files::{write_public, write_secret};
 pub use log_limit::LogLimit;
-pub use network::{ActorPlan, ChaincodePlan, NetworkPlan, create_network};
+pub use network::{ActorPlan, ChaincodePlan, JoinPlan, NetworkPlan, create_network, prepare_actor};
 pub use refusal::CertificateRefused;
 pub use tls::{client_config, server_config};
 pub use trust::{ExpectedPeer, StaticTrust, Trust};

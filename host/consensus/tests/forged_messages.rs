@@ -40,6 +40,11 @@ fn proposal(term: u64, index: u64, text: &'static str) -> Entry<TypeConfig> {
     )
 }
 
+/// Those that every ledger here has.
+fn voters() -> BTreeMap<u64, NodeInfo> {
+    MemoryLedger::new(&[1, 2, 3]).electorates()[0].voters.clone()
+}
+
 fn membership(nodes: BTreeMap<u64, NodeInfo>) -> Membership<u64, NodeInfo> {
     Membership::new(vec![nodes.keys().copied().collect::<BTreeSet<_>>()], nodes)
 }
@@ -72,7 +77,7 @@ impl Follower {
             ledger,
             _directory: directory,
         };
-        let configured = membership(follower.ledger.voters());
+        let configured = membership(voters());
         let founding = Entry {
             log_id: LogId::default(),
             payload: EntryPayload::Membership(configured),
@@ -279,14 +284,23 @@ async fn entries_follow_each_other() {
 
 #[tokio::test]
 async fn membership_is_what_governance_decided() {
-    let mut without = MemoryLedger::new(&[1, 2, 3]).voters();
+    let mut without = voters();
     without.remove(&2);
-    let mut renamed = MemoryLedger::new(&[1, 2, 3]).voters();
-    renamed.get_mut(&3).unwrap().address = "elsewhere:1".to_owned();
-    for nodes in [without, renamed] {
+    let mut stranger = voters();
+    stranger.insert(4, NodeInfo::default());
+    for nodes in [without, stranger] {
         let follower = Follower::new().await;
         let payload = EntryPayload::Membership(membership(nodes.clone()));
         let request = append(1, Some(log_id(1, 1, 3)), vec![entry(1, 4, payload)], None);
+        // A block that is still to be executed might have decided on it.
+        let taken = follower.append(&request).await.unwrap();
+        assert_eq!(taken, AppendEntriesResponse::PartialSuccess(Some(log_id(1, 1, 3))));
+        let committed = append(1, Some(log_id(1, 1, 3)), Vec::new(), Some(log_id(1, 1, 3)));
+        follower.append(&committed).await.unwrap();
+        eventually("all below is executed", || async {
+            follower.ledger.proposals() == ["first", "second"]
+        })
+        .await;
         let error = follower.refused(&request).await;
         assert!(matches!(error, HandleError::Membership(4)), "{error}");
 

@@ -154,7 +154,12 @@ impl Change {
                 config.actors.retain(|known| known.name != *actor);
             }
             Self::ReplacePeer { actor, peer } => {
-                found(config, actor)?;
+                if found(config, actor)?.peer.as_ref().is_some_and(|old| old.name == peer.name) {
+                    return Err(ConfigError::Missing(format!(
+                        "the peer of `{actor}` is named `{}` already: a new one needs a certificate of another name",
+                        peer.name
+                    )));
+                }
                 let peer = config.admit_peer(peer);
                 found(config, actor)?.peer = Some(peer);
             }

@@ -43,6 +43,8 @@ pub struct Members {
     /// Admins of the other voting actors.
     pub others: [Identity; 2],
     pub client: Identity,
+    /// Peer of the first of the other voting actors.
+    pub other_peer: Identity,
     /// Its authority is not the one in the genesis.
     pub stranger: Identity,
     pub genesis: Genesis,
@@ -75,6 +77,7 @@ impl Members {
         ];
         Self {
             others: [0, 1].map(|at| issue_to(&others[at], OTHERS[at], Role::Admin, "admin")),
+            other_peer: issue_to(&others[0], OTHERS[0], Role::Peer, "peer"),
             peer: issue(&authority, Role::Peer, "peer"),
             collector: issue(&authority, Role::Collector, "collector-1"),
             admin: issue(&authority, Role::Admin, "admin"),
