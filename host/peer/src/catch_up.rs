@@ -94,7 +94,7 @@ pub async fn check_point(node: &Node, links: &Links, height: u64, expected: Dige
     }
     let mut said = Vec::new();
     for link in links.all() {
-        match proven_header(node, link, height).await {
+        match proven_header(node, &link, height).await {
             Ok(found) => return same_header(found, expected),
             Err(why) => said.push(format!("{}: {why}", link.actor)),
         }

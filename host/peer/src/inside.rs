@@ -16,7 +16,6 @@ use crate::incident::Incident;
 use crate::links::Links;
 use crate::node::Finalized;
 use crate::options::PeerOptions;
-use crate::peer::read_genesis;
 use crate::proofs;
 use crate::repair::Repairer;
 use crate::scrubber::{ScrubOptions, Scrubber};

@@ -42,6 +42,7 @@ pub async fn join(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> Resul
                 "the network does not have this peer: waiting until a proposal that admits it is in force (`e2l peer join`)"
             );
         }
+        links.renew()?;
         fetch_new(node, links, chain).await?;
         tokio::time::sleep(STRANGER_PAUSE).await;
     }

@@ -25,7 +25,7 @@ use crate::votes_in::now_nano;
 use anyhow::{Context, Result, bail};
 use e2l_client::{TlsIncoming, ledger_server, peering_server, serve, serve_metrics};
 use e2l_consensus::{Participation, RaftNode, RaftOptions};
-use e2l_execution::{Components, ExecutionError, QueryRunner};
+use e2l_execution::{Components, QueryRunner};
 use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
 use e2l_ledger::{CertificateError, Genesis, GenesisFile, NetworkConfig, Role, Signer};
 use e2l_runtime::Runtime;

@@ -148,7 +148,7 @@ impl Repairer {
         self.incidents.opened(&self.node, damage, quarantined)?;
         loop {
             for link in self.links.all() {
-                match self.fetch_block(link, height).await {
+                match self.fetch_block(&link, height).await {
                     Ok((block, proof)) => {
                         let kept = self.write_block(&block, &proof, damage)?;
                         return self.incidents.closed(&self.node, &damage.what, &link.actor, kept);
@@ -261,7 +261,7 @@ impl Repairer {
             }
             for link in self.links.all() {
                 let view = self.node.store.view();
-                match self.fetch_log(link, &view, key).await {
+                match self.fetch_log(&link, &view, key).await {
                     Ok(references) => {
                         if self.node.store.rewrite_log(&view, key, &references)? {
                             // The view from before still sees what was there.
