@@ -5,11 +5,13 @@
 //! what is remembered and was not read is put into the queue, which also mends what the engine has skipped, and the
 //! answers behind it: whoever takes them there has taken every event that they can know of.
 
+use super::super::intake::{Intake, Newest, Offered, Origin};
 use super::super::{Asked, EngineEvent};
+use super::dialect::Dialect;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
 use super::facts;
-use super::intake::{Intake, Newest, Offered, Origin};
+use super::history::History;
 use super::memory::{self, REMEMBERED, print_of};
 use crate::backoff::Backoff;
 use crate::clock::now_nano;
@@ -50,6 +52,8 @@ pub struct Inspector {
     pub epoch: watch::Receiver<u64>,
     /// Room for answers.
     pub places: Arc<Semaphore>,
+    /// What was read before.
+    pub history: History,
 }
 
 /// What a part is asked for with.
@@ -189,18 +193,26 @@ impl Inspector {
             if services.is_some() {
                 sleep(TOLD_LATER).await;
             }
-            let highest = self.intake.highest_nano();
-            let remembered = memory::read(asking.docker, asking.engine, highest).await?;
+            let reach = self.history.reach_of_moment(&self.intake, asking.engine);
+            let remembered = memory::read(&self.address, asking.docker, asking.engine, reach).await?;
             if *self.epoch.borrow() != asking.epoch {
                 // Another subscription, or none: its beginning asks again.
                 return Ok(());
             }
             let reaches_back = match newest {
-                Some(newest) => holds(&remembered, newest),
-                None => remembered.len() < REMEMBERED,
+                Some(newest) => place_of(&remembered, newest),
+                None => {
+                    (remembered.len() < REMEMBERED || asking.engine.dialect == Dialect::Podman).then_some(0)
+                }
             };
-            let complete = if reaches_back {
-                self.put(&remembered)
+            let complete = if let Some(place) = reaches_back {
+                // Of a log all that is older was read, and there may be more of it than is known as a repeat.
+                let from = if asking.engine.dialect == Dialect::Podman {
+                    place
+                } else {
+                    0
+                };
+                self.put(&remembered[from..])
             } else {
                 // Events of other kinds may have filled it; what is remembered of the others was read then.
                 self.goes_on(before.as_ref(), &remembered)
@@ -254,9 +266,9 @@ impl Inspector {
     }
 }
 
-fn holds(remembered: &[EngineEvent], newest: Newest) -> bool {
-    let mut prints = remembered.iter().rev().map(|event| print_of(event.clone()));
-    prints.any(|print| print == Some(newest.print))
+fn place_of(remembered: &[EngineEvent], newest: Newest) -> Option<usize> {
+    let is_newest = |event: &EngineEvent| print_of(event.clone()) == Some(newest.print);
+    remembered.iter().rposition(is_newest)
 }
 
 async fn inspect(docker: &Docker, ids: &[String]) -> Result<Vec<(String, Option<Inspected>)>, Error> {
