@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 /// Longest wait for an answer.
@@ -34,7 +34,7 @@ const TOPICS: [&str; 2] = [r#"topic~="^/containers/""#, r#"topic~="^/tasks/""#];
 pub enum ContainerdError {
     /// It cannot be reached.
     #[error("no connection: {0}")]
-    Connect(#[source] tonic::transport::Error),
+    Connect(String),
     /// It refuses, or hangs up.
     #[error("{what}: {}", .status.message())]
     Refused {
@@ -65,7 +65,7 @@ impl Client {
     /// Nobody listens there.
     pub async fn connect(socket: &Path) -> Result<Self, ContainerdError> {
         let socket = socket.to_owned();
-        let connector = tower::service_fn(move |_| {
+        let connector = tower::service_fn(move |_: Uri| {
             let socket = socket.clone();
             async move { Ok::<_, io::Error>(TokioIo::new(UnixStream::connect(socket).await?)) }
         });
@@ -73,7 +73,7 @@ impl Client {
         let endpoint = Endpoint::from_static("http://containerd").connect_timeout(ANSWER);
         let channel = endpoint.connect_with_connector(connector).await;
         Ok(Self {
-            channel: channel.map_err(ContainerdError::Connect)?,
+            channel: channel.map_err(|error| ContainerdError::Connect(whole(&error)))?,
         })
     }
 
@@ -194,6 +194,12 @@ impl Client {
             Err(status) => Err(refused("image")(status)),
         }
     }
+}
+
+/// An error with its causes.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn is_gone(status: &Status) -> bool {

@@ -3,6 +3,13 @@
 //! Three tasks: one does nothing but read into memory ([`reader`]); one asks for the state ([`inspector`]); the last adds to
 //! each event what its container is, and passes on, in order.
 
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 mod api;
 mod client;
 mod describer;

@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::engine::Engine;
 use super::facts;
 use super::history::History;
+use super::log;
 use super::memory::{self, REMEMBERED, print_of};
 use crate::backoff::Backoff;
 use crate::clock::now_nano;
@@ -128,9 +129,10 @@ impl Inspector {
         let docker = self.address.client()?;
         let engine = Engine::ask(&docker).await?;
         let asking = self.asking(&docker, &engine, again);
-        let all = ListContainersOptionsBuilder::new().all(true).build();
-        let containers = docker.list_containers(Some(all)).await?;
-        let listed: BTreeSet<String> = containers.into_iter().filter_map(|one| one.id).collect();
+        let listed = match engine.dialect {
+            Dialect::Docker => listed(&docker).await?,
+            Dialect::Podman => log::listed(&self.address).await?,
+        };
         let ids: Vec<String> = listed.iter().cloned().collect();
         for part in ids.chunks(PART) {
             self.ask(&asking, part, None).await?;
@@ -266,6 +268,12 @@ impl Inspector {
     }
 }
 
+async fn listed(docker: &Docker) -> Result<BTreeSet<String>, Error> {
+    let all = ListContainersOptionsBuilder::new().all(true).build();
+    let containers = docker.list_containers(Some(all)).await?;
+    Ok(containers.into_iter().filter_map(|one| one.id).collect())
+}
+
 fn place_of(remembered: &[EngineEvent], newest: Newest) -> Option<usize> {
     let is_newest = |event: &EngineEvent| print_of(event.clone()) == Some(newest.print);
     remembered.iter().rposition(is_newest)
@@ -286,7 +294,11 @@ async fn inspect_one(docker: Docker, id: String) -> Result<Option<(String, Optio
         Ok(answer) => Ok(facts::inspected(&id, answer).map(|seen| (id, Some(seen)))),
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Some((id, None))),
         // One that cannot be inspected keeps nobody else from being compared.
-        Err(error @ (Error::DockerResponseServerError { .. } | Error::RequestTimeoutError)) => {
+        Err(
+            error @ (Error::DockerResponseServerError { .. }
+            | Error::JsonDataError { .. }
+            | Error::RequestTimeoutError),
+        ) => {
             tracing::warn!(container = %id, %error, "the engine does not tell a container's state");
             Ok(None)
         }

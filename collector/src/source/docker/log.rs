@@ -5,29 +5,19 @@ use super::super::EngineEvent;
 use super::dialect::Dialect;
 use super::endpoint::Endpoint;
 use super::memory::EventStream;
+use super::raw;
 use bollard::errors::Error;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::stream;
-use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::HOST;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::time::Duration;
-use tokio::time::timeout;
 
 /// Most events that are taken from it, the newest ones.
 pub const MOST: usize = 16_384;
-/// Longest wait for it to answer, or to go on.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest event, bytes.
 const MAX_LINE: usize = 4 << 20;
-/// Longest error message.
-const MAX_MESSAGE: usize = 4096;
 /// Where Podman describes itself; the version is the first that has what is read of it.
 const INFO: &str = "/v4.0.0/libpod/info";
 /// What is wrong, and what to do.
@@ -40,9 +30,9 @@ const NO_LOG: &str =
 /// The engine does not answer, or answers with something else.
 pub async fn read(endpoint: &Endpoint, since_nano: i64) -> Result<Vec<EngineEvent>, Error> {
     let path = format!("{}&stream=false", path(since_nano));
-    let mut lines = within(Lines::open(endpoint, &path)).await?;
+    let mut lines = raw::within(Lines::open(endpoint, &path)).await?;
     let mut events = VecDeque::new();
-    while let Some(event) = within(lines.next()).await? {
+    while let Some(event) = raw::within(lines.next()).await? {
         events.push_back(event);
         if events.len() > MOST {
             events.pop_front();
@@ -73,19 +63,26 @@ pub fn follow(endpoint: &Endpoint, since_nano: i64) -> EventStream {
 /// # Errors
 /// There is none, or the engine does not answer.
 pub async fn check(endpoint: &Endpoint) -> Result<(), Error> {
-    let mut answer = within(get(endpoint, INFO)).await?;
-    let mut body = BytesMut::new();
-    while let Some(data) = within(next(answer.body_mut())).await? {
-        body.extend_from_slice(&data);
-        if body.len() > MAX_LINE {
-            break;
-        }
-    }
-    let info: Info = serde_json::from_slice(&body).map_err(io::Error::other)?;
+    let info: Info = raw::json(endpoint, INFO).await?;
     match info.host.event_logger.as_str() {
         "none" => Err(io::Error::other(NO_LOG).into()),
         _ => Ok(()),
     }
+}
+
+/// Ids of all containers. Podman knows states that Docker's client does not, so that only these are read.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn listed(endpoint: &Endpoint) -> Result<BTreeSet<String>, Error> {
+    let all: Vec<Listed> = raw::json(endpoint, "/containers/json?all=true").await?;
+    Ok(all.into_iter().map(|one| one.id).collect())
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(rename = "Id")]
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -113,12 +110,8 @@ struct Lines {
 
 impl Lines {
     async fn open(endpoint: &Endpoint, path: &str) -> Result<Self, Error> {
-        let answer = get(endpoint, path).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(refusal(answer).await);
-        }
         Ok(Self {
-            body: answer.into_body(),
+            body: raw::open(endpoint, path).await?,
             rest: BytesMut::new(),
         })
     }
@@ -135,7 +128,7 @@ impl Lines {
             if self.rest.len() > MAX_LINE {
                 return Err(io::Error::other("an event of the engine is too long to be one").into());
             }
-            match next(&mut self.body).await? {
+            match raw::next(&mut self.body).await? {
                 Some(data) => self.rest.extend_from_slice(&data),
                 None => return parse(&self.rest.split()),
             }
@@ -150,40 +143,4 @@ fn parse(line: &[u8]) -> Result<Option<EngineEvent>, Error> {
     }
     let event = EngineEvent::parse(&text).map_err(io::Error::other)?;
     Ok(Some(Dialect::Podman.translate(event)))
-}
-
-async fn within<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(PATIENCE, asked)
-        .await
-        .map_err(|_| Error::RequestTimeoutError)?
-}
-
-async fn get(endpoint: &Endpoint, path: &str) -> Result<Response<Incoming>, Error> {
-    let (stream, host) = endpoint.connect().await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the answer's body, which says itself if it is cut short.
-    tokio::spawn(connection);
-    let request = Request::get(path).header(HOST, host);
-    let request = request.body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
-    Ok(sender.send_request(request).await?)
-}
-
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Error> {
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
-}
-
-async fn refusal(mut answer: Response<Incoming>) -> Error {
-    let status_code = answer.status().as_u16();
-    let body = within(next(answer.body_mut()))
-        .await
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    let message = String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE)]).into_owned();
-    Error::DockerResponseServerError { status_code, message }
 }

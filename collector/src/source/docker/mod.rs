@@ -15,6 +15,7 @@ mod inspector;
 mod log;
 mod memory;
 mod overlap;
+mod raw;
 mod reader;
 mod tls;
 

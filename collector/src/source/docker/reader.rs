@@ -222,7 +222,10 @@ async fn next(
             Ok(event) => return event.ok_or(Ended::ByEngine),
             Err(_) if started.elapsed() >= QUIET => return Err(Ended::Quiet),
             // Its clock was set back, and a log's stream has nothing older than `since_nano`.
-            Err(_) if engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) => {
+            Err(_)
+                if engine.dialect == Dialect::Podman
+                    && engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) =>
+            {
                 return Err(Ended::Quiet);
             }
             Err(_) => {}
