@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const IMAGE: &str = "docker.io/library/e2l-containerd:1";
 /// Namespace of its containers.
 const NAMESPACE: &str = "e2l";
+/// Namespace of a Docker Engine's containers, which are not read.
+const DOCKERS: &str = "moby";
 /// How it is started.
 const COMMAND: &str = "containerd --config \"$1/config.toml\" --root \"$1/root\" --state \"$1/state\" \
     --address \"$1/containerd.sock\"";
@@ -44,16 +46,6 @@ impl ContainerdEngine {
         engine.wait_until_it_serves();
         engine.import(NAMESPACE);
         Some(engine)
-    }
-
-    /// Creates and removes a container in another namespace.
-    pub fn create_and_remove_in(&self, namespace: &str) {
-        self.import(namespace);
-        self.ctr(
-            namespace,
-            &["container", "create", IMAGE, "other", "/bin/sleep", "1"],
-        );
-        self.ctr(namespace, &["container", "rm", "other"]);
     }
 
     fn import(&self, namespace: &str) {
@@ -214,6 +206,15 @@ impl TestEngine for ContainerdEngine {
             alive: task.is_some_and(|(_, status)| ["RUNNING", "PAUSED"].contains(&status.as_str())),
             ..ContainerState::default()
         })
+    }
+
+    /// A container as a Docker Engine would keep it.
+    fn do_something_else(&self) {
+        self.import(DOCKERS);
+        self.ctr(
+            DOCKERS,
+            &["container", "create", IMAGE, "dockers", "/bin/sleep", "1"],
+        );
     }
 
     fn kill(&self) {

@@ -55,6 +55,9 @@ pub trait TestEngine {
     /// What it does; `None` if there is none.
     fn state(&self, id: &str) -> Option<ContainerState>;
 
+    /// Does what is none of the collector's business.
+    fn do_something_else(&self) {}
+
     /// Kills the engine.
     fn kill(&self);
 

@@ -51,6 +51,7 @@ fn containerd_conforms() {
 fn conforms(engine: &dyn TestEngine) {
     let mut scene = Scene::set(engine);
     says_which_engine_it_is(&mut scene);
+    engine.do_something_else();
     tells_a_life(&mut scene);
     makes_up_for_its_absence(&mut scene);
     makes_up_for_the_engines_absence(&mut scene);
@@ -208,5 +209,16 @@ fn rests(scene: &mut Scene<'_>) {
         .filter(|id| !id.is_empty())
         .collect();
     assert_eq!(listed, scene.alive(), "{alive} runs");
+    let known = |event: &&e2l_event::Event| event.kind == e2l_event::EventKind::Container;
+    let strangers = rested
+        .events
+        .iter()
+        .filter(known)
+        .filter(|event| event.actor_id.starts_with("moby/"));
+    assert_eq!(
+        strangers.count(),
+        0,
+        "Docker's containers are its own collector's"
+    );
     scene.assert_all_actors_agree();
 }
