@@ -132,7 +132,7 @@ impl TestEngine for ContainerdEngine {
 
     fn create(&self, labels: &[&str], command: &[&str]) -> String {
         let name = format!("c{}", self.created.fetch_add(1, Ordering::Relaxed));
-        let labels: Vec<&str> = labels.iter().flat_map(|label| ["--label", label]).collect();
+        let labels: Vec<&str> = labels.iter().flat_map(|label| ["--label", *label]).collect();
         let what = [
             &["container", "create"],
             labels.as_slice(),

@@ -37,7 +37,7 @@ impl DockerCli<'_> {
 
     pub(crate) fn create(&self, labels: &[&str], command: &[&str]) -> String {
         let fixed = ["create", "--network", "none", "--stop-signal", "KILL"];
-        let labels = labels.iter().flat_map(|label| ["--label", label]);
+        let labels = labels.iter().flat_map(|label| ["--label", *label]);
         let arguments: Vec<&str> = fixed.into_iter().chain(labels).chain([self.image]).collect();
         self.run(&[&arguments, command].concat())
     }

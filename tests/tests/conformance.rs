@@ -63,7 +63,7 @@ fn says_which_engine_it_is(scene: &mut Scene<'_>) {
     let found = scene.wait_for("it says which engine it is", |ledger| {
         ledger
             .statements("engine")
-            .last()
+            .next_back()
             .map(|event| event.attributes.clone())
     });
     assert_eq!(
@@ -92,7 +92,7 @@ fn tells_a_life(scene: &mut Scene<'_>) {
     scene.check("a life");
 
     let events = scene.ledger();
-    let told: Vec<&str> = events.core(&id).map(|event| ledger::word(event)).collect();
+    let told: Vec<&str> = events.core(&id).map(ledger::word).collect();
     let expected = [
         "create",
         "start",
@@ -130,7 +130,7 @@ fn tells_a_life(scene: &mut Scene<'_>) {
     let die = events
         .core(&id)
         .filter(|event| event.action == "die")
-        .last()
+        .next_back()
         .unwrap();
     let facts = die.facts.as_ref().expect("facts of the end");
     for (engines, recorded) in [
@@ -200,9 +200,9 @@ fn rests(scene: &mut Scene<'_>) {
         (rested.inferred().count(), rested.gaps().count()),
         (inferred, gaps),
         "a comparison finds nothing new where nothing happens: {:#?}",
-        rested.inferred().last()
+        rested.inferred().next_back()
     );
-    let inventory = rested.statements("inventory").last().unwrap();
+    let inventory = rested.statements("inventory").next_back().unwrap();
     let listed: Vec<&str> = inventory.attributes["containers"]
         .split(' ')
         .filter_map(|one| one.split('@').next())

@@ -52,7 +52,7 @@ pub fn follow(endpoint: &Endpoint, since_nano: i64) -> EventStream {
                 None => Lines::open(&endpoint, &path).await?,
             };
             let event = lines.next().await?;
-            Ok(event.map(|event| (event, Some(lines))))
+            Ok::<_, Error>(event.map(|event| (event, Some(lines))))
         }
     });
     Box::new(Box::pin(events))
