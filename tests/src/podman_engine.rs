@@ -14,9 +14,10 @@ const IMAGE: &str = "e2l-podman:1";
 const COMMAND: &str = "CONTAINERS_CONF=\"$1/containers.conf\" podman --root \"$1/root\" --runroot \"$1/run\" \
     --tmpdir \"$1/tmp\" --storage-driver vfs --cgroup-manager cgroupfs --runtime runc --events-backend file \
     system service --time=0 \"unix://$1/podman.sock\"";
-/// Limits that it may set also where it may raise none.
+/// Limits that it may set also where it may raise none, and a log that is soon too long.
 const CONFIGURATION: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n\
-    [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
+    [engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
+    events_logfile_max_size = \"30000\"\n";
 
 /// Dropping it ends its service and its containers.
 pub struct PodmanEngine {
@@ -115,6 +116,15 @@ impl TestEngine for PodmanEngine {
 
     fn state(&self, id: &str) -> Option<ContainerState> {
         self.cli().state(id)
+    }
+
+    /// So much that its log is replaced by a shorter one.
+    fn do_something_else(&self) {
+        let id = self.cli().create(&[], &["/bin/sleep", "1"]);
+        for number in 0..150 {
+            self.cli().run(&["rename", &id, &format!("renamed{number}")]);
+        }
+        self.cli().run(&["rm", &id]);
     }
 
     fn kill(&self) {

@@ -34,7 +34,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// With more than this waiting, facts are left out until the backlog is gone; they are asked for later.
@@ -112,6 +112,7 @@ impl Source for DockerSource {
             let (intake, outlet) =
                 Intake::new(&resume.recent, self.options.memory_max_bytes, resume.collector);
             let (epoch, epochs) = watch::channel(0);
+            let skips = Arc::new(Notify::new());
             let history = History {
                 floor_nano: resume.floor_nano,
                 newest_nano: resume.newest_nano,
@@ -123,6 +124,7 @@ impl Source for DockerSource {
                 epoch: epochs,
                 places: Arc::new(Semaphore::new(ANSWERS)),
                 history,
+                skips: Arc::clone(&skips),
             };
             let reader = Reader {
                 address: engine.clone(),
@@ -131,6 +133,7 @@ impl Source for DockerSource {
                 resumed: resume.resumed,
                 identity: None,
                 epoch,
+                skips,
                 stats: self.stats.clone(),
             };
             // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when

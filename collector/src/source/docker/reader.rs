@@ -20,7 +20,7 @@ use bollard::errors::Error;
 use futures::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
 /// Said while it is so.
@@ -28,14 +28,14 @@ const NOT_READ: &str = "the engine's events are not read: it does not answer";
 
 /// A stream that brings nothing for so long may be that of an engine that is gone: subscribe again.
 const QUIET: Duration = Duration::from_secs(300);
-/// Between two looks at the clock of an engine whose stream leaves out what seems older than the subscription.
-const LOOK: Duration = Duration::from_secs(15);
+/// When a stream has brought nothing for so long, it is looked whether it still would.
+const LOOK: Duration = Duration::from_secs(2);
 /// How much older that is than now, when it begins, nanoseconds.
 const OVERLAP: i64 = 60_000_000_000;
 
 /// Why a subscription ended.
 enum Ended {
-    /// It brought nothing for too long.
+    /// It brought nothing for too long, or may not bring what happens.
     Quiet,
     /// The engine closed it.
     ByEngine,
@@ -55,6 +55,8 @@ pub struct Reader {
     pub identity: Option<EngineIdentity>,
     /// Counts the subscriptions, and what makes the engine's state worth a comparison; even: there is none.
     pub epoch: watch::Sender<u64>,
+    /// Somebody knows that the stream does not bring what happens.
+    pub skips: Arc<Notify>,
     /// Takes whether the engine answers.
     pub stats: SharedStats,
 }
@@ -63,11 +65,12 @@ impl Reader {
     /// Reads until nobody listens; connects again whenever the stream ends.
     pub async fn run(mut self) {
         let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        let intake = Arc::clone(&self.intake);
+        let (intake, skips) = (Arc::clone(&self.intake), Arc::clone(&self.skips));
         self.stats.trouble(NOT_READ, true);
         loop {
             let ended = tokio::select! {
                 ended = self.subscribe(&mut pauses) => ended,
+                () = skips.notified() => Ok(Ended::Quiet),
                 () = intake.closed() => return,
             };
             self.epoch.send_if_modified(|epoch| {
@@ -112,8 +115,8 @@ impl Reader {
         self.epoch.send_modify(|epoch| *epoch += 1);
         self.stats.trouble(NOT_READ, false);
         loop {
-            let event = match next(&mut stream, &engine, since_nano).await {
-                Ok(event) => event?,
+            let event = match self.next(&mut stream, &docker, &engine, since_nano).await? {
+                Ok(event) => event,
                 Err(ended) => return Ok(ended),
             };
             pauses.reset();
@@ -208,27 +211,44 @@ impl Reader {
         self.intake
             .say(gap::not_read(self.intake.collector(), reason, from_nano, to_nano));
     }
-}
 
-/// The next event, or why there will be none.
-async fn next(
-    stream: &mut EventStream,
-    engine: &Engine,
-    since_nano: i64,
-) -> Result<Result<EngineEvent, Error>, Ended> {
-    let started = Instant::now();
-    loop {
-        match timeout(LOOK, stream.next()).await {
-            Ok(event) => return event.ok_or(Ended::ByEngine),
-            Err(_) if started.elapsed() >= QUIET => return Err(Ended::Quiet),
-            // Its clock was set back, and a log's stream has nothing older than `since_nano`.
-            Err(_)
-                if engine.dialect == Dialect::Podman
-                    && engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) =>
-            {
-                return Err(Ended::Quiet);
+    /// The next event, or why there will be none.
+    async fn next(
+        &self,
+        stream: &mut EventStream,
+        docker: &Docker,
+        engine: &Engine,
+        since_nano: i64,
+    ) -> Result<Result<EngineEvent, Ended>, Error> {
+        let started = Instant::now();
+        let mut looked = false;
+        loop {
+            match timeout(LOOK, stream.next()).await {
+                Ok(Some(event)) => return event.map(Ok),
+                Ok(None) => return Ok(Err(Ended::ByEngine)),
+                Err(_) if started.elapsed() >= QUIET => return Ok(Err(Ended::Quiet)),
+                Err(_) if engine.dialect == Dialect::Docker => {}
+                // Its clock was set back, and a log's stream has nothing older than `since_nano`.
+                Err(_) if engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) => {
+                    return Ok(Err(Ended::Quiet));
+                }
+                // A file that has grown too long was replaced by a shorter one: Podman's service tells nothing more then, and
+                // does not end the stream.
+                Err(_) if !looked => {
+                    looked = true;
+                    if self.has_skipped(docker, engine).await? {
+                        return Ok(Err(Ended::Quiet));
+                    }
+                }
+                Err(_) => {}
             }
-            Err(_) => {}
         }
+    }
+
+    async fn has_skipped(&self, docker: &Docker, engine: &Engine) -> Result<bool, Error> {
+        let reach = self.history.reach_of_moment(&self.intake, engine);
+        let remembered = memory::read(&self.address, docker, engine, reach).await?;
+        let last = remembered.last().and_then(|event| print_of(event.clone()));
+        Ok(last.is_some_and(|last| !self.intake.knows([last].into_iter())))
     }
 }
