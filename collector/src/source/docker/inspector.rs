@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Containers that are asked for together.
@@ -38,6 +38,8 @@ const TRIES: u32 = 5;
 const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
 /// A manager changes a service first and emits the event a little later.
 const TOLD_LATER: Duration = Duration::from_millis(500);
+/// An event that a log has for so long, and its stream has not brought, it will not bring; nanoseconds.
+const SKIPPED: i64 = 2_000_000_000;
 /// Pause after a round that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -55,6 +57,8 @@ pub struct Inspector {
     pub places: Arc<Semaphore>,
     /// What was read before.
     pub history: History,
+    /// Told when the stream does not bring what happens.
+    pub skips: Arc<Notify>,
 }
 
 /// What a part is asked for with.
@@ -201,23 +205,22 @@ impl Inspector {
                 // Another subscription, or none: its beginning asks again.
                 return Ok(());
             }
+            let keeps_log = asking.engine.dialect == Dialect::Podman;
             let reaches_back = match newest {
                 Some(newest) => place_of(&remembered, newest),
-                None => {
-                    (remembered.len() < REMEMBERED || asking.engine.dialect == Dialect::Podman).then_some(0)
-                }
+                None => (keeps_log || remembered.len() < REMEMBERED).then_some(0),
             };
-            let complete = if let Some(place) = reaches_back {
+            let complete = match reaches_back {
                 // Of a log all that is older was read, and there may be more of it than is known as a repeat.
-                let from = if asking.engine.dialect == Dialect::Podman {
-                    place
-                } else {
-                    0
-                };
-                self.put(&remembered[from..])
-            } else {
+                Some(place) if keeps_log => self.put_log(&remembered[place..], asking.engine),
+                Some(_) => self.put(&remembered),
+                // Only a new subscription finds out what is missing of a log.
+                None if keeps_log => {
+                    self.skips.notify_one();
+                    return Ok(());
+                }
                 // Events of other kinds may have filled it; what is remembered of the others was read then.
-                self.goes_on(before.as_ref(), &remembered)
+                None => self.goes_on(before.as_ref(), &remembered),
             };
             before = remembered.last().cloned();
             if complete {
@@ -265,6 +268,16 @@ impl Inspector {
             complete &= offered != Offered::Lost;
         }
         complete
+    }
+
+    /// The same of a log, whose stream is given up if it has skipped some of it.
+    fn put_log(&self, remembered: &[EngineEvent], engine: &Engine) -> bool {
+        let told_by = engine.nano(now_nano()).saturating_sub(SKIPPED);
+        let due = remembered.iter().take_while(|event| event.time_nano < told_by);
+        if !self.intake.knows(due.filter_map(|event| print_of(event.clone()))) {
+            self.skips.notify_one();
+        }
+        self.put(remembered)
     }
 }
 
