@@ -28,8 +28,10 @@ const NOT_READ: &str = "the engine's events are not read: it does not answer";
 
 /// A stream that brings nothing for so long may be that of an engine that is gone: subscribe again.
 const QUIET: Duration = Duration::from_secs(300);
-/// When a stream has brought nothing for so long, it is looked whether it still would.
+/// When the stream of a log has brought nothing for so long, it is looked whether it still would.
 const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks at the clock of such an engine.
+const CLOCK: Duration = Duration::from_secs(15);
 /// How much older that is than now, when it begins, nanoseconds.
 const OVERLAP: i64 = 60_000_000_000;
 
@@ -223,13 +225,17 @@ impl Reader {
         let started = Instant::now();
         let mut looked = false;
         loop {
-            match timeout(LOOK, stream.next()).await {
+            let patience = match engine.dialect {
+                Dialect::Docker => QUIET,
+                Dialect::Podman if looked => CLOCK,
+                Dialect::Podman => LOOK,
+            };
+            match timeout(patience, stream.next()).await {
                 Ok(Some(event)) => return event.map(Ok),
                 Ok(None) => return Ok(Err(Ended::ByEngine)),
                 Err(_) if started.elapsed() >= QUIET => return Ok(Err(Ended::Quiet)),
-                Err(_) if engine.dialect == Dialect::Docker => {}
                 // Its clock was set back, and a log's stream has nothing older than `since_nano`.
-                Err(_) if engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) => {
+                Err(_) if looked && engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) => {
                     return Ok(Err(Ended::Quiet));
                 }
                 // A file that has grown too long was replaced by a shorter one: Podman's service tells nothing more then, and
