@@ -4,6 +4,7 @@
 //! each event what its container is, and passes on, in order.
 
 #[allow(
+    dead_code,
     missing_docs,
     clippy::all,
     clippy::unwrap_used,
