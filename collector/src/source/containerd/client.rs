@@ -82,8 +82,8 @@ impl Client {
     /// # Errors
     /// It does not answer.
     pub async fn version(&self) -> Result<String, ContainerdError> {
-        let asked = VersionClient::new(self.channel.clone()).version(within(()));
-        let answer = asked.await.map_err(refused("version"))?;
+        let asked = VersionClient::new(self.channel.clone()).version(within(())).await;
+        let answer = asked.map_err(refused("version"))?;
         Ok(answer.into_inner().version)
     }
 
