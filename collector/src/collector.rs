@@ -9,8 +9,8 @@ use crate::metrics::Watched;
 use crate::options::CollectorOptions;
 use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
 use crate::source::{
-    DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError, SourceSpec,
-    SyntheticSource,
+    Alive, ContainerdSource, DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError,
+    SourceSpec, SyntheticSource,
 };
 use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
 use crate::stats::SharedStats;
@@ -153,6 +153,8 @@ impl Collector {
             recent: self.spool.recent(),
             resumed: self.resumed,
             collector: self.spool.sender().to_string(),
+            newest_nano: self.spool.recorded().newest_nano(),
+            alive: Alive::all(self.spool.recorded()),
         };
         let watches_engine = !self.source.waits();
         let inventories = self.options.inventory_every();
@@ -312,13 +314,17 @@ fn peers_in_order(config: &NetworkConfig, named: &[String], own: &str) -> Vec<Pe
 }
 
 fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Source> {
+    let engine = EngineOptions {
+        reconcile_every: options.reconcile_every(),
+        memory_max_bytes: options.memory_max_bytes,
+    };
     match &options.source {
-        SourceSpec::Docker | SourceSpec::Socket(_) => {
-            let engine = EngineOptions {
-                reconcile_every: options.reconcile_every(),
-                memory_max_bytes: options.memory_max_bytes,
-            };
+        SourceSpec::Docker | SourceSpec::Socket(_) | SourceSpec::Podman(_) => {
             Box::new(DockerSource::new(&options.source, engine, stats.clone()))
+        }
+        SourceSpec::Containerd(socket) => {
+            let (socket, selection) = (socket.as_deref(), options.containerd.clone());
+            Box::new(ContainerdSource::new(socket, selection, engine, stats.clone()))
         }
         SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
         SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone())),

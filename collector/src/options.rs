@@ -1,6 +1,6 @@
 //! `collector.toml`.
 
-use crate::source::{ReplayPace, SourceSpec, SyntheticOptions};
+use crate::source::{ContainerdOptions, ReplayPace, SourceSpec, SyntheticOptions};
 use e2l_client::MetricsOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ pub struct CollectorOptions {
     /// Seconds between two inventories on the ledger, each right after a comparison: which containers ran; 0: none.
     #[serde(default = "default_inventory_every_s")]
     pub inventory_every_s: u64,
-    /// Where events come from: `docker`, `docker:PATH`, `replay:FILE` or `synthetic`.
+    /// Where events come from: `docker`, `podman` or `containerd`, each also with `:PATH` of a socket, `replay:FILE` or
+    /// `synthetic`.
     #[serde(default)]
     pub source: SourceSpec,
     /// How fast a recording is replayed.
@@ -60,6 +61,9 @@ pub struct CollectorOptions {
     /// Bounds of batches.
     #[serde(default)]
     pub batch: BatchOptions,
+    /// What of a containerd is read.
+    #[serde(default)]
+    pub containerd: ContainerdOptions,
     /// What the source `synthetic` invents.
     #[serde(default)]
     pub synthetic: SyntheticOptions,

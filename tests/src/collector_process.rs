@@ -22,6 +22,12 @@ impl CollectorProcess {
         Self { number, child }
     }
 
+    /// The collector of this number, reading what `--source` names.
+    pub fn of_source(network: &Network, number: usize, source: &str) -> Self {
+        let child = network.collector(number, &["--source", source]);
+        Self { number, child }
+    }
+
     /// The same, on a host whose clock is this one.
     pub fn with_clock(network: &Network, number: usize, socket: &Path, clock: &HostClock) -> Self {
         let source = format!("docker:{}", socket.display());

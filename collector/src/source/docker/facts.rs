@@ -2,7 +2,7 @@
 
 use super::super::engine_event::marked;
 use super::engine::nano;
-use crate::reconcile::{Inspected, InspectedService, Phase};
+use crate::reconcile::{Inspected, InspectedService, Phase, RunMark};
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, Service};
 use e2l_ledger::event::{Event, EventKind, Facts};
@@ -79,6 +79,7 @@ pub fn inspected(id: &str, answer: ContainerInspectResponse) -> Option<Inspected
         labels: marked(config.labels.unwrap_or_default().into_iter().collect()),
         created_nano: nano(answer.created.as_deref())?,
         phase: phase(&state)?,
+        mark: RunMark::Start,
         started_nano: nano(state.started_at.as_deref()),
         finished_nano: nano(state.finished_at.as_deref()),
         // A start that failed overwrites the last run's.
