@@ -344,7 +344,7 @@ async fn a_proposal_that_the_ledger_refuses_is_not_appended() {
 fn pointer(follower: &Follower, last: Option<LogId<u64>>, header: [u8; 32]) -> Bytes {
     let marker = Marker {
         last,
-        membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
+        membership: StoredMembership::new(Some(LogId::default()), membership(voters())),
     };
     let message = SnapshotMessage {
         vote: Vote::new_committed(1, 1),
@@ -442,7 +442,7 @@ async fn mutated_messages_neither_stop_a_node_nor_change_what_is_applied() {
     );
     let marker = Marker {
         last: Some(log_id(1, 1, 3)),
-        membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
+        membership: StoredMembership::new(Some(LogId::default()), membership(voters())),
     };
     let pointer = SnapshotMessage {
         vote: Vote::new_committed(1, 1),

@@ -10,7 +10,7 @@ use e2l_client::wire::{
 };
 use e2l_client::{IncomingLimits, Target, TlsIncoming, connect_lazy, peering_server, serve};
 use e2l_consensus::{
-    Application, ApplicationError, Committed, Incoming, MessageKind, NodeInfo, RaftNode, RaftOptions,
+    Application, ApplicationError, Committed, Electorate, Incoming, MessageKind, NodeInfo, RaftNode, RaftOptions,
     Refusal, SnapshotPoint, Transport, TransportError, forge,
 };
 use e2l_identity::{FileIdentity, StaticTrust, server_config};
@@ -460,8 +460,9 @@ impl Application for Nothing {
         futures::future::ready(None).boxed()
     }
 
-    fn voters(&self) -> BTreeMap<u64, NodeInfo> {
-        self.voters.clone()
+    fn electorates(&self) -> Arc<[Electorate]> {
+        let voters = self.voters.clone();
+        Arc::new([Electorate { from: 0, voters }])
     }
 }
 
