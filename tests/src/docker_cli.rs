@@ -3,14 +3,20 @@
 use crate::network::wait_until;
 use crate::test_engine::ContainerState;
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Longest wait for an engine to know what it did.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Names that were given.
+static RENAMED: AtomicU64 = AtomicU64::new(0);
 
 /// The command on one engine.
 pub(crate) struct DockerCli<'a> {
@@ -55,6 +61,33 @@ impl DockerCli<'_> {
         });
     }
 
+    /// Makes it emit so many events as fast as it can: renames of a container.
+    ///
+    /// # Panics
+    /// It refuses.
+    pub(crate) fn rename_again_and_again(&self, id: &str, times: usize) {
+        let mut stream = UnixStream::connect(self.socket).expect("the engine serves");
+        for _ in 0..times {
+            // Another container may still have the last name of an earlier burst.
+            let number = RENAMED.fetch_add(1, Ordering::Relaxed);
+            let request = format!(
+                "POST /containers/{id}/rename?name=burst{number} HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).expect("a request");
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("an answer");
+                answer.push(byte[0]);
+            }
+            assert!(
+                answer.starts_with(b"HTTP/1.1 204"),
+                "{}",
+                String::from_utf8_lossy(&answer)
+            );
+        }
+    }
+
     pub(crate) fn inspect(&self, id: &str, what: &str) -> Option<Value> {
         let output = self.try_run(&["inspect", "--format", &format!("{{{{json {what}}}}}"), id]);
         let text = output.status.success().then_some(output.stdout)?;
@@ -72,6 +105,7 @@ impl DockerCli<'_> {
             alive: ["running", "paused"].map(Value::from).contains(&state["Status"]),
             started_nano: nano(&state["StartedAt"]),
             finished_nano: nano(&state["FinishedAt"]),
+            exit_code: state["ExitCode"].as_i64(),
         })
     }
 }

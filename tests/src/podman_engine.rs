@@ -121,9 +121,7 @@ impl TestEngine for PodmanEngine {
     /// So much that its log is replaced by a shorter one.
     fn do_something_else(&self) {
         let id = self.cli().create(&[], &["/bin/sleep", "1"]);
-        for number in 0..150 {
-            self.cli().run(&["rename", &id, &format!("renamed{number}")]);
-        }
+        self.cli().rename_again_and_again(&id, 150);
         self.cli().run(&["rm", &id]);
     }
 

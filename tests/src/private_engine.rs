@@ -7,16 +7,11 @@ use crate::image::image_archive;
 use crate::network::wait_until;
 use crate::test_engine::{ContainerState, TestEngine};
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Name of its image.
 const IMAGE: &str = "e2l-private:1";
-/// Names that were given.
-static RENAMED: AtomicU64 = AtomicU64::new(0);
 
 /// How it is started.
 const COMMAND: &str = "dockerd --config-file \"$1/daemon.json\" --data-root \"$1/root\" --exec-root \"$1/exec\" \
@@ -83,26 +78,7 @@ impl PrivateEngine {
     /// # Panics
     /// It refuses.
     pub fn rename_again_and_again(&self, id: &str, times: usize) {
-        let mut stream = UnixStream::connect(self.socket()).expect("the engine serves");
-        for _ in 0..times {
-            // Another container may still have the last name of an earlier burst.
-            let number = RENAMED.fetch_add(1, Ordering::Relaxed);
-            let request = format!(
-                "POST /containers/{id}/rename?name=burst{number} HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes()).expect("a request");
-            let mut answer = Vec::new();
-            while !answer.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).expect("an answer");
-                answer.push(byte[0]);
-            }
-            assert!(
-                answer.starts_with(b"HTTP/1.1 204"),
-                "{}",
-                String::from_utf8_lossy(&answer)
-            );
-        }
+        self.cli(&self.socket()).rename_again_and_again(id, times);
     }
 
     /// Kills the engine, and nothing else: its containers live on, and it is not started again yet.

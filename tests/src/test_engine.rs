@@ -9,6 +9,8 @@ pub struct ContainerState {
     pub started_nano: Option<i64>,
     /// When it ended last, nanoseconds since the Unix epoch.
     pub finished_nano: Option<i64>,
+    /// With which code; means nothing while it runs.
+    pub exit_code: Option<i64>,
 }
 
 /// An engine of the test's own. Containers are named by what the ledger calls them.

@@ -77,10 +77,11 @@ impl<'a> Scene<'a> {
             dead.extend(others);
         }
         for id in dead {
-            wait_until("the engine knows of the end", PATIENCE, || {
+            let state = wait_until("the engine knows of the end", PATIENCE, || {
                 self.engine.state(&id).filter(|state| !state.alive)
             });
-            self.note(&id, "die", from, Some(KILLED));
+            // Who ends with the engine has the code that the engine says.
+            self.note(&id, "die", from, state.exit_code.or(Some(KILLED)));
             self.alive.remove(&id);
         }
     }
