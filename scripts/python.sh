@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 say() { printf 'python: %s\n' "$*" >&2; }
 
 has_packages() { # interpreter
-    "$1" -c 'import blake3
+    "$1" -c 'import blake3, wasmtime.component
 from cryptography import x509
 assert hasattr(x509.Certificate, "not_valid_after_utc")' 2>/dev/null
 }
@@ -16,10 +16,10 @@ python=$(command -v python3) || { say "python3 is missing: scripts/setup.sh --te
 if ! has_packages "$python"; then
     venv=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)/python
     if ! has_packages "$venv/bin/python"; then
-        say "installing blake3 and cryptography from PyPI into $venv"
+        say "installing what tests/python/requirements.txt names from PyPI into $venv"
         "$python" -m venv "$venv" >&2 || { say "no virtual environment: scripts/setup.sh --tests brings python3-venv"; exit 1; }
         "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/python/requirements.txt >&2 ||
-            { say "PyPI's blake3 and cryptography cannot be installed: see above; check the network"; exit 1; }
+            { say "PyPI's packages cannot be installed: see above; check the network"; exit 1; }
     fi
     python=$venv/bin/python
 fi

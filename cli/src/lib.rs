@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod actor_process;
 mod args;
 pub mod bench;
 mod checkpoint_file;

@@ -71,6 +71,9 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         }))) => with_session(settings()?, Role::Client, async |s| {
             chaincode::diff_proposal(s, proposal).await
         }),
+        Command::Chaincode(ChaincodeCommand::Dev(args)) => {
+            block_on(chaincode::dev(args, &cli.global, &around))
+        }
         Command::Chaincode(ChaincodeCommand::Developer(command)) => command.run(cli.global.format(&around)?),
         Command::Demo(args) => block_on(demo::run(args, &cli.global)),
         Command::Bench(args) => block_on(bench::run(args, cli.global.format(&around)?)),

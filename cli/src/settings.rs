@@ -103,6 +103,16 @@ impl Global {
         })
     }
 
+    /// Whether a network is named, by a flag, by the environment or by a demo's directory beside the caller.
+    pub fn names_a_network(&self, around: &Surroundings<'_>) -> bool {
+        let variable = |name| set(around, name).is_some();
+        self.network.is_some()
+            || self.profile.is_some()
+            || variable("E2L_NETWORK")
+            || variable("E2L_PROFILE")
+            || around.directory.join(DEMO_DIR).exists()
+    }
+
     fn checkpoint(&self, around: &Surroundings<'_>, profile: Option<&Profile>) -> Option<PathBuf> {
         let named = self.checkpoint.clone();
         let named = named.or_else(|| set(around, "E2L_CHECKPOINT").map(PathBuf::from));

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks vectors.json against README.md and proofs.md. Nothing of the Rust code is used: it is a verifier in
+"""Checks vectors.json against README.md, proofs.md and, with `governance.py`, governance.md. Nothing of the Rust code is used: it is a verifier in
 another language. For public test vectors only.
 
 Python's standard library is enough for most of it: BLAKE3, Ed25519 and ECDSA P-256 are written out here from their
@@ -338,6 +338,35 @@ class Reader:
                     other=self.option(lambda: (self.hash(), self.hash())), runs=self.list(run),
                     finality=self.final_header())
 
+    def config(self):
+        """A configuration, its fields as genesis.json names them."""
+        text, peer = self.text, lambda: dict(name=self.text(), raft_id=self.u64(), address=self.text())
+        actor = lambda: dict(name=text(), authorities=[der.hex() for der in self.list(self.data_)],
+                             peer=self.option(peer), suffrage=SUFFRAGE[self.tag(3)])
+        return dict(network=text(), actors=self.list(actor), revoked=self.digests(), finality=self.policy(),
+                    lifecycle=self.policy(), limits=self.limits(), chaincodes=self.list(self.chaincode),
+                    engine=dict(engine=text(), architecture=text(), configuration=self.hash().hex()),
+                    next_raft_id=self.u64())
+
+    def digests(self):
+        """A set of digests, in hexadecimal."""
+        digests = self.list(self.hash)
+        assert digests == sorted(set(digests)), "not in strictly ascending order"
+        return [value.hex() for value in digests]
+
+    def policy(self):
+        tag = self.tag(3)
+        return ("all", "majority")[tag] if tag < 2 else dict(at_least=self.u32())
+
+    def limits(self):
+        return {name: self.u64() for name, _, _ in LIMITS}
+
+    def chaincode(self):
+        return dict(name=self.text(), version=self.text(), digest=self.hash().hex())
+
+    def config_change(self):
+        return dict(config=self.config(), finality=self.final_header())
+
     def evidence(self):
         kind = self.tag(3)
         statement = (self.vote, self.proposal_header, self.batch_header)[kind]
@@ -345,7 +374,9 @@ class Reader:
         return kind, signed(), signed()
 
 
-CODES = {int(row) for row in re.findall(r"^\| (\d+) \| `", (HERE / "validation-codes.md").read_text(), re.M)}
+CODE_NAMES = {name: int(number) for number, name in re.findall(
+    r"^\| (\d+) \| `(\w+)`", (HERE / "validation-codes.md").read_text(), re.M)}
+CODES = set(CODE_NAMES.values())
 
 
 def lz4(length, data):
@@ -379,7 +410,7 @@ def lz4(length, data):
 def decode(data, item):
     reader = Reader(data)
     assert reader.u8() == 1, "unknown version"
-    value = getattr(reader, item)()
+    value = item(reader) if callable(item) else getattr(reader, item)()
     assert reader.at == len(data), "trailing bytes"
     return value
 
@@ -427,6 +458,7 @@ class Failure(Exception):
 
 NOT_CHECKED = {"certificates": 0, "signatures": 0}
 ROLES = ("peer", "collector", "admin", "client", "auditor")
+SUFFRAGE = ("nonvoter", "voter", "staging")
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -468,6 +500,15 @@ class Certificate:
     def check_issued(self, config):
         check(self.network == config["network"], "Certificate")
         self.check_path(config, int(self.x509.not_valid_after_utc.timestamp()))
+
+    def check_issued_ever(self, anchor):
+        """Under any configuration that is known."""
+        for epoch in reversed(anchor.epochs):
+            try:
+                return self.check_issued(epoch.config)
+            except Failure:
+                continue
+        raise Failure("Certificate")
 
     def check_path(self, config, seconds):
         actors = [actor for actor in config["actors"] if actor["name"] == self.member[0]]
@@ -516,31 +557,70 @@ def certificate(der):
     return None
 
 
-# --- Proofs (proofs.md) -------------------------------------------------------------------------------------
-class Anchor:
-    """What a verifier takes from genesis.json."""
+# --- Configurations (README.md, "Configuration and genesis"; fields as genesis.json names them) -------------
+def data_(value): return struct.pack("<I", len(value)) + value
+def text_(value): return data_(value.encode())
+def list_(values): return struct.pack("<I", len(values)) + b"".join(values)
 
-    def __init__(self, file):
-        self.config = config = file["genesis"]["config"]
-        self.check_config(config)
-        encoding = self.encode(config)
-        created = file["genesis"]["created_nano"]
-        self.config_root = digest("config", b"\1" + encoding)
-        self.network = digest("genesis", b"\1" + struct.pack("<q", created) + encoding)
-        approval, approved = digest("genesis approval", self.network), set()
-        for given in file["approvals"]:
-            der = bytes.fromhex(given["certificate"])
-            found = certificate(der)
-            if not found:
-                continue
-            check(found.member[1] == ROLES.index("admin"), "Endorsement")
-            found.check_good(config, created)
-            algorithm = ["ed25519", "ecdsa-p256"].index(given["algorithm"])
-            found.check_signature((found.digest, algorithm, bytes.fromhex(given["signature"])), approval)
-            approved.add(found.member[0])
-        assert not x509 or approved == {actor["name"] for actor in config["actors"]}, "an approval is missing"
 
-    def check_config(self, config):
+def encode_policy(value):
+    if isinstance(value, str):
+        return bytes([("all", "majority").index(value)])
+    return b"\2" + struct.pack("<I", value["at_least"])
+
+
+def encode_peer(value):
+    if not value:
+        return b"\0"
+    return b"\1" + text_(value["name"]) + struct.pack("<Q", value["raft_id"]) + text_(value["address"])
+
+
+def encode_authorities(value): return list_([data_(bytes.fromhex(der)) for der in value])
+
+
+def encode_actor(value):
+    return (text_(value["name"]) + encode_authorities(value["authorities"]) + encode_peer(value["peer"])
+            + bytes([SUFFRAGE.index(value["suffrage"])]))
+
+
+def encode_limits(value): return b"".join(struct.pack("<Q", value[name]) for name, _, _ in LIMITS)
+
+
+def encode_chaincode(value):
+    return text_(value["name"]) + text_(value["version"]) + bytes.fromhex(value["digest"])
+
+
+def encode_engine(value):
+    return text_(value["engine"]) + text_(value["architecture"]) + bytes.fromhex(value["configuration"])
+
+
+def encode_config(config):
+    """The encoding of a configuration, without its version byte: its parts, in their order."""
+    return b"".join((
+        text_(config["network"]),
+        list_([encode_actor(value) for value in config["actors"]]),
+        list_(sorted(bytes.fromhex(value) for value in config["revoked"])),
+        encode_policy(config["finality"]),
+        encode_policy(config["lifecycle"]),
+        encode_limits(config["limits"]),
+        list_([encode_chaincode(value) for value in config["chaincodes"]]),
+        encode_engine(config["engine"]),
+        struct.pack("<Q", config["next_raft_id"]),
+    ))
+
+
+class Epoch:
+    """A configuration that is usable, the first height that it is in force at, and what follows from it. Another raises
+    AssertionError."""
+
+    def __init__(self, config, start=0):
+        self.config, self.start = config, start
+        self.check()
+        self.encoding = encode_config(config)
+        self.root = digest("config", b"\1" + self.encoding)
+
+    def check(self):
+        config = self.config
         actors, chaincodes = config["actors"], config["chaincodes"]
         peers = [actor["peer"] for actor in actors if actor["peer"]]
         for name in [config["network"], *(part["name"] for part in actors + chaincodes + peers)]:
@@ -552,8 +632,8 @@ class Anchor:
         assert all(peer["raft_id"] < config["next_raft_id"] for peer in peers)
         assert all(actor["peer"] or actor["suffrage"] == "nonvoter" for actor in actors)
         self.voters = {actor["name"]: actor["peer"]["name"] for actor in actors if actor["suffrage"] == "voter"}
-        self.required = self.policy(config["finality"])
-        for required in (self.required, self.policy(config["lifecycle"])):
+        self.required, self.approvals = (self.policy(config[policy]) for policy in ("finality", "lifecycle"))
+        for required in (self.required, self.approvals):
             assert 1 <= required <= len(self.voters)
         for name, low, high in LIMITS:
             assert low <= config["limits"][name] <= high, name
@@ -563,28 +643,36 @@ class Anchor:
         return {"all": voters, "majority": voters // 2 + 1}[policy] if isinstance(policy, str) else max(
             policy["at_least"], 1)
 
-    @staticmethod
-    def encode(config):
-        """The encoding of a configuration, without its version byte."""
-        h = bytes.fromhex
-        data = lambda value: struct.pack("<I", len(value)) + value
-        text = lambda value: data(value.encode())
-        items = lambda values: struct.pack("<I", len(values)) + b"".join(values)
-        policy = lambda value: bytes([("all", "majority").index(value)]) if isinstance(value, str) else (
-            b"\2" + struct.pack("<I", value["at_least"]))
-        peer = lambda value: b"\1" + text(value["name"]) + struct.pack("<Q", value["raft_id"]) + text(
-            value["address"]) if value else b"\0"
-        actor = lambda value: text(value["name"]) + items([data(h(der)) for der in value["authorities"]]) + peer(
-            value["peer"]) + bytes([("nonvoter", "voter", "staging").index(value["suffrage"])])
-        chaincode = lambda value: text(value["name"]) + text(value["version"]) + h(value["digest"])
-        engine = config["engine"]
-        return (text(config["network"]) + items([actor(value) for value in config["actors"]])
-                + items(sorted(h(value) for value in config["revoked"]))
-                + policy(config["finality"]) + policy(config["lifecycle"])
-                + b"".join(struct.pack("<Q", config["limits"][name]) for name, _, _ in LIMITS)
-                + items([chaincode(value) for value in config["chaincodes"]])
-                + text(engine["engine"]) + text(engine["architecture"]) + h(engine["configuration"])
-                + struct.pack("<Q", config["next_raft_id"]))
+
+# --- Proofs (proofs.md) -------------------------------------------------------------------------------------
+class Anchor:
+    """What a verifier takes from genesis.json, and the changes of the configuration that it has seen since."""
+
+    def __init__(self, file):
+        first = Epoch(file["genesis"]["config"])
+        self.epochs = [first]
+        created = file["genesis"]["created_nano"]
+        self.network = digest("genesis", b"\1" + struct.pack("<q", created) + first.encoding)
+        approval, approved = digest("genesis approval", self.network), set()
+        for given in file["approvals"]:
+            der = bytes.fromhex(given["certificate"])
+            found = certificate(der)
+            if not found:
+                continue
+            check(found.member[1] == ROLES.index("admin"), "Endorsement")
+            found.check_good(first.config, created)
+            algorithm = ["ed25519", "ecdsa-p256"].index(given["algorithm"])
+            found.check_signature((found.digest, algorithm, bytes.fromhex(given["signature"])), approval)
+            approved.add(found.member[0])
+        assert not x509 or approved == {actor["name"] for actor in first.config["actors"]}, "an approval is missing"
+
+    def at(self, height):
+        """The configuration that a height is executed under, as far as is known."""
+        return next(epoch for epoch in reversed(self.epochs) if epoch.start <= height)
+
+    def learn(self, epoch):
+        assert epoch.start > self.epochs[-1].start
+        self.epochs.append(epoch)
 
 
 LIMITS = [(name, int(low.replace(",", "")), int(high.replace(",", ""))) for name, low, high in re.findall(
@@ -596,7 +684,7 @@ def verify_final_header(proof, anchor):
     chain = [proof["header"], *proof["descendants"]]
     for header, _ in chain:
         check(header["network"] == anchor.network, "OtherNetwork")
-        check(header["config_root"] == anchor.config_root, "Configuration")
+        check(header["config_root"] == anchor.at(header["height"]).root, "Configuration")
     digests = [digest("header", b"\1" + encoded) for _, encoded in chain]
     for ((below, _), (header, _), previous) in zip(chain, chain[1:], digests):
         follows = (header["previous"] == previous and header["height"] == below["height"] + 1
@@ -604,6 +692,7 @@ def verify_final_header(proof, anchor):
         check(follows and header["time"] >= below["time"], "Chain")
     check(len(proof["certificates"]) == len(proof["endorsements"]), "Endorsement")
     endorsed, actors = chain[-1][0], []
+    own, above = (anchor.at(header["height"]) for header in (chain[0][0], endorsed))
     for ((vote, encoded), signature), der in zip(proof["endorsements"], proof["certificates"]):
         said = dict(kind=1, network=anchor.network, height=endorsed["height"], of=digests[-1])
         check(vote == said, "Endorsement")
@@ -611,14 +700,14 @@ def verify_final_header(proof, anchor):
         if not signer:
             continue
         actor, role, name = signer.member
-        check(role == ROLES.index("peer") and anchor.voters.get(actor) == name, "Endorsement")
-        signer.check_good(anchor.config, endorsed["time"])
+        check(role == ROLES.index("peer") and own.voters.get(actor) == above.voters.get(actor) == name, "Endorsement")
+        signer.check_good(above.config, endorsed["time"])
         signer.check_signature(signature, digest("endorsement", b"\1" + encoded[1:]))
         check(not actors or actors[-1] < actor, "Endorsement")
         actors.append(actor)
-    check(not x509 or len(actors) >= anchor.required, "TooFewEndorsements")
+    check(not x509 or len(actors) >= own.required, "TooFewEndorsements")
     return proof["header"][0], dict(height=chain[0][0]["height"], digest=digests[0].hex(), endorsed_by=actors,
-                                    voters=len(anchor.voters))
+                                    voters=len(own.voters))
 
 
 def check_inclusion(proof, leaf, count, root):
@@ -657,7 +746,7 @@ def verify_receipt(proof, anchor):
         signer = certificate(proof["certificate"])
         if signer:
             check(signer.member == sender[0], "Inconsistent")
-            signer.check_good(anchor.config, header["time"])
+            signer.check_good(anchor.at(header["height"]).config, header["time"])
             signer.check_signature(proof["signature"][0], signed)
     else:
         check(identity == envelope and code != 0, "Inconsistent")
@@ -748,6 +837,18 @@ def verify_ancestry(proof, anchor):
     return dict(headers=[[run["start"], [one.hex() for one in run["headers"]]] for run in proof["runs"]], block=block)
 
 
+def verify_config_change(proof, anchor):
+    """The epoch that a block begins, with its header."""
+    header, _ = verify_final_header(proof["finality"], anchor)
+    named = header["next_config_root"]
+    check(named != header["config_root"] and named == digest("config", b"\1" + encode_config(proof["config"])),
+          "NotIncluded")
+    try:
+        return Epoch(proof["config"], header["height"] + 1), header
+    except AssertionError as error:
+        raise Failure("Inconsistent") from error
+
+
 def verify_evidence(proof, anchor):
     kind, *pieces = proof
     statements = [statement for (statement, _), _, _ in pieces]
@@ -764,7 +865,7 @@ def verify_evidence(proof, anchor):
         signer = certificate(der)
         if not signer:
             continue
-        signer.check_issued(anchor.config)
+        signer.check_issued_ever(anchor)
         check(ROLES[signer.member[1]] == ("peer", "peer", "collector")[kind], "NoContradiction")
         signer.check_signature(signature, digests[-1])
         signers.append(signer.member)
@@ -785,6 +886,9 @@ def verify(kind, encoding, anchor):
         raise Failure("Encoding") from error
     if kind == "final_header":
         return verify_final_header(proof, anchor)[1]
+    if kind == "config_change":
+        epoch, header = verify_config_change(proof, anchor)
+        return dict(height=header["height"], config_root=epoch.root.hex())
     return {"receipt": verify_receipt, "log_page": verify_log_page, "sender_head": verify_sender_head,
             "ancestry": verify_ancestry, "evidence": verify_evidence}[kind](proof, anchor)
 
@@ -796,12 +900,14 @@ BY_CERTIFICATE = ("Certificate", "Signature", "Endorsement", "TooFewEndorsements
 
 def check_proofs(proofs, same):
     """Returns how many vectors cannot be decided here."""
-    anchors = {name: Anchor(file) for name, file in proofs["genesis_files"].items()}
     open_ = 0
     for vector in proofs["vectors"]:
         what = f"{vector['kind']}: {vector['name']}"
+        anchor = Anchor(proofs["genesis_files"][vector["genesis"]])
+        for change in vector.get("after", ()):
+            anchor.learn(verify_config_change(decode(bytes.fromhex(change), "config_change"), anchor)[0])
         try:
-            found = dict(proves=verify(vector["kind"], bytes.fromhex(vector["encoding"]), anchors[vector["genesis"]]))
+            found = dict(proves=verify(vector["kind"], bytes.fromhex(vector["encoding"]), anchor))
         except Failure as failure:
             found = dict(failure=str(failure), undecided=str(failure) in UNDECIDED)
         expected = {field: vector[field] for field in ("proves", "failure", "undecided") if field in vector}
@@ -944,6 +1050,8 @@ def main():
         certificate = digest("certificate", h(approval["certificate"]))
         algorithm = ["ed25519", "ecdsa-p256"].index(approval["algorithm"])
         signed("genesis", (certificate, algorithm, h(approval["signature"])), approval_digest)
+    import governance
+    governance.check_vectors(vectors["governance"], config, same)
     open_ = check_proofs(vectors["proofs"], same)
     print(f"{checks} checks: vectors.json is what the format documents say")
     if not x509:

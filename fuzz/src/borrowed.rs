@@ -4,6 +4,7 @@
 
 /// What the module of proof files says when it cannot write one; nothing here writes.
 pub mod error {
+    pub use super::build_error::BuildError;
     use std::fmt::Display;
     use std::path::Path;
 
@@ -28,6 +29,20 @@ pub mod error {
         }
     }
 }
+
+/// What the modules of packages need of those that build: how they fail.
+#[path = "../../chaincode/builder/src/error.rs"]
+mod build_error;
+#[path = "../../chaincode/builder/src/built.rs"]
+pub mod built;
+#[path = "../../chaincode/builder/src/package.rs"]
+pub mod package;
+#[path = "../../chaincode/builder/src/source_tree.rs"]
+pub mod source_tree;
+#[path = "../../chaincode/builder/src/tar.rs"]
+pub mod tar;
+#[path = "../../chaincode/builder/src/toolchain.rs"]
+pub mod toolchain;
 
 #[path = "../../cli/src/entry_value.rs"]
 pub mod entry_value;

@@ -9,15 +9,19 @@ mod reconcile;
 mod truth;
 
 // Where the borrowed modules look for each other.
-use borrowed::{entry_value, error, recent, redact};
+use borrowed::{built, entry_value, error, recent, redact, source_tree, tar, toolchain};
 
 use borrowed::engine_event::EngineEvent;
 use borrowed::frame;
+use borrowed::package::{Described, Package};
 use borrowed::proof_file::{ProofFile, ProofKind};
 use borrowed::record::{Position, Record};
 use e2l_event::Event;
+use e2l_ledger::governance::{
+    Decision, GovernanceProposal, ProposalIndex, ProposalRecord, Proposing, Verdict,
+};
 use e2l_ledger::proof::{
-    AncestryProof, Auditor, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof,
+    AncestryProof, Auditor, ConfigChange, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof,
 };
 use e2l_ledger::{
     BatchHeader, Block, Canonical, Certificate, Digest, Envelope, Genesis, GenesisFile, Header, Limits,
@@ -30,7 +34,7 @@ use truth::truth;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 18] = [
     ("decode", decode),
     ("event", event),
     ("certificate", certificate),
@@ -46,6 +50,9 @@ pub const TARGETS: [Target; 15] = [
     ("vote", vote),
     ("spool", spool),
     ("engine_event", engine_event),
+    ("config_change", config_change),
+    ("governance", governance),
+    ("package", package),
 ];
 
 /// What decodes has this encoding and no other.
@@ -60,7 +67,7 @@ fn one_encoding<T: Canonical>(bytes: &[u8]) {
 }
 
 /// Decoders by the number that the first byte of the input names.
-pub const DECODERS: [fn(&[u8]); 19] = [
+pub const DECODERS: [fn(&[u8]); 25] = [
     one_encoding::<Block>,
     one_encoding::<Header>,
     one_encoding::<SignedProposal>,
@@ -80,6 +87,12 @@ pub const DECODERS: [fn(&[u8]); 19] = [
     one_encoding::<LogPageProof>,
     packed_envelope,
     packed_proposal,
+    one_encoding::<GovernanceProposal>,
+    one_encoding::<Proposing>,
+    one_encoding::<Decision>,
+    one_encoding::<ProposalRecord>,
+    one_encoding::<ProposalIndex>,
+    one_encoding::<ConfigChange>,
 ];
 
 /// What unpacks is packed again to the same content, however it was compressed.
@@ -223,6 +236,101 @@ pub fn ancestry(bytes: &[u8]) {
             assert!(truth().headers.contains(header), "a header that was never there");
         }
     }
+}
+
+/// Changes of the configuration: what verifies is a change that was made.
+pub fn config_change(bytes: &[u8]) {
+    let Ok(change) = ConfigChange::decode(bytes) else {
+        return;
+    };
+    assert!(change.encode() == bytes);
+    if change.verify(&truth().anchor).is_ok() {
+        assert!(
+            truth().changes.contains(&change.config.root()),
+            "a change that was never made"
+        );
+    }
+}
+
+/// What is proposed, or after a first byte of 1 what became of it. What can be made gives a usable configuration, another one,
+/// and can be made once; nothing is approved by fewer than the policy demands.
+pub fn governance(bytes: &[u8]) {
+    let Some((kind, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let config = &truth().config;
+    if *kind == 1 {
+        let Ok(record) = ProposalRecord::decode(bytes) else {
+            return;
+        };
+        let said = |approves: bool| {
+            let of = |actor: &str| {
+                record
+                    .votes
+                    .get(actor)
+                    .is_some_and(|vote| vote.approves == approves)
+            };
+            config.voters().filter(|(actor, _)| of(&actor.name)).count()
+        };
+        let (voters, required) = (
+            config.voters().count(),
+            config.lifecycle.required(config.voters().count()),
+        );
+        let expected = match (said(true) >= required, voters - said(false) < required) {
+            (true, _) => Verdict::Approved,
+            (false, true) => Verdict::Rejected,
+            (false, false) => Verdict::Undecided,
+        };
+        assert!(
+            record.verdict(config) == expected,
+            "a verdict that was not voted for"
+        );
+        return;
+    }
+    let Ok(proposal) = GovernanceProposal::decode(bytes) else {
+        return;
+    };
+    if let Ok(changed) = proposal.apply(config) {
+        assert!(changed.check().is_ok(), "a configuration that is not usable");
+        assert!(changed.root() != config.root(), "a change of nothing");
+        assert!(NetworkConfig::decode(&changed.encode()).as_ref() == Ok(&changed));
+        // Each change sets something: a second time there is nothing left to change.
+        assert!(
+            proposal.apply(&changed).is_err(),
+            "a proposal that can be made twice"
+        );
+        let name = e2l_ledger::governance::GOVERNANCE;
+        assert!(
+            changed.chaincode(name).is_none(),
+            "a contract in the governance's place"
+        );
+    }
+}
+
+/// Packages, which approvers read: what is read has one form, holds the component that it names, and leads nowhere else.
+pub fn package(bytes: &[u8]) {
+    let Ok(package) = Package::decode(bytes) else {
+        return;
+    };
+    assert!(
+        package.encode().expect("what was read can be written") == bytes,
+        "two packages of one content"
+    );
+    let digest = e2l_ledger::Domain::Chaincode.hash(&package.component);
+    assert!(package.manifest.digest == digest, "another component");
+    for path in package.source.files().keys() {
+        let parts = std::path::Path::new(path).components();
+        let inside = parts
+            .into_iter()
+            .all(|part| matches!(part, std::path::Component::Normal(_)));
+        assert!(inside, "{path} leads out of the source");
+    }
+    let manifest = &package.manifest;
+    assert!(manifest.describes(&Described {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        functions: manifest.functions.clone(),
+    }));
 }
 
 /// Evidence: whoever is convicted is guilty of just that.
@@ -376,6 +484,7 @@ pub fn engine_event(bytes: &[u8]) {
 pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let vectors = truth::vectors();
     let mut seeds = more_seeds();
+    seeds.extend(governance_seeds());
     let objects = [
         (0, &vectors["block"]),
         (1, &vectors["header"]),
@@ -424,14 +533,82 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         let decoder = match kind {
             "receipt" => Some(15),
             "log_page" => Some(16),
+            "config_change" => Some(24),
             _ => None,
         };
-        if let Some(kind) = decoder {
-            seeds.push(("decode", name.clone(), [vec![kind], bytes.clone()].concat()));
+        if let Some(decoder) = decoder {
+            // Other kinds of proofs have vectors of the same names.
+            let name = match kind {
+                "config_change" => format!("config-change-{name}"),
+                _ => name.clone(),
+            };
+            seeds.push(("decode", name, [vec![decoder], bytes.clone()].concat()));
         }
         seeds.push((target, name, bytes));
     }
     seeds
+}
+
+/// Proposals, decisions and records; of the proposals those that can be made under the truth's configuration too.
+fn governance_seeds() -> Vec<(&'static str, String, Vec<u8>)> {
+    let vectors = &truth::vectors()["governance"];
+    let list = |name: &str| vectors[name].as_array().expect("a list").clone();
+    let mut objects = vec![
+        (19, vectors["proposal"].clone()),
+        (20, vectors["proposing"].clone()),
+        (21, vectors["decision"].clone()),
+        (23, vectors["index"].clone()),
+    ];
+    objects.extend(list("alone").into_iter().map(|vector| (19, vector)));
+    objects.extend(list("refused").into_iter().map(|vector| (19, vector)));
+    objects.extend(list("records").into_iter().map(|vector| (22, vector)));
+    let mut seeds = Vec::new();
+    for (number, (kind, object)) in objects.into_iter().enumerate() {
+        let bytes = truth::bytes(&object["encoding"]);
+        let name = format!("governance-{number}");
+        if kind == 22 {
+            seeds.push(("governance", name.clone(), [&[1][..], &bytes].concat()));
+        }
+        if let Ok(mut proposal) = GovernanceProposal::decode(&bytes) {
+            for proposed in &mut proposal.changes {
+                proposed.replaces = proposed.change.replaced_in(&truth().config);
+            }
+            seeds.push((
+                "governance",
+                name.clone(),
+                [&[0][..], &proposal.encode()].concat(),
+            ));
+        }
+        seeds.push(("decode", name, [vec![kind], bytes].concat()));
+    }
+    seeds.push(("package", "package".to_owned(), a_package()));
+    seeds
+}
+
+/// A package of a crate of two files, with a component in name only: what is one is for others to say.
+fn a_package() -> Vec<u8> {
+    let place = tempfile::tempdir().expect("a directory");
+    for (name, text) in [("Cargo.toml", "[package]"), ("lib.rs", "//! Nothing.")] {
+        std::fs::write(place.path().join(name), text).expect("it can be written");
+    }
+    let source = source_tree::SourceTree::read(place.path()).expect("a crate");
+    let component = b"a component".to_vec();
+    let built = built::Built {
+        digest: e2l_ledger::Domain::Chaincode.hash(&component),
+        component,
+        toolchain: toolchain::Toolchain {
+            rustc: "rustc 1.0.0".to_owned(),
+            host: "here".to_owned(),
+            release: "1.0.0".to_owned(),
+        },
+    };
+    let described = Described {
+        name: "counter".to_owned(),
+        version: "1.0.0".to_owned(),
+        functions: Vec::new(),
+    };
+    let package = Package::new(built, described, source).expect("a package");
+    package.encode().expect("its bytes")
 }
 
 /// Of what the vectors do not hold as it is read.
@@ -499,7 +676,8 @@ fn file_seeds() -> Vec<(String, Vec<u8>)> {
     let network = *anchor.network();
     let mut seeds = Vec::new();
     for vector in truth::vectors()["proofs"]["vectors"].as_array().expect("vectors") {
-        if !vector["proves"].is_object() || vector["genesis"] != truth::GENESIS {
+        let after = vector["after"].is_array();
+        if !vector["proves"].is_object() || vector["genesis"] != truth::GENESIS || after {
             continue;
         }
         let bytes = truth::bytes(&vector["encoding"]);

@@ -2,7 +2,8 @@
 //! prove against the same genesis.
 
 use e2l_ledger::proof::{
-    AncestryProof, Anchor, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof, Signed,
+    AncestryProof, Anchor, ConfigChange, Evidence, FinalHeaderProof, LogPageProof, Receipt, SenderHeadProof,
+    Signed,
 };
 use e2l_ledger::{
     Canonical, Certificate, Digest, Genesis, GenesisFile, Header, NetworkConfig, Role, SignedVote,
@@ -28,6 +29,8 @@ pub struct Truth {
     pub entries: HashSet<(Log, u64, Digest, Vec<u8>)>,
     pub heads: HashSet<(Digest, String, Vec<u8>)>,
     pub guilts: HashSet<(String, (Digest, Digest))>,
+    /// Digests of the configurations that were made of that of the genesis.
+    pub changes: HashSet<Digest>,
     /// The genesis that the anchor is made from.
     pub genesis: Genesis,
     /// Digests of every genesis that all actors have approved.
@@ -75,6 +78,7 @@ impl Truth {
             entries: HashSet::new(),
             heads: HashSet::new(),
             guilts: HashSet::new(),
+            changes: HashSet::new(),
             geneses: HashSet::new(),
             ledger: Vec::new(),
             peers: Vec::new(),
@@ -101,7 +105,9 @@ impl Truth {
         }
         let mut chain: Vec<Header> = Vec::new();
         for vector in proofs["vectors"].as_array().expect("vectors") {
-            if vector["proves"].is_object() && vector["genesis"] == GENESIS {
+            // Those that are proven after a change are of another configuration than the anchor's.
+            let after = vector["after"].is_array();
+            if vector["proves"].is_object() && vector["genesis"] == GENESIS && !after {
                 truth.learn(
                     vector["kind"].as_str().expect("a kind"),
                     &bytes(&vector["encoding"]),
@@ -145,6 +151,12 @@ impl Truth {
                 for range in &proof.ranges {
                     self.headers.extend(&range.headers);
                 }
+            }
+            "config_change" => {
+                let change = ConfigChange::decode(encoding).expect("a change");
+                self.learn_headers(&change.finality, chain);
+                change.verify(&self.anchor).expect("it holds");
+                self.changes.insert(change.config.root());
             }
             "sender_head" => {
                 let proof = SenderHeadProof::decode(encoding).expect("a proof");

@@ -3,9 +3,12 @@
 
 use e2l_identity::FileIdentity;
 use e2l_ledger::proof::FinalHeaderProof;
-use e2l_ledger::{Block, Canonical, Endorsement, Header, Role, SignedVote, Signer, TransactionResult, Vote};
+use e2l_ledger::{
+    Block, Canonical, Digest, Endorsement, Header, Role, SignedVote, Signer, TransactionResult,
+    ValidationCode, Vote,
+};
 use e2l_store::{Intruder, RawRecord};
-use e2l_tests::{Lie, LyingPeer, Members, Network, copy_dir, event};
+use e2l_tests::{Lie, LyingPeer, Members, Network, component, copy_dir, event, next_component};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -190,6 +193,211 @@ fn an_export_is_audited_from_the_format_documents_alone() {
     std::fs::remove_file(scratch.join("0000000003.final")).unwrap();
     let (code, said) = audit_in_python(&scratch);
     assert_eq!(code, Some(1), "{said}");
+}
+
+/// What the actors have changed together, and what was refused on the way.
+fn govern(network: &Network) -> u64 {
+    let run = |actor: &str, arguments: &[&str]| {
+        let output = network.e2l(actor, arguments);
+        let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
+        assert!(output.status.success(), "{actor}: {arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let refused = |actor: &str, arguments: &[&str], code: &str| {
+        let output = network.e2l(actor, arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains(code),
+            "{arguments:?}: {said}"
+        );
+    };
+    let decided = |id: &str, others: &[&str]| {
+        for actor in others {
+            run(actor, &["proposal", "approve", id]);
+        }
+    };
+    let [provider, developer, user] = Network::actors();
+    // Another contract, of the same component: its state is its own.
+    let wasm = component().to_str().unwrap();
+    let second = run(
+        provider,
+        &[
+            "chaincode",
+            "propose",
+            wasm,
+            "--name",
+            "second",
+            "--note",
+            "another",
+        ],
+    );
+    refused(provider, &["proposal", "approve", &second], "ALREADY_DECIDED");
+    decided(&second, &[developer, user]);
+    refused(user, &["proposal", "approve", &second], "PROPOSAL_CLOSED");
+    let event = r#"{"Type": "container", "Action": "start", "scope": "local", "time": 1800000000,
+        "timeNano": 1800000000000000000, "Actor": {"ID": "c1", "Attributes": {}}}"#;
+    run(
+        provider,
+        &[
+            "chaincode",
+            "invoke",
+            "--chaincode",
+            "second",
+            "createEvent",
+            event,
+        ],
+    );
+    // Of two proposals about the same the first wins.
+    let limits = |actor, limit| run(actor, &["proposal", "create", "limits", limit]);
+    let wins = limits(user, "block_max_transactions=400");
+    let late = limits(developer, "block_max_transactions=300");
+    decided(&wins, &[provider, developer]);
+    refused(provider, &["proposal", "approve", &late], "PROPOSAL_SUPERSEDED");
+    run(provider, &["proposal", "reject", &late]);
+    let expiring = [
+        "proposal",
+        "create",
+        "limits",
+        "output_max_bytes=70000",
+        "--expires-in",
+        "1",
+    ];
+    let expired = run(user, &expiring);
+    let certificate = network.collector_home(2).join("collector.pem");
+    let revoke = ["proposal", "create", "revoke", certificate.to_str().unwrap()];
+    decided(&run(developer, &revoke), &[provider, user]);
+    refused(provider, &["proposal", "approve", &expired], "PROPOSAL_EXPIRED");
+    let authority = |actor: &str| network.root().join("actors").join(actor).join("ca/ca.pem");
+    let (own, other) = (authority(user), authority(developer));
+    let both = [own.to_str().unwrap(), other.to_str().unwrap()];
+    decided(
+        &run(
+            user,
+            &["proposal", "create", "authorities", user, both[0], both[1]],
+        ),
+        &[provider, developer],
+    );
+    decided(
+        &run(user, &["proposal", "create", "remove-chaincode", "second"]),
+        &[provider, developer],
+    );
+    // A version whose migration reads what is there, and which writes more than the first.
+    let next = next_component().to_str().unwrap();
+    decided(
+        &run(developer, &["chaincode", "propose", next]),
+        &[provider, user],
+    );
+    let event = event.replace(
+        r#""Attributes": {}"#,
+        r#""Attributes": {"com.docker.swarm.service.name": "web"}"#,
+    );
+    run(provider, &["chaincode", "invoke", "createEvent", &event]);
+    6
+}
+
+/// Changes a block of an export as a majority that colludes would: its hashes and endorsements hold.
+fn forge_in_export(members: &Members, export: &Path, height: u64, change: &dyn Fn(&mut Block)) {
+    let file = |kind: &str| export.join(format!("{height:010}.{kind}"));
+    let mut block = Block::decode(&std::fs::read(file("block")).unwrap()).unwrap();
+    change(&mut block);
+    block.header.results_root = TransactionResult::root(&block.results);
+    let signers = ["developer", "provider"].map(|actor| members.identity(actor, Role::Peer, "peer").unwrap());
+    let vote = |signer: &Arc<FileIdentity>| {
+        let endorsement = Endorsement {
+            network: block.header.network,
+            height,
+            header: block.header.digest(),
+        };
+        SignedVote::sign(Vote::Endorsement(endorsement), &**signer)
+    };
+    let proof = FinalHeaderProof {
+        header: block.header.clone(),
+        descendants: Vec::new(),
+        endorsements: signers.iter().map(vote).collect(),
+        certificates: signers
+            .iter()
+            .map(|signer| signer.certificate().der().to_vec())
+            .collect(),
+    };
+    std::fs::write(file("block"), block.encode()).unwrap();
+    std::fs::write(file("final"), proof.encode()).unwrap();
+}
+
+/// Heights of an export at which the configuration changes.
+fn heights_of_changes(export: &Path) -> Vec<u64> {
+    let block = |height: u64| std::fs::read(export.join(format!("{height:010}.block"))).ok();
+    (1..)
+        .map_while(|height| Some(Block::decode(&block(height)?).unwrap().header))
+        .filter(|header| header.config_root != header.next_config_root)
+        .map(|header| header.height)
+        .collect()
+}
+
+#[test]
+fn an_export_is_audited_through_its_changes_of_the_network() {
+    let network = Network::start(2);
+    let members = Members::of(&network).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut collector = members.collector(1, "provider").unwrap();
+    let mut record = |name: &str| {
+        runtime
+            .block_on(collector.submit(vec![event(name, "start")]))
+            .unwrap()
+    };
+    record("before");
+    let changes = govern(&network);
+    record("after");
+    let settled = network.view("user").unwrap().transactions;
+    network.wait_for_agreement(settled);
+    let export = network.root().join("export");
+    let (code, said) = audit(&network, &["--of", "user", "--export", export.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = audit_in_python(&export);
+    assert_eq!(code, Some(0), "{said}");
+    let found = format!("{changes} changes of the configuration");
+    assert!(
+        said.contains(&found) && said.contains("the state made anew at each"),
+        "{said}"
+    );
+
+    let heights = heights_of_changes(&export);
+    assert_eq!(heights.len() as u64, changes);
+    type Forgery<'a> = (u64, Box<dyn Fn(&mut Block) + 'a>, &'a str);
+    let forgeries: [Forgery; 3] = [
+        (
+            heights[1],
+            Box::new(|block| block.header.next_config_root = Digest([7; 32])),
+            "its next configuration is not what its proposals make",
+        ),
+        (
+            heights[2],
+            Box::new(|block| block.header.next_config_root = block.header.config_root),
+            "its next configuration is not what its proposals make",
+        ),
+        (
+            heights[3],
+            Box::new(|block| {
+                let approval = block.results.last_mut().unwrap();
+                approval.code = ValidationCode::AlreadyDecided;
+            }),
+            "the governance gives it code 0, not 125",
+        ),
+    ];
+    let scratch = network.root().join("forged");
+    for (height, forge, named) in forgeries {
+        let _ = std::fs::remove_dir_all(&scratch);
+        copy_dir(&export, &scratch);
+        forge_in_export(&members, &scratch, height, &|_| ());
+        let (code, said) = audit_in_python(&scratch);
+        assert_eq!(code, Some(0), "endorsed anew it is the same ledger: {said}");
+        forge_in_export(&members, &scratch, height, &*forge);
+        let (code, said) = audit_in_python(&scratch);
+        assert_eq!(code, Some(1), "{named}: {said}");
+        assert!(
+            said.contains(&format!("block {height}: ")) && said.contains(named),
+            "{said}"
+        );
+    }
 }
 
 fn flip_in_file(path: &Path, random: &mut fastrand::Rng) {

@@ -1,9 +1,12 @@
 //! The build.
 
+use crate::built::Built;
+use crate::cargo::{Onlooker, run};
 use crate::error::BuildError;
+use crate::package::Package;
 use crate::source_tree::{SourceTree, fail};
 use crate::toolchain::Toolchain;
-use e2l_ledger::{Digest, Domain};
+use e2l_ledger::Domain;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,19 +14,6 @@ use wit_component::ComponentEncoder;
 
 /// The only target: nothing of it imports a system interface.
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Lines of compiler output that an error shows.
-const SHOWN_LINES: usize = 60;
-
-/// A component.
-#[derive(Debug, Clone)]
-pub struct Built {
-    /// Its bytes.
-    pub component: Vec<u8>,
-    /// Digest that names it on the ledger.
-    pub digest: Digest,
-    /// What built it.
-    pub toolchain: Toolchain,
-}
 
 /// Where every build happens, on every machine: cargo mixes the absolute paths of crates outside a workspace
 /// into symbol names, and with them into the bytes.
@@ -46,6 +36,37 @@ pub fn build(source: &Path) -> Result<Built, BuildError> {
 /// # Errors
 /// See [`BuildError`].
 pub fn build_tree(source: &SourceTree, target: Option<&Path>) -> Result<Built, BuildError> {
+    build_in(source, target, None)
+}
+
+/// The same, for someone who looks on.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build_watched(
+    source: &SourceTree,
+    target: Option<&Path>,
+    onlooker: &mut Onlooker<'_>,
+) -> Result<Built, BuildError> {
+    build_in(source, target, Some(onlooker))
+}
+
+impl Package {
+    /// Builds the source anew. This runs what the source brings: build scripts and procedural macros, its own and those
+    /// of the crates it names. Read it first.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn rebuild(&self) -> Result<Built, BuildError> {
+        build_tree(&self.source, None)
+    }
+}
+
+fn build_in(
+    source: &SourceTree,
+    target: Option<&Path>,
+    onlooker: Option<&mut Onlooker<'_>>,
+) -> Result<Built, BuildError> {
     let place = Path::new(BUILD_DIRECTORY);
     std::fs::create_dir_all(place).map_err(fail(place))?;
     let lock_path = place.join("lock");
@@ -58,7 +79,7 @@ pub fn build_tree(source: &SourceTree, target: Option<&Path>) -> Result<Built, B
     };
     let built = source
         .write_to(&work)
-        .and_then(|staged| build_staged(source, &staged, &work, &target));
+        .and_then(|staged| build_staged(source, &staged, &work, &target, onlooker));
     // What is left behind is only in the way of the next build, which removes it too.
     let _ = std::fs::remove_dir_all(&work);
     built
@@ -88,14 +109,20 @@ fn channel(file: &str) -> Option<&str> {
     values.next().map(|value| value.trim_matches('"'))
 }
 
-fn build_staged(source: &SourceTree, staged: &Path, work: &Path, target: &Path) -> Result<Built, BuildError> {
+fn build_staged(
+    source: &SourceTree,
+    staged: &Path,
+    work: &Path,
+    target: &Path,
+    onlooker: Option<&mut Onlooker<'_>>,
+) -> Result<Built, BuildError> {
     let toolchain = toolchain(source, staged)?;
     let release = target.join(TARGET).join("release");
     // Another contract's, where the directory is not new.
     for module in modules(&release) {
         std::fs::remove_file(&module).map_err(fail(&module))?;
     }
-    compile(source, staged, work, target)?;
+    compile(source, staged, work, target, onlooker)?;
     let module = modules(&release).next().ok_or(BuildError::NoModule)?;
     let module = std::fs::read(&module).map_err(fail(&module))?;
     let component = ComponentEncoder::default()
@@ -111,7 +138,13 @@ fn build_staged(source: &SourceTree, staged: &Path, work: &Path, target: &Path) 
     })
 }
 
-fn compile(source: &SourceTree, staged: &Path, work: &Path, target: &Path) -> Result<(), BuildError> {
+fn compile(
+    source: &SourceTree,
+    staged: &Path,
+    work: &Path,
+    target: &Path,
+    onlooker: Option<&mut Onlooker<'_>>,
+) -> Result<(), BuildError> {
     // Not $CARGO: that is one toolchain's own, rustup's chooses.
     let mut command = Command::new("cargo");
     command
@@ -144,17 +177,15 @@ fn compile(source: &SourceTree, staged: &Path, work: &Path, target: &Path) -> Re
     command
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_ENCODED_RUSTFLAGS", remap_flags(work));
-    let output = command.output().map_err(BuildError::NoCargo)?;
-    if output.status.success() {
+    let said = run(command, onlooker)?;
+    if said.status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr);
-    if text.contains("can't find crate for `core`") || text.contains("can't find crate for `std`") {
+    let lacks = |library: &str| said.text.contains(&format!("can't find crate for `{library}`"));
+    if lacks("core") || lacks("std") {
         return Err(BuildError::NoTarget);
     }
-    let lines: Vec<&str> = text.lines().collect();
-    let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
-    Err(BuildError::Compile(shown))
+    Err(BuildError::Compile(said.text))
 }
 
 /// Paths in panic messages must not name this machine's directories.

@@ -1,6 +1,7 @@
 //! Builds that are not repeated, for tests.
 
-use crate::build::{Built, build_tree, toolchain};
+use crate::build::{build_tree, toolchain};
+use crate::built::Built;
 use crate::error::BuildError;
 use crate::source_tree::{SourceTree, fail};
 use e2l_ledger::Domain;

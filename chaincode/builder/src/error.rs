@@ -37,13 +37,25 @@ pub enum BuildError {
          in this release's repository, or `rustup target add wasm32-unknown-unknown --toolchain VERSION`"
     )]
     NoTarget,
-    /// The source does not compile.
-    #[error("the contract does not compile:\n{0}")]
+    /// The source does not compile; all that cargo said.
+    #[error("the contract does not compile:\n{}", tail(.0))]
     Compile(String),
+    /// Whoever looks on had it stopped.
+    #[error("the build was stopped")]
+    Stopped,
     /// The build gave no module.
     #[error("the build gave no WebAssembly module: Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")]
     NoModule,
     /// The module is not a contract.
     #[error("the module is not a contract of the package event2ledger:ledger: {0}")]
     NotAContract(String),
+}
+
+/// Lines of compiler output that a message shows.
+const SHOWN_LINES: usize = 60;
+
+/// The last lines of a text.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }

@@ -5,7 +5,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod build;
+mod built;
 mod cached;
+mod cargo;
 mod error;
 mod package;
 mod scaffold;
@@ -13,8 +15,10 @@ mod source_tree;
 mod tar;
 mod toolchain;
 
-pub use build::{Built, build, build_tree};
+pub use build::{build, build_tree, build_watched};
+pub use built::Built;
 pub use cached::build_once;
+pub use cargo::Onlooker;
 pub use error::BuildError;
 pub use package::{Described, Manifest, Package, PackageError, PackagedFunction};
 pub use scaffold::{ScaffoldError, scaffold};

@@ -1,7 +1,6 @@
 //! A package: a component with the source that it was built from, in one file.
 
-use crate::build::{Built, build_tree};
-use crate::error::BuildError;
+use crate::built::Built;
 use crate::source_tree::{MAX_SOURCE_BYTES, SourceTree};
 use crate::tar;
 use crate::toolchain::Toolchain;
@@ -205,15 +204,6 @@ impl Package {
             source,
         })
     }
-
-    /// Builds the source anew. This runs what the source brings: build scripts and procedural macros, its own and those
-    /// of the crates it names. Read it first.
-    ///
-    /// # Errors
-    /// See [`BuildError`].
-    pub fn rebuild(&self) -> Result<Built, BuildError> {
-        build_tree(&self.source, None)
-    }
 }
 
 impl Manifest {
@@ -275,6 +265,7 @@ fn is_plain(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::BuildError;
 
     /// Content by path.
     type Files = BTreeMap<String, Vec<u8>>;

@@ -33,7 +33,7 @@ pub struct AuditArgs {
     /// Execute every transaction again, and compare each result and state root
     #[arg(long)]
     pub replay: bool,
-    /// Components of the chaincodes, each `<digest>.wasm`, for --replay [default: those of the actor's peer]
+    /// Components of the chaincodes, each `<digest>.wasm`, for --replay and --export [default: those of the actor's peer]
     #[arg(long, value_name = "DIR")]
     pub chaincode_dir: Option<PathBuf>,
     /// Write the genesis, and every block that holds with its proof, into this new directory, for a verifier of your own
@@ -143,7 +143,8 @@ fn export(session: &Session, args: &AuditArgs) -> CliResult<Option<Export>> {
             "name its actor with --of ACTOR, or a stopped peer's files with --data-dir",
         ));
     }
-    Export::begin(directory, session.genesis_file()).map(Some)
+    let components = args.chaincode_dir.clone().or_else(|| session.chaincode_dir());
+    Export::begin(directory, session.genesis_file(), components.as_deref()).map(Some)
 }
 
 /// What else a block that holds goes through.

@@ -2,6 +2,7 @@
 
 mod build;
 mod contract;
+mod dev;
 mod developer;
 mod diff;
 mod invoke;
@@ -12,6 +13,7 @@ mod propose;
 mod query;
 mod test;
 
+pub use dev::{DevArgs, dev};
 pub use developer::DeveloperCommand;
 pub use diff::{DiffArgs, diff_proposal};
 
@@ -58,6 +60,13 @@ pub enum ChaincodeCommand {
     Reject(DecideArgs),
     /// One proposal: what it changes, who has decided what, and what became of it; proven against the genesis
     Show(ShowArgs),
+    /// Build, test and deploy a contract to a network on this machine each time that its source is saved
+    ///
+    /// Without a network (--network, E2L_NETWORK, ./e2l-demo) one is started as `e2l demo` does it, in target/e2l-network of the
+    /// contract's crate, and ends with this command. On a network that runs already all peers must be on this machine: the
+    /// contract is proposed in the name of --actor and approved in the name of every other one, each in a process of its own. A
+    /// contract that is not another one than before, does not compile or fails its tests is not deployed.
+    Dev(DevArgs),
     /// What needs no network.
     #[command(flatten)]
     Developer(DeveloperCommand),
@@ -137,6 +146,10 @@ pub async fn run(session: &Session, command: &ChaincodeCommand) -> CliResult<()>
             let id = proposal::resolve(session, &args.proposal).await?;
             proposal::show(session, &id).await
         }
+        ChaincodeCommand::Dev(_) => Err(CliError::usage(
+            "the loop finds or starts a network by itself",
+            "report this as a defect",
+        )),
         ChaincodeCommand::Developer(command) => command.run(session.format()),
     }
 }

@@ -1,12 +1,13 @@
 //! The demo's contract comes to the ledger as any other does: one actor proposes it, each other one approves. Every step is
 //! a process of its own that reads one actor's directory alone.
 
+use crate::actor_process::chaincode_as;
 use crate::deploy::find_chaincode;
 use crate::error::{CliError, CliResult};
 use crate::network_dir::NetworkDir;
 use crate::session::Session;
+use std::ffi::OsStr;
 use std::path::Path;
-use tokio::process::Command;
 
 /// Deploys the events contract, unless a contract is active.
 ///
@@ -34,33 +35,11 @@ pub(super) async fn deploy_together(network: &NetworkDir, session: &Session) -> 
     Ok(())
 }
 
-/// Runs `e2l chaincode` for an actor; what it prints.
-async fn step(network: &Path, actor: &str, arguments: &[&std::ffi::OsStr]) -> CliResult<String> {
-    let program = std::env::current_exe().map_err(|error| {
-        CliError::usage(
-            format!("this program has no path: {error}"),
-            "start it by its path",
+async fn step(network: &Path, actor: &str, arguments: &[&OsStr]) -> CliResult<String> {
+    chaincode_as(network, actor, arguments).await.map_err(|error| {
+        CliError::refused(
+            format!("the contract that records events could not be deployed by {error}"),
+            "see the peers' logs in the directory's logs/, and start the demo again",
         )
-    })?;
-    let done = Command::new(&program)
-        .args(["--actor", actor, "--network"])
-        .arg(network)
-        .arg("chaincode")
-        .args(arguments)
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|error| CliError::file("run", &program, &error))?;
-    if done.status.success() {
-        return Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned());
-    }
-    let said = String::from_utf8_lossy(&done.stderr);
-    let said = said.lines().find_map(|line| line.strip_prefix("error: "));
-    Err(CliError::refused(
-        format!(
-            "{actor} could not take part in deploying the contract: {}",
-            said.unwrap_or("it said nothing")
-        ),
-        "see the peers' logs in the directory's logs/, and start the demo again",
-    ))
+    })
 }

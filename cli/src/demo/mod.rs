@@ -11,13 +11,16 @@ mod tamper;
 mod watch;
 
 pub use live::StopSignal;
+pub(crate) use narrator::Narrator;
+pub(crate) use overview::{network_flag, own_name};
 pub use source::DemoSource;
+pub(crate) use start::{Started, start};
 pub use watch::{Sight, look};
 
 use crate::error::{CliError, CliResult};
 use crate::output::Terminal;
 use crate::settings::{DEMO_DIR, Global};
-use overview::{Overview, network_flag, own_name};
+use overview::Overview;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,7 +64,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> CliResult<()> {
         return tamper::run(tamper, global).await;
     }
     let stop = live::StopSignal::new(args.duration.map(Duration::from_secs))?;
-    let mut started = match start::start(args, global, &stop).await? {
+    let mut started = match start(args, global, &stop).await? {
         Some(started) => started,
         None => return Ok(()),
     };
@@ -75,7 +78,7 @@ pub async fn run(args: &DemoArgs, global: &Global) -> CliResult<()> {
     eprint!("{}", overview.render(Terminal::stderr()));
     let shown = live::show(&mut started, &stop).await;
     eprintln!("\nStopping the collector, then the peers...");
-    let bad = started.fleet.stop().await;
+    let bad = started.stop().await;
     eprintln!("{}", goodbye(args));
     shown?;
     if bad.is_empty() {

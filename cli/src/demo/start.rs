@@ -45,6 +45,13 @@ pub struct Started {
     _lock: File,
 }
 
+impl Started {
+    /// Stops all its processes; returns the names of those that had to be killed or failed.
+    pub async fn stop(self) -> Vec<String> {
+        self.fleet.stop().await
+    }
+}
+
 /// Starts everything; `None` if it was time to stop before all ran.
 ///
 /// # Errors

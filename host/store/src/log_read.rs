@@ -3,6 +3,7 @@
 use crate::columns::{LOGS, TRANSACTIONS, log_key, log_position, log_prefix};
 use crate::error::StoreError;
 use crate::log_run::{self, LogItem, LogValue};
+use crate::transactions::TransactionChunk;
 use crate::view::View;
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{LogEntry, Provenance, StateKey};
@@ -23,12 +24,14 @@ impl View {
     /// An entry below the head's length is missing, a record is corrupt or cannot be read.
     pub fn log_read(&self, log: &StateKey, from: u64, limit: usize) -> Result<Vec<LogEntry>, StoreError> {
         let mut entries = Vec::new();
+        // Neighbours in a log are mostly neighbours in a block: unpacking their record for each would cost all there is.
+        let mut chunk = None;
         self.each_item(log, from, limit, |position, height, item| {
             let corrupt = |why: String| {
                 let name = format!("{} position {position}", String::from_utf8_lossy(log.local()));
                 self.database().corrupt(LOGS, name, why)
             };
-            entries.push(self.resolve(position, height, item, corrupt)?);
+            entries.push(self.resolve(position, height, item, &mut chunk, corrupt)?);
             Ok(())
         })?;
         Ok(entries)
@@ -90,7 +93,7 @@ impl View {
     ) -> Result<LogEntry, StoreError> {
         let name = format!("position {position}");
         let LogReference { height, item } = reference;
-        self.resolve(position, height, item, |why| {
+        self.resolve(position, height, item, &mut None, |why| {
             self.database().corrupt(LOGS, &name, why)
         })
     }
@@ -100,6 +103,7 @@ impl View {
         position: u64,
         height: u64,
         item: LogItem,
+        chunk: &mut Option<TransactionChunk>,
         corrupt: impl Fn(String) -> StoreError,
     ) -> Result<LogEntry, StoreError> {
         let LogItem { index, value } = item;
@@ -127,18 +131,13 @@ impl View {
         };
         let value = match value {
             LogValue::Inline(bytes) => bytes,
-            LogValue::Whole => self.argument(&provenance)?,
+            LogValue::Whole => self.argument(&provenance, chunk)?.to_vec(),
             LogValue::Range { offset, length } => {
-                let mut argument = self.argument(&provenance)?;
-                let (start, end) = (offset as usize, offset as usize + length as usize);
-                if end > argument.len() {
-                    return Err(corrupt(
-                        "it refers to more than its transaction's argument".to_owned(),
-                    ));
-                }
-                argument.truncate(end);
-                argument.drain(..start);
-                argument
+                let range = offset as usize..offset as usize + length as usize;
+                let part = self.argument(&provenance, chunk)?.get(range);
+                let part = part
+                    .ok_or_else(|| corrupt("it refers to more than its transaction's argument".to_owned()))?;
+                part.to_vec()
             }
         };
         Ok(LogEntry {
@@ -148,17 +147,27 @@ impl View {
         })
     }
 
-    /// A transaction's argument.
-    fn argument(&self, place: &Provenance) -> Result<Vec<u8>, StoreError> {
-        let stored = self.stored_transaction(place.height, place.index)?;
-        let corrupt = |why: &str| {
-            let name = format!("height {} index {}", place.height, place.index);
-            self.database().corrupt(TRANSACTIONS, name, why)
-        };
-        let mut calls = stored.calls.into_iter();
-        let (Some(call), None) = (calls.next(), calls.next()) else {
-            return Err(corrupt("it has not exactly one call"));
-        };
-        Ok(call.argument)
+    /// A transaction's argument, from the record that was read last if it is there.
+    fn argument<'a>(
+        &self,
+        place: &Provenance,
+        chunk: &'a mut Option<TransactionChunk>,
+    ) -> Result<&'a [u8], StoreError> {
+        let (height, index) = (place.height, place.index);
+        let known = chunk
+            .as_ref()
+            .is_some_and(|chunk| chunk.get(height, index).is_some());
+        if !known {
+            *chunk = Some(self.transaction_chunk(height, index)?);
+        }
+        let stored = chunk.as_ref().and_then(|chunk| chunk.get(height, index));
+        match stored.map(|stored| stored.calls.as_slice()) {
+            Some([call]) => Ok(&call.argument),
+            _ => {
+                let name = format!("height {height} index {index}");
+                let why = "it has not exactly one call";
+                Err(self.database().corrupt(TRANSACTIONS, name, why))
+            }
+        }
     }
 }

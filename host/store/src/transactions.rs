@@ -41,6 +41,30 @@ impl StoredTransaction {
     }
 }
 
+/// Transactions that share a record.
+pub(crate) struct TransactionChunk {
+    height: u64,
+    first: u32,
+    transactions: Vec<StoredTransaction>,
+}
+
+impl TransactionChunk {
+    /// The transactions of a record of this block, the first of which has this index.
+    pub(crate) fn new(height: u64, first: u32, transactions: Vec<StoredTransaction>) -> Self {
+        Self {
+            height,
+            first,
+            transactions,
+        }
+    }
+
+    /// A transaction by its place, if it is one of these.
+    pub(crate) fn get(&self, height: u64, index: u32) -> Option<&StoredTransaction> {
+        let number = index.checked_sub(self.first).filter(|_| height == self.height)?;
+        self.transactions.get(number as usize)
+    }
+}
+
 /// What became of some calls of a record.
 #[derive(BorshSerialize, BorshDeserialize)]
 struct Outcome {

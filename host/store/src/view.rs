@@ -10,7 +10,7 @@ use crate::ledger_store::Tip;
 use crate::records::Skeleton;
 use crate::seal::unseal;
 use crate::snapshot::OwnedSnapshot;
-use crate::transactions::{StoredTransaction, read_transactions};
+use crate::transactions::{StoredTransaction, TransactionChunk, read_transactions};
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{Block, Canonical, Digest, Header, LogHead, Member, StateKey};
 use lru::LruCache;
@@ -340,12 +340,8 @@ impl View {
         Ok(transactions)
     }
 
-    /// One transaction of a block, from the record that it shares with its neighbours.
-    pub(crate) fn stored_transaction(
-        &self,
-        height: u64,
-        index: u32,
-    ) -> Result<StoredTransaction, StoreError> {
+    /// A transaction of a block, with those that share its record.
+    pub(crate) fn transaction_chunk(&self, height: u64, index: u32) -> Result<TransactionChunk, StoreError> {
         let corrupt = |why: &str| {
             let name = format!("height {height} index {index}");
             self.database().corrupt(TRANSACTIONS, name, why)
@@ -363,9 +359,12 @@ impl View {
         let first = first.ok_or_else(|| corrupt("it is missing"))?;
         let content =
             unseal(TRANSACTIONS, key, record).ok_or_else(|| corrupt("its checksum does not hold"))?;
-        let chunk = read_transactions(content).map_err(|why| corrupt(&why))?;
-        let found = chunk.into_iter().nth((index - first) as usize);
-        found.ok_or_else(|| corrupt("it is missing"))
+        let transactions = read_transactions(content).map_err(|why| corrupt(&why))?;
+        let chunk = TransactionChunk::new(height, first, transactions);
+        match chunk.get(height, index) {
+            Some(_) => Ok(chunk),
+            None => Err(corrupt("it is missing")),
+        }
     }
 
     /// Height and index of a transaction, or of the refusal of an envelope, by its id. Of several refusals

@@ -2,8 +2,8 @@
 
 use crate::support::{Certificates, Identity, Ledger, Members, event_log};
 use e2l_ledger::proof::{
-    AncestryProof, Anchor, Evidence, FinalHeader, FinalHeaderProof, LogPageProof, ProofError, Receipt,
-    SenderHeadProof, Signed,
+    AncestryProof, Anchor, ConfigChange, Evidence, FinalHeader, FinalHeaderProof, LogPageProof, ProofError,
+    Receipt, SenderHeadProof, Signed,
 };
 use e2l_ledger::*;
 use serde_json::{Value, json};
@@ -53,6 +53,11 @@ pub fn verdict(kind: &str, bytes: &[u8], anchor: &Anchor) -> Value {
                     })
                 })
             }),
+            "config_change" => read(bytes, |proof: ConfigChange| {
+                proof
+                    .verify(anchor)
+                    .map(|header| json!({ "height": header.height, "config_root": proof.config.root() }))
+            }),
             "evidence" => read(bytes, |proof: Evidence| {
                 proof.verify(anchor).map(|found| {
                     json!({
@@ -101,6 +106,14 @@ fn name(error: &ProofError) -> &'static str {
     }
 }
 
+/// Has an anchor learn the changes that a vector is verified after.
+pub fn learn(anchor: &Anchor, vector: &Value) {
+    for change in vector["after"].as_array().into_iter().flatten() {
+        let bytes = hex::decode(change.as_str().unwrap()).unwrap();
+        anchor.learn(&ConfigChange::decode(&bytes).unwrap()).unwrap();
+    }
+}
+
 /// All of them; `known` is what the file holds.
 pub fn compute(known: &Value) -> Value {
     let certificates = serde_json::from_value(known["certificates"].clone()).unwrap_or_default();
@@ -115,6 +128,7 @@ pub fn compute(known: &Value) -> Value {
     vectors.heads();
     vectors.ancestry();
     vectors.evidence();
+    vectors.changes();
     let certificates = vectors.ledger.members.certificates.all();
     let certificates = certificates
         .iter()
@@ -192,18 +206,37 @@ impl Vectors {
     }
 
     fn push(&mut self, kind: &str, name: &str, genesis: &str, bytes: &[u8], expected: &str) {
+        self.push_after(kind, name, genesis, &[], bytes, expected);
+    }
+
+    /// One that is verified with changes of the configuration known.
+    fn push_after(
+        &mut self,
+        kind: &str,
+        name: &str,
+        genesis: &str,
+        after: &[&ConfigChange],
+        bytes: &[u8],
+        expected: &str,
+    ) {
         let file = match genesis {
             "another" => &self.another,
             _ => &self.ledger.members.genesis,
         };
-        let found = verdict(kind, bytes, &Anchor::new(file).unwrap());
+        let mut vector =
+            json!({ "kind": kind, "name": name, "genesis": genesis, "encoding": hex::encode(bytes) });
+        if !after.is_empty() {
+            let encoded = after.iter().map(|change| hex::encode(change.encode()));
+            vector["after"] = encoded.collect();
+        }
+        let anchor = Anchor::new(file).unwrap();
+        learn(&anchor, &vector);
+        let found = verdict(kind, bytes, &anchor);
         assert_eq!(
             found["failure"].as_str().unwrap_or("none"),
             expected,
             "{kind} {name}: {found}"
         );
-        let mut vector =
-            json!({ "kind": kind, "name": name, "genesis": genesis, "encoding": hex::encode(bytes) });
         for (field, value) in found.as_object().unwrap() {
             vector[field] = value.clone();
         }
@@ -299,6 +332,86 @@ impl Vectors {
         );
         let longer = [sealed.encode(), vec![0]].concat();
         self.push(KIND, "a trailing byte", "three-actors", &longer, "Encoding");
+    }
+
+    /// A block that changes the configuration, and one above that is executed under the new one: the user has no vote there.
+    fn changes(&mut self) {
+        const KIND: &str = "config_change";
+        let [developer, provider, user] =
+            ["developer", "provider", "user"].map(|actor| self.ledger.members.peer(actor));
+        let mut ledger = Ledger::of(Members::with(Certificates::known(
+            self.ledger.members.certificates.all(),
+        )));
+        let mut config = ledger.members.genesis.genesis.config.clone();
+        config.limits.block_max_transactions = 400;
+        for actor in &mut config.actors {
+            actor.voting &= actor.name != "user";
+        }
+        ledger.add(&[&["web"]]);
+        ledger.add(&[&["db"]]);
+        ledger.blocks[1].header.next_config_root = config.root();
+        let change = |finality| ConfigChange {
+            config: config.clone(),
+            finality,
+        };
+        let made = change(ledger.finality(2, &[&developer, &user]));
+        self.holds(KIND, "the limits and a vote", &made);
+        let one = change(ledger.finality(2, &[&user]));
+        self.fails(KIND, "one endorsement only", &one, "TooFewEndorsements");
+        let mut altered = made.clone();
+        altered.config.limits.block_max_transactions += 1;
+        self.fails(KIND, "the configuration is altered", &altered, "NotIncluded");
+        let mut unchanged = made.clone();
+        unchanged.finality = self.finality(2);
+        unchanged.config = ledger.members.genesis.genesis.config.clone();
+        self.fails(KIND, "a block that changes nothing", &unchanged, "NotIncluded");
+        self.push(KIND, "another network", "another", &made.encode(), "OtherNetwork");
+        let mut unusable = made.clone();
+        unusable.config.limits.block_max_transactions = 0;
+        ledger.blocks[1].header.next_config_root = unusable.config.root();
+        unusable.finality = ledger.finality(2, &[&developer, &user]);
+        self.fails(
+            KIND,
+            "a configuration that is not usable",
+            &unusable,
+            "Inconsistent",
+        );
+        ledger.blocks[1].header.next_config_root = config.root();
+
+        ledger.add(&[&["cache"]]);
+        let header = &mut ledger.blocks[2].header;
+        (header.config_root, header.next_config_root) = (config.root(), config.root());
+        self.endorsed_above_a_change(&ledger, &made, [&developer, &provider, &user]);
+    }
+
+    fn endorsed_above_a_change(
+        &mut self,
+        ledger: &Ledger,
+        change: &ConfigChange,
+        [developer, provider, user]: [&Identity; 3],
+    ) {
+        const KIND: &str = "final_header";
+        let above = ledger.finality(3, &[developer, provider]);
+        self.fails(KIND, "a change that is not known", &above, "Configuration");
+        let mut after = |name: &str, proof: FinalHeaderProof, expected: &str| {
+            self.push_after(KIND, name, "three-actors", &[change], &proof.encode(), expected);
+        };
+        after("after a change", above, "none");
+        after(
+            "below a change, endorsed above it",
+            ledger.finality(2, &[developer, provider]),
+            "none",
+        );
+        after(
+            "the endorser has a vote below the change only",
+            ledger.finality(2, &[developer, user]),
+            "Endorsement",
+        );
+        after(
+            "the endorser has lost its vote",
+            ledger.finality(3, &[developer, user]),
+            "Endorsement",
+        );
     }
 
     fn receipt(&self, height: u64, index: usize) -> Receipt {

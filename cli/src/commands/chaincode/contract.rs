@@ -56,9 +56,7 @@ pub fn build_contract(directory: &Path) -> CliResult<BuiltContract> {
         )
     };
     let source = SourceTree::read(directory).map_err(unbuilt)?;
-    let kept = directory.join(KEPT);
-    let kept = std::fs::create_dir_all(&kept).is_ok().then_some(kept);
-    let built = build_tree(&source, kept.as_deref()).map_err(unbuilt)?;
+    let built = build_tree(&source, kept_in(directory).as_deref()).map_err(unbuilt)?;
     let place = format!("what is built from {}", directory.display());
     let component = Component::admit(built.component.clone(), &place)?;
     Ok(BuiltContract {
@@ -66,6 +64,12 @@ pub fn build_contract(directory: &Path) -> CliResult<BuiltContract> {
         built,
         component,
     })
+}
+
+/// Where what is compiled on the way to a contract stays, if anything can be written there.
+pub fn kept_in(directory: &Path) -> Option<PathBuf> {
+    let kept = directory.join(KEPT);
+    std::fs::create_dir_all(&kept).is_ok().then_some(kept)
 }
 
 /// Reads a component or a package, and admits the component.

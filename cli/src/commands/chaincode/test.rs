@@ -73,10 +73,27 @@ pub(super) fn test(args: &TestArgs, format: Format) -> CliResult<()> {
             "write tests/NAME.toml (`e2l chaincode test --help` shows the form), or name some with --cases",
         ));
     }
-    let steps = on_deep_stack(|| run_all(&component, &cases))
-        .map_err(|error| CliError::usage(error, "run it again"))??;
+    let steps = run_all(&component, &cases)?;
     print(&steps, format)?;
     conclude(&component, &steps)
+}
+
+/// How many steps there were, and how many of them ended otherwise than expected.
+pub(super) struct Tally {
+    pub steps: usize,
+    pub failed: usize,
+}
+
+/// Runs the cases of a source on what was built from it, and says on standard error what differs.
+///
+/// # Errors
+/// A case makes no sense, or cannot be executed at all.
+pub(super) fn test_source(component: &Component, source: &SourceTree) -> CliResult<Tally> {
+    let steps = run_all(component, &cases_of(source.crate_files(CASES))?)?;
+    Ok(Tally {
+        failed: tell_differences(&steps),
+        steps: steps.len(),
+    })
 }
 
 fn contract(args: &TestArgs) -> CliResult<(Component, Option<SourceTree>)> {
@@ -92,11 +109,14 @@ fn contract(args: &TestArgs) -> CliResult<(Component, Option<SourceTree>)> {
 }
 
 fn run_all(component: &Component, cases: &[Case]) -> CliResult<Vec<StepView>> {
-    let mut steps = Vec::new();
-    for case in cases {
-        steps.extend(run_case(component, case)?);
-    }
-    Ok(steps)
+    let run = || -> CliResult<Vec<StepView>> {
+        let mut steps = Vec::new();
+        for case in cases {
+            steps.extend(run_case(component, case)?);
+        }
+        Ok(steps)
+    };
+    on_deep_stack(run).map_err(|error| CliError::usage(error, "run it again"))?
 }
 
 fn print(steps: &[StepView], format: Format) -> CliResult<()> {
@@ -153,6 +173,20 @@ fn print(steps: &[StepView], format: Format) -> CliResult<()> {
 
 /// Says what differs, and how many steps fail.
 fn conclude(component: &Component, steps: &[StepView]) -> CliResult<()> {
+    let (failed, all) = (tell_differences(steps), steps.len());
+    if failed == 0 {
+        eprintln!("{all} steps passed: {} {}", component.name, component.version);
+        return Ok(());
+    }
+    eprintln!();
+    Err(CliError::refused(
+        format!("{failed} of {all} steps do not end as expected"),
+        "correct the contract, or what its cases expect",
+    ))
+}
+
+/// Says of each step that fails what differs; returns their number.
+fn tell_differences(steps: &[StepView]) -> usize {
     let failed: Vec<&StepView> = steps.iter().filter(|step| !step.differences.is_empty()).collect();
     for step in &failed {
         eprintln!(
@@ -165,16 +199,7 @@ fn conclude(component: &Component, steps: &[StepView]) -> CliResult<()> {
             eprintln!("    found:    {}", sanitise(&difference.found));
         }
     }
-    let (passed, all) = (steps.len() - failed.len(), steps.len());
-    if failed.is_empty() {
-        eprintln!("{passed} steps passed: {} {}", component.name, component.version);
-        return Ok(());
-    }
-    eprintln!();
-    Err(CliError::refused(
-        format!("{} of {all} steps do not end as expected", failed.len()),
-        "correct the contract, or what its cases expect",
-    ))
+    failed.len()
 }
 
 /// The name of a case: its file's, without the ending.
