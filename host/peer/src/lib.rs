@@ -55,6 +55,7 @@ mod proposer;
 mod read_check;
 mod repair;
 mod restore;
+mod rotation;
 mod scrubber;
 mod silence;
 mod soundness;

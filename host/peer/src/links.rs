@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -26,23 +26,77 @@ use tonic::{Status, Streaming};
 /// Longest wait for an answer that needs no disk.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Another actor's peer.
+/// Between two attempts to move to a new connection.
+const RENEWAL_PAUSE: Duration = Duration::from_millis(250);
+/// How many there are.
+const RENEWAL_TRIES: u32 = 240;
+
+/// Another actor's peer. Clones share its connection.
 #[derive(Clone)]
 pub struct Link {
     /// The actor.
     pub actor: String,
     /// Where its peer listens.
     pub address: String,
-    channel: Channel,
+    target: Target,
+    channel: watch::Sender<Channel>,
 }
 
 impl Link {
-    fn client(&self) -> PeeringClient<Channel> {
-        PeeringClient::new(self.channel.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    fn channel(&self) -> Channel {
+        self.channel.borrow().clone()
     }
 
+    /// Where and how it is reached.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether its certificate was refused when it was last connected to.
+    pub fn is_untrusted(&self) -> bool {
+        self.target.is_untrusted()
+    }
+
+    /// Changes when what is called from now on goes over a new connection.
+    pub fn connection(&self) -> watch::Receiver<Channel> {
+        self.channel.subscribe()
+    }
+
+    /// Moves to a new connection, which shows this peer's new certificate, once the other side answers there: it may still
+    /// have to execute the block from which on it trusts it. Calls under way end on the old one.
+    async fn renew(self) {
+        for _ in 0..RENEWAL_TRIES {
+            let Ok(channel) = connect_lazy(&self.target) else {
+                return;
+            };
+            let answer = within(CALL_TIMEOUT, peering(&channel).standing(StandingRequest {})).await;
+            match answer {
+                Ok(_) => {
+                    self.channel.send_replace(channel);
+                    return;
+                }
+                Err(status) => {
+                    tracing::debug!(peer = %self.actor, status = %status.message(), "no new connection yet");
+                }
+            }
+            tokio::time::sleep(RENEWAL_PAUSE).await;
+        }
+        // It is away: when it is back, whatever connects shows the new certificate.
+        tracing::debug!(peer = %self.actor, "the old connection stays until it breaks");
+    }
+
+    fn client(&self) -> PeeringClient<Channel> {
+        peering(&self.channel())
+    }
+}
+
+fn peering(channel: &Channel) -> PeeringClient<Channel> {
+    PeeringClient::new(channel.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+impl Link {
     /// Begins to tell votes.
     ///
     /// # Errors
@@ -83,7 +137,7 @@ impl Link {
     /// # Errors
     /// No link, or the other side refuses.
     pub async fn config_changes(&self, after: u64) -> Result<ConfigChangesReply, Status> {
-        let mut ledger = LedgerClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut ledger = LedgerClient::new(self.channel()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         within(
             CALL_TIMEOUT,
             ledger.config_changes(ConfigChangesRequest { after }),
@@ -175,7 +229,7 @@ impl Links {
     ///
     /// # Errors
     /// An address in the configuration is not one.
-    pub fn new(node: &Node, my_raft_id: u64, tls: &Arc<ClientConfig>) -> Result<Arc<Self>, ClientError> {
+    pub fn new(node: &Arc<Node>, my_raft_id: u64, tls: &Arc<ClientConfig>) -> Result<Arc<Self>, ClientError> {
         let mut links = BTreeMap::new();
         for actor in &node.config().actors {
             let Some(peer) = actor.peer.as_ref().filter(|peer| peer.raft_id != my_raft_id) else {
@@ -186,12 +240,14 @@ impl Links {
                 role: Role::Peer,
                 name: peer.name.clone(),
             };
-            let target = Target::new(&peer.address, tls.clone())?.expecting(member);
-            let channel = connect_lazy(&target)?;
+            let target = Target::new(&peer.address, tls.clone())?
+                .expecting(member)
+                .following(node.clone());
             let link = Link {
                 actor: actor.name.clone(),
                 address: peer.address.clone(),
-                channel,
+                channel: watch::Sender::new(connect_lazy(&target)?),
+                target,
             };
             links.insert(peer.raft_id, link);
         }
@@ -201,6 +257,13 @@ impl Links {
     /// The link to a Raft id.
     pub fn get(&self, raft_id: u64) -> Option<&Link> {
         self.links.get(&raft_id)
+    }
+
+    /// Moves every link to a new connection, each as soon as the other side takes one.
+    pub fn renew(&self) {
+        for link in self.iter() {
+            tokio::spawn(link.clone().renew());
+        }
     }
 
     /// Every link.

@@ -18,6 +18,7 @@ use crate::options::PeerOptions;
 use crate::proposer::propose;
 use crate::repair::Repairer;
 use crate::restore::restore;
+use crate::rotation::{get_introduced, rotate};
 use crate::scrubber::scrub;
 use crate::silence::watch_silence;
 use crate::take_part::take_part;
@@ -25,8 +26,10 @@ use anyhow::{Context, Result, bail};
 use e2l_client::{TlsIncoming, ledger_server, peering_server, serve, serve_metrics};
 use e2l_consensus::{ConsensusError, Participation, RaftNode, RaftOptions};
 use e2l_execution::{Components, ExecutionError, QueryRunner};
-use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
-use e2l_ledger::{EngineProfile, Genesis, GenesisFile, Role, Signer};
+use e2l_identity::{
+    CurrentIdentity, ExpectedPeer, Wanted, client_config, introduction_config, server_config,
+};
+use e2l_ledger::{EngineProfile, Genesis, GenesisFile, PeerConfig, Role, Signer};
 use e2l_runtime::{Runtime, engine_profile};
 use std::future::Future;
 use std::sync::Arc;
@@ -67,9 +70,14 @@ impl Peer {
     /// not this network's, a damaged Raft log, a missing component, another engine profile, a port in use.
     pub async fn start(options: &PeerOptions, decisions: Decisions) -> Result<Self> {
         let genesis = read_genesis(options)?;
-        let identity = FileIdentity::load(&options.certificate, &options.key)
-            .with_context(|| format!("this peer's identity {}", options.certificate.display()))?;
-        let identity = Arc::new(identity);
+        let origin = options.identity_origin().map_err(anyhow::Error::msg)?;
+        let wanted = Wanted {
+            network: genesis.config.network.clone(),
+            role: Role::Peer,
+        };
+        let opened = origin.open(wanted).await;
+        let (identity, source) = opened.with_context(|| format!("this peer's identity {origin}"))?;
+        let identity = CurrentIdentity::new(identity);
         let my_raft_id = my_raft_id(&genesis, &identity)?;
         check_engine(&genesis)?;
 
@@ -79,7 +87,7 @@ impl Peer {
         let opening = Opening {
             options,
             genesis: &genesis,
-            signer: identity.clone(),
+            identity: identity.clone(),
             runtime: runtime.clone(),
             components: components.clone(),
         };
@@ -97,12 +105,15 @@ impl Peer {
             executor,
             restoring,
         } = ledger;
+        warn_if_not_trusted(&node);
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
         let queries = QueryThreads::new(Arc::new(QueryRunner::new(runtime, components)), node.clone());
 
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;
         let links = Links::new(&node, my_raft_id, &tls)?;
+        let introduction = introduction_config(&identity, identity.network())?;
+        tokio::spawn(get_introduced(node.clone(), links.clone(), introduction));
         if let Some(why) = restoring {
             restore(&node, &links, &chain, &log, why).await?;
         }
@@ -135,7 +146,7 @@ impl Peer {
             listener,
             server_config(&identity, trust)?,
             options.connections.limits(),
-            node.watch_config(),
+            node.watch_trusted(),
         )?;
         let routes = Routes::new(ledger_server(LedgerApi::new(
             node.clone(),
@@ -160,6 +171,7 @@ impl Peer {
             tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         }
         tokio::spawn(scrub(node.clone(), chain, options.scrub.clone()));
+        tokio::spawn(rotate(node.clone(), links.clone(), source));
         Ok(Self {
             taking_part: tokio::spawn(take_part(node.clone(), raft.clone(), links, log.rejoining)),
             node,
@@ -237,11 +249,10 @@ impl Peer {
 /// # Errors
 /// As [`Peer::start`].
 pub fn open_ledger(options: &PeerOptions) -> Result<OpenLedger> {
-    let identity = FileIdentity::load(&options.certificate, &options.key)?;
     let opening = Opening {
         options,
         genesis: &read_genesis(options)?,
-        signer: Arc::new(identity),
+        identity: CurrentIdentity::new(options.identity_in_files()?),
         runtime: Arc::new(Runtime::new()?),
         components: Arc::new(ComponentDirectory::new(options.chaincode_dir.clone())),
     };
@@ -278,21 +289,36 @@ pub(crate) fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
 }
 
 /// This peer must be the one that the genesis names for its actor.
-pub(crate) fn my_raft_id(genesis: &Genesis, identity: &FileIdentity) -> Result<u64> {
-    let member = identity.certificate().member();
-    identity
-        .certificate()
-        .check(&genesis.config, crate::votes_in::now_nano())?;
+pub(crate) fn my_raft_id(genesis: &Genesis, identity: &CurrentIdentity) -> Result<u64> {
+    let member = identity.member();
     let configured = genesis
         .config
         .actor(&member.actor)
         .and_then(|actor| actor.peer.as_ref());
-    match configured.filter(|peer| peer.name == member.name && member.role == Role::Peer) {
+    let fits = |peer: &&PeerConfig| {
+        let named = peer.name == member.name && member.role == Role::Peer;
+        named && identity.network() == genesis.config.network
+    };
+    match configured.filter(fits) {
         Some(peer) => Ok(peer.raft_id),
         None => bail!(
             "{member} is not a peer of network `{}`: use the peer certificate",
             genesis.config.network
         ),
+    }
+}
+
+/// The others decide whether they trust this peer: it may not know yet of the configuration that does.
+fn warn_if_not_trusted(node: &Node) {
+    let signer = node.signer();
+    if let Err(error) = signer
+        .certificate()
+        .check(&node.trusted(), crate::votes_in::now_nano())
+    {
+        tracing::error!(
+            alarm = true, %error,
+            "this peer's certificate is not trusted as far as it knows: if the others say the same, renew it"
+        );
     }
 }
 
