@@ -23,8 +23,10 @@ mod network;
 mod private_engine;
 mod recording;
 mod refusing_peer;
+mod steady_load;
 mod swarm;
 mod tls_engine;
+mod workload_api;
 
 pub use announce::announce;
 pub use binaries::{binary, component, next_component};
@@ -44,5 +46,7 @@ pub use network::{Network, PeerView, free_ports, wait_until};
 pub use private_engine::PrivateEngine;
 pub use recording::Recording;
 pub use refusing_peer::RefusingPeer;
+pub use steady_load::SteadyLoad;
 pub use swarm::Swarm;
 pub use tls_engine::TlsEngine;
+pub use workload_api::{AgentAuthority, Svid, WorkloadAgent};
