@@ -2,6 +2,7 @@
 
 use crate::source::{ContainerdOptions, ReplayPace, SourceSpec, SyntheticOptions};
 use e2l_client::MetricsOptions;
+use e2l_identity::{IdentityOrigin, WorkloadOptions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,10 +13,15 @@ use std::time::Duration;
 pub struct CollectorOptions {
     /// The network's genesis.
     pub genesis: PathBuf,
-    /// This collector's certificate.
-    pub certificate: PathBuf,
+    /// This collector's certificate. A new one that is put in its place is taken while the collector runs.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
     /// Its key; mode 0600.
-    pub key: PathBuf,
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Instead of both: a SPIFFE Workload API.
+    #[serde(default)]
+    pub identity: Option<WorkloadOptions>,
     /// Directory for what is not final yet. On a disk, and no other collector's.
     pub spool_dir: PathBuf,
     /// Bytes at which the spool takes no more. A source that can wait waits; an engine cannot: a gap is recorded.
@@ -162,17 +168,27 @@ impl CollectorOptions {
         let mut options: Self = toml::from_str(&text).map_err(|error| parse(error.to_string()))?;
         options.check().map_err(|message| parse(message.to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        for field in [
-            &mut options.genesis,
-            &mut options.certificate,
-            &mut options.key,
-            &mut options.spool_dir,
-        ] {
+        for field in [&mut options.genesis, &mut options.spool_dir] {
             *field = base.join(&field);
+        }
+        for field in [&mut options.certificate, &mut options.key] {
+            *field = field.take().map(|path| base.join(path));
         }
         options.stats_file = options.stats_file.map(|file| base.join(file));
         options.source = options.source.within(base);
         Ok(options)
+    }
+
+    /// Where this collector's identity comes from.
+    ///
+    /// # Errors
+    /// It names none, or two.
+    pub fn identity_origin(&self) -> Result<IdentityOrigin, &'static str> {
+        IdentityOrigin::of(
+            self.certificate.as_ref(),
+            self.key.as_ref(),
+            self.identity.as_ref(),
+        )
     }
 
     /// Between two comparisons of the engine's state with what was recorded; `None`: only at each connection.
@@ -197,6 +213,7 @@ impl CollectorOptions {
     }
 
     fn check(&self) -> Result<(), &'static str> {
+        self.identity_origin()?;
         if self.batch.max_events == 0 || self.batch.window == 0 {
             return Err("`batch.max_events` and `batch.window` must be at least 1");
         }

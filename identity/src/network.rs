@@ -2,8 +2,8 @@
 
 use crate::authority::{Authority, Validity};
 use crate::error::IdentityError;
-use crate::file_identity::FileIdentity;
 use crate::files::write_public;
+use crate::identity::Identity;
 use e2l_ledger::governance::NewActor;
 use e2l_ledger::{
     ActorConfig, Approval, ChaincodeDefinition, Domain, EngineProfile, Genesis, GenesisFile, Limits, Member,
@@ -192,7 +192,7 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
     let mut approvals = Vec::new();
     for actor in &actors {
         let admin = directory.join("actors").join(&actor.name).join("admin");
-        let identity = FileIdentity::load(&admin.join("admin.pem"), &admin.join("admin.key"))?;
+        let identity = Identity::load(&admin.join("admin.pem"), &admin.join("admin.key"))?;
         approvals.push(Approval::sign(&genesis, &identity));
     }
     let file = GenesisFile { genesis, approvals };

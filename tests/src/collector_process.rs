@@ -15,6 +15,12 @@ pub struct CollectorProcess {
 }
 
 impl CollectorProcess {
+    /// The collector of this number, inventing events as it is configured.
+    pub fn synthetic(network: &Network, number: usize) -> Self {
+        let child = network.collector(number, &["--source", "synthetic"]);
+        Self { number, child }
+    }
+
     /// The collector of this number, reading the engine at a socket. Its spool is open when this returns.
     pub fn of_engine(network: &Network, number: usize, socket: &Path) -> Self {
         let source = format!("docker:{}", socket.display());

@@ -250,7 +250,7 @@ impl Chain {
         }
         let acknowledgement = write.acknowledges.then(|| {
             let vote = self.acknowledgement(height, block.header.proposal);
-            SignedVote::sign(vote, &*self.node.signer)
+            SignedVote::sign(vote, &*self.node.signer())
         });
         let endorsement = vote.as_ref().map(|(_, vote)| vote);
         self.node.offer(acknowledgement.iter().chain(endorsement));
@@ -297,7 +297,7 @@ impl Chain {
             height,
             header,
         });
-        let vote = SignedVote::sign(vote, &*self.node.signer);
+        let vote = SignedVote::sign(vote, &*self.node.signer());
         Ok(Some((self.node.me().actor.clone(), vote)))
     }
 

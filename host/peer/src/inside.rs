@@ -23,7 +23,7 @@ use crate::standing::ask_all;
 use anyhow::{Context, Result};
 use e2l_client::wire::{EventsReply, EventsRequest, GetBlockReply};
 use e2l_execution::{QueryCall, QueryRunner};
-use e2l_identity::{ExpectedPeer, FileIdentity, Trust, client_config};
+use e2l_identity::{ExpectedPeer, Trust, client_config};
 use e2l_ledger::proof::{AncestryProof, LogPageProof, Receipt, SenderHeadProof};
 use e2l_ledger::{Digest, Member, Vote};
 use e2l_runtime::Runtime;
@@ -56,7 +56,7 @@ impl Mender {
     /// As when a peer is started.
     pub fn start(options: &PeerOptions, open: OpenLedger) -> Result<Self> {
         let OpenLedger { node, executor, .. } = open;
-        let identity = Arc::new(FileIdentity::load(&options.certificate, &options.key)?);
+        let identity = node.identity.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

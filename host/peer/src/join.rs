@@ -42,7 +42,7 @@ pub async fn join(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> Resul
                 "the network does not have this peer: waiting until a proposal that admits it is in force (`e2l peer join`)"
             );
         }
-        links.renew()?;
+        links.follow_configuration()?;
         fetch_new(node, links, chain).await?;
         tokio::time::sleep(STRANGER_PAUSE).await;
     }
@@ -128,7 +128,7 @@ async fn say_ready(node: &Node, links: &Links) -> Result<(), String> {
     let mut nonce = [0; 16];
     let unique = Domain::Value.hash(&now_nano().to_be_bytes());
     nonce.copy_from_slice(&unique.0[..16]);
-    let request = SignedRequest::sign(node.network, nonce, expires_at, call, &*node.signer);
+    let request = SignedRequest::sign(node.network, nonce, expires_at, call, &*node.signer());
     let envelope = bytes::Bytes::from(Envelope::Request(request).encode());
     let mut failed = "no peer votes".to_owned();
     for link in links.all() {

@@ -58,6 +58,7 @@ mod proposer;
 mod read_check;
 mod repair;
 mod restore;
+mod rotation;
 mod scrubber;
 mod silence;
 mod soundness;

@@ -19,7 +19,7 @@ use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -31,13 +31,19 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait until what was submitted is final.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Between two attempts to move to a new connection.
+const RENEWAL_PAUSE: Duration = Duration::from_millis(250);
+/// How many there are.
+const RENEWAL_TRIES: u32 = 240;
+
 /// Another actor's peer.
 pub struct Link {
     /// The actor.
     pub actor: String,
     /// Its peer.
     pub peer: PeerConfig,
-    channel: Channel,
+    target: Target,
+    channel: watch::Sender<Channel>,
 }
 
 impl Link {
@@ -45,12 +51,60 @@ impl Link {
         self.actor == actor.name && self.peer == *peer
     }
 
-    fn client(&self) -> PeeringClient<Channel> {
-        PeeringClient::new(self.channel.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES)
+    fn channel(&self) -> Channel {
+        self.channel.borrow().clone()
     }
 
+    /// Where and how it is reached.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether its certificate was refused when it was last connected to.
+    pub fn is_untrusted(&self) -> bool {
+        self.target.is_untrusted()
+    }
+
+    /// Changes when what is called from now on goes over a new connection.
+    pub fn connection(&self) -> watch::Receiver<Channel> {
+        self.channel.subscribe()
+    }
+
+    /// Moves to a new connection, which shows this peer's new certificate, once the other side answers there: it may still
+    /// have to execute the block from which on it trusts it. Calls under way end on the old one.
+    async fn renew(self: Arc<Self>) {
+        for _ in 0..RENEWAL_TRIES {
+            let Ok(channel) = connect_lazy(&self.target) else {
+                return;
+            };
+            let answer = within(CALL_TIMEOUT, peering(&channel).standing(StandingRequest {})).await;
+            match answer {
+                Ok(_) => {
+                    self.channel.send_replace(channel);
+                    return;
+                }
+                Err(status) => {
+                    tracing::debug!(peer = %self.actor, status = %status.message(), "no new connection yet");
+                }
+            }
+            tokio::time::sleep(RENEWAL_PAUSE).await;
+        }
+        // It is away: when it is back, whatever connects shows the new certificate.
+        tracing::debug!(peer = %self.actor, "the old connection stays until it breaks");
+    }
+
+    fn client(&self) -> PeeringClient<Channel> {
+        peering(&self.channel())
+    }
+}
+
+fn peering(channel: &Channel) -> PeeringClient<Channel> {
+    PeeringClient::new(channel.clone())
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
+}
+
+impl Link {
     /// Begins to tell votes.
     ///
     /// # Errors
@@ -91,7 +145,7 @@ impl Link {
     /// # Errors
     /// No link, or the other side refuses.
     pub async fn config_changes(&self, after: u64) -> Result<ConfigChangesReply, Status> {
-        let mut ledger = LedgerClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut ledger = LedgerClient::new(self.channel()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         within(
             CALL_TIMEOUT,
             ledger.config_changes(ConfigChangesRequest { after }),
@@ -109,7 +163,7 @@ impl Link {
             envelope,
             ..SubmitRequest::default()
         };
-        let mut ledger = LedgerClient::new(self.channel.clone());
+        let mut ledger = LedgerClient::new(self.channel());
         let requests = tokio_stream::once(request);
         let mut replies = within(CALL_TIMEOUT, ledger.submit(requests)).await?;
         let reply = next_within(&mut replies, SETTLE_TIMEOUT).await;
@@ -211,7 +265,7 @@ impl Links {
             tls: tls.clone(),
             links: RwLock::default(),
         };
-        links.renew()?;
+        links.follow_configuration()?;
         Ok(Arc::new(links))
     }
 
@@ -220,7 +274,7 @@ impl Links {
     ///
     /// # Errors
     /// An address in the configuration is not one: that peer has no link.
-    pub fn renew(&self) -> Result<(), ClientError> {
+    pub fn follow_configuration(&self) -> Result<(), ClientError> {
         let (mut links, mut failed) = (BTreeMap::new(), Ok(()));
         let old = self.links.read().clone();
         let configs = self.node.deciding();
@@ -246,17 +300,27 @@ impl Links {
             role: Role::Peer,
             name: peer.name.clone(),
         };
-        let target = Target::new(&peer.address, self.tls.clone())?.expecting(member);
+        let target = Target::new(&peer.address, self.tls.clone())?
+            .expecting(member)
+            .following(self.node.clone());
         Ok(Arc::new(Link {
             actor: actor.name.clone(),
             peer: peer.clone(),
-            channel: connect_lazy(&target)?,
+            channel: watch::Sender::new(connect_lazy(&target)?),
+            target,
         }))
     }
 
     /// The link to a Raft id.
     pub fn get(&self, raft_id: u64) -> Option<Arc<Link>> {
         self.links.read().get(&raft_id).cloned()
+    }
+
+    /// Moves every link to a new connection, each as soon as the other side takes one.
+    pub fn renew(&self) {
+        for link in self.all() {
+            tokio::spawn(link.renew());
+        }
     }
 
     /// Every link.

@@ -54,7 +54,7 @@ pub async fn keep_company(node: Arc<Node>, links: Arc<Links>) {
         config.mark_unchanged();
         finalized.mark_unchanged();
         let changing = node.deciding().len() > 1;
-        if let Err(error) = links.renew() {
+        if let Err(error) = links.follow_configuration() {
             node.alarm(format!("a peer of the configuration has no usable address: {error}"));
         }
         let wanted = links.all();

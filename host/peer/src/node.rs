@@ -16,7 +16,7 @@ use crate::vote_log::VoteLog;
 use crate::votes_in::now_nano;
 use crate::waiters::Waiters;
 use e2l_execution::SignatureCache;
-use e2l_identity::Trust;
+use e2l_identity::{CurrentIdentity, Identity, Trust};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{
     Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, Role, SenderHead, SignedVote,
@@ -55,8 +55,10 @@ pub struct Node {
     pub anchor: Anchor,
     /// The configuration of the next height.
     config: watch::Sender<Arc<NetworkConfig>>,
-    /// Signs in this peer's name.
-    pub signer: Arc<dyn Signer>,
+    /// The newest configuration that is known.
+    trusted: watch::Sender<Arc<NetworkConfig>>,
+    /// Who this peer is now.
+    pub identity: Arc<CurrentIdentity>,
     /// Raft id that this peer takes part with; none before it is admitted.
     raft_id: OnceLock<u64>,
     /// Blocks and state.
@@ -118,9 +120,10 @@ pub struct Finalized {
     pub at: Arc<Executed>,
 }
 
+/// Whoever is behind trusts what the others do by now: it could not come to the height where it would learn it.
 impl Trust for Node {
     fn config(&self) -> Arc<NetworkConfig> {
-        Self::config(self)
+        self.trusted()
     }
 }
 
@@ -131,12 +134,12 @@ impl Node {
     /// The store cannot be read.
     pub fn new(
         genesis: &Genesis,
-        signer: Arc<dyn Signer>,
+        identity: Arc<CurrentIdentity>,
         store: LedgerStore,
         pool: Pool,
     ) -> Result<Arc<Self>, StoreError> {
         let tip = store.tip()?;
-        let actor = signer.certificate().member().actor.clone();
+        let actor = identity.member().actor.clone();
         let view = Arc::new(store.view());
         let anchor = Anchor::checked(genesis);
         know_configs(&anchor, &view)?;
@@ -176,15 +179,16 @@ impl Node {
             network: genesis.digest(),
             evidence: EvidenceBook::load(&store, &anchor)?,
             anchor,
+            trusted: watch::Sender::new(config.clone()),
             config: watch::Sender::new(config),
-            signer,
+            votes: VoteLog::new(identity.get()),
+            identity,
             raft_id: OnceLock::new(),
             store,
             signatures: Arc::default(),
             pool,
             proposals: ProposalCache::default(),
             waiters: Waiters::default(),
-            votes: VoteLog::default(),
             heard_votes: HeardVotes::default(),
             keeping_votes: Mutex::default(),
             headers: HeaderTree::default(),
@@ -206,7 +210,7 @@ impl Node {
             heard: Mutex::default(),
         };
         let node = Arc::new(node);
-        node.remember_endorser(node.signer.certificate())?;
+        node.remember_endorser(node.signer().certificate())?;
         node.repeat_votes()?;
         node.disputes.alarm(&node);
         node.advance();
@@ -235,7 +239,32 @@ impl Node {
 
     /// Who this peer is.
     pub fn me(&self) -> &Member {
-        self.signer.certificate().member()
+        self.identity.member()
+    }
+
+    /// Signs in this peer's name, with the key that is in use now: taken once for what belongs together.
+    pub fn signer(&self) -> Arc<Identity> {
+        self.identity.get()
+    }
+
+    /// Signs with another key from now on, if it is this peer's and the configuration in force trusts its certificate;
+    /// says whether it is another. Proofs of what it endorses need the certificate, so that is kept first.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub fn take_identity(&self, candidate: Identity) -> Result<bool, String> {
+        let judged = self.identity.judge(candidate, &self.config(), now_nano());
+        let Some(successor) = judged.map_err(|error| error.to_string())? else {
+            return Ok(false);
+        };
+        match self.remember_endorser(successor.certificate()) {
+            Ok(true) => {}
+            Ok(false) => return Err("this peer has used too many certificates: restart it".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        self.identity.publish(successor);
+        self.votes.sign_with(self.signer());
+        Ok(true)
     }
 
     /// The Raft id that a configuration gives this peer; `None` if it is not the peer of its actor there.
@@ -285,17 +314,38 @@ impl Node {
         self.config.subscribe()
     }
 
+    /// The newest configuration that is known, executed or proven: it says who is trusted now.
+    pub fn trusted(&self) -> Arc<NetworkConfig> {
+        self.trusted.borrow().clone()
+    }
+
+    /// Follows it.
+    pub fn watch_trusted(&self) -> watch::Receiver<Arc<NetworkConfig>> {
+        self.trusted.subscribe()
+    }
+
+    /// Others have proven a change of the configuration, perhaps one that this peer has still to execute.
+    pub fn on_proven_config(&self) {
+        let newest = self.anchor.newest();
+        self.trusted.send_if_modified(|known| {
+            let news = !Arc::ptr_eq(known, &newest);
+            *known = newest;
+            news
+        });
+    }
+
     /// A block that was executed has changed the configuration, from this height on.
     pub fn on_config(&self, from: u64, config: NetworkConfig) {
         tracing::info!(from, root = %config.root(), "the network's configuration changes");
         self.anchor.know(from, config.clone());
         self.finality.lock().begin(Era::of(from, &config));
         self.config.send_replace(Arc::new(config));
+        self.on_proven_config();
     }
 
     /// Signs a vote and offers it to the other peers. The caller has made the sign-once record durable.
     pub fn cast(&self, vote: Vote) -> SignedVote {
-        let vote = SignedVote::sign(vote, &*self.signer);
+        let vote = SignedVote::sign(vote, &*self.signer());
         self.offer([&vote]);
         vote
     }

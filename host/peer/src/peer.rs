@@ -19,6 +19,7 @@ use crate::options::PeerOptions;
 use crate::proposer::propose;
 use crate::repair::Repairer;
 use crate::restore::restore;
+use crate::rotation::{get_introduced, rotate};
 use crate::scrubber::scrub;
 use crate::silence::watch_silence;
 use crate::votes_in::now_nano;
@@ -26,8 +27,10 @@ use anyhow::{Context, Result, bail};
 use e2l_client::{TlsIncoming, ledger_server, peering_server, serve, serve_metrics};
 use e2l_consensus::{Participation, RaftNode, RaftOptions};
 use e2l_execution::{Components, QueryRunner};
-use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
-use e2l_ledger::{CertificateError, Genesis, GenesisFile, NetworkConfig, Role, Signer};
+use e2l_identity::{
+    CurrentIdentity, ExpectedPeer, Wanted, client_config, introduction_config, server_config,
+};
+use e2l_ledger::{Genesis, GenesisFile, Role};
 use e2l_runtime::Runtime;
 use std::future::Future;
 use std::sync::Arc;
@@ -68,9 +71,14 @@ impl Peer {
     /// not this network's, a damaged Raft log, a missing component, another engine profile, a port in use.
     pub async fn start(options: &PeerOptions, decisions: Decisions) -> Result<Self> {
         let genesis = read_genesis(options)?;
-        let identity = FileIdentity::load(&options.certificate, &options.key)
-            .with_context(|| format!("this peer's identity {}", options.certificate.display()))?;
-        let identity = Arc::new(identity);
+        let origin = options.identity_origin().map_err(anyhow::Error::msg)?;
+        let wanted = Wanted {
+            network: genesis.config.network.clone(),
+            role: Role::Peer,
+        };
+        let opened = origin.open(wanted).await;
+        let (identity, source) = opened.with_context(|| format!("this peer's identity {origin}"))?;
+        let identity = CurrentIdentity::new(identity);
 
         let runtime = Arc::new(Runtime::new()?);
         let components: Arc<dyn Components> =
@@ -78,7 +86,7 @@ impl Peer {
         let opening = Opening {
             options,
             genesis: &genesis,
-            signer: identity.clone(),
+            identity: identity.clone(),
             runtime: runtime.clone(),
             components: components.clone(),
         };
@@ -97,13 +105,15 @@ impl Peer {
             restoring,
         } = ledger;
         check_engine(&node.config())?;
-        check_identity(&node.config(), &identity)?;
+        warn_if_not_trusted(&node);
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
         let queries = QueryThreads::new(Arc::new(QueryRunner::new(runtime, components)), node.clone());
 
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;
         let links = Links::new(&node, &tls)?;
+        let introduction = introduction_config(&identity, identity.network())?;
+        tokio::spawn(get_introduced(node.clone(), links.clone(), introduction));
         if let Some(why) = restoring {
             restore(&node, &links, &chain, &log, why).await?;
         }
@@ -138,7 +148,7 @@ impl Peer {
             listener,
             server_config(&identity, trust)?,
             options.connections.limits(),
-            node.watch_config(),
+            node.watch_trusted(),
         )?;
         let routes = Routes::new(ledger_server(LedgerApi::new(
             node.clone(),
@@ -168,6 +178,7 @@ impl Peer {
             links.clone(),
             chain.clone(),
         ));
+        tokio::spawn(rotate(node.clone(), links.clone(), source));
         let role = serve_in_role(node.clone(), raft.clone(), links, chain, log.rejoining);
         Ok(Self {
             in_role: tokio::spawn(role),
@@ -244,11 +255,10 @@ impl Peer {
 /// # Errors
 /// As [`Peer::start`].
 pub fn open_ledger(options: &PeerOptions) -> Result<OpenLedger> {
-    let identity = FileIdentity::load(&options.certificate, &options.key)?;
     let opening = Opening {
         options,
         genesis: &read_genesis(options)?,
-        signer: Arc::new(identity),
+        identity: CurrentIdentity::new(options.identity_in_files()?),
         runtime: Arc::new(Runtime::new()?),
         components: Arc::new(ComponentDirectory::new(options.chaincode_dir.clone())),
     };
@@ -283,20 +293,16 @@ pub(crate) fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
     Ok(file.genesis)
 }
 
-/// This peer must have a peer's certificate, and one that its actor's authority has issued. An actor that is not known may
-/// still be admitted.
-fn check_identity(config: &NetworkConfig, identity: &FileIdentity) -> Result<()> {
-    let certificate = identity.certificate();
-    match certificate.check(config, now_nano()) {
-        Ok(()) | Err(CertificateError::UnknownActor(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let member = certificate.member();
-    if member.role != Role::Peer {
-        bail!(
-            "{member} is not a peer of network `{}`: use the peer certificate",
-            config.network
+/// The others decide whether they trust this peer: it may not know yet of the configuration that does.
+fn warn_if_not_trusted(node: &Node) {
+    let signer = node.signer();
+    if let Err(error) = signer
+        .certificate()
+        .check(&node.trusted(), crate::votes_in::now_nano())
+    {
+        tracing::error!(
+            alarm = true, %error,
+            "this peer's certificate is not trusted as far as it knows: if the others say the same, renew it"
         );
     }
-    Ok(())
 }

@@ -6,7 +6,9 @@ use crate::proposal_cache::Kept;
 use crate::votes_in::now_nano;
 use bytes::Bytes;
 use e2l_consensus::{Leadership, RaftNode};
-use e2l_ledger::{Canonical, Digest, InspectedProposal, PackedProposal, ProposalHeader, SignedProposal};
+use e2l_ledger::{
+    Canonical, Digest, InspectedProposal, PackedProposal, ProposalHeader, SignedProposal, Signer,
+};
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -195,7 +197,8 @@ fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedP
         envelopes_root: Digest::ZERO,
         envelopes: 0,
     };
-    let mine = node.signer.certificate();
+    let signer = node.signer();
+    let mine = signer.certificate();
     let needed = pooled.iter().map(|pooled| &pooled.certificate).chain([mine]);
     let mut certificates = BTreeMap::new();
     for certificate in needed {
@@ -211,7 +214,7 @@ fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedP
         .unzip();
     let certificates = certificates.into_values().collect();
     InspectedProposal {
-        proposal: SignedProposal::sign(header, certificates, envelopes, &*node.signer),
+        proposal: SignedProposal::sign(header, certificates, envelopes, &*signer),
         inspections,
     }
 }

@@ -5,7 +5,7 @@ use crate::links::{Link, Links};
 use crate::node::Node;
 use e2l_client::wire::StandingReply;
 use e2l_consensus::{Participation, RaftNode};
-use e2l_ledger::{Canonical, Certificate, SignedVote, Vote};
+use e2l_ledger::{Canonical, Certificate, SignedVote, Signer, Vote};
 use e2l_store::StoreError;
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -145,14 +145,20 @@ fn own_vote(node: &Node, vote: &[u8], der: &[u8]) -> Option<Vote> {
     let vote = SignedVote::decode(vote).ok()?;
     let certificate = Certificate::parse(der).ok()?;
     let mine = certificate.member() == node.me() && *vote.vote.network() == node.network;
-    let known = certificate.digest() == node.signer.certificate().digest()
-        || certificate
-            .check(&node.config(), crate::votes_in::now_nano())
-            .is_ok();
+    let known =
+        certificate.digest() == node.signer().certificate().digest() || was_trusted(node, &certificate);
     let signed = node
         .signatures
         .verify(&vote.vote.digest(), &vote.signature, &certificate);
     (mine && known && signed.is_ok()).then_some(vote.vote)
+}
+
+/// Whether a certificate is one that this peer may have signed with, as far as is known: it may have another one since,
+/// from another authority. A revoked one is in others' hands, and says nothing.
+fn was_trusted(node: &Node, certificate: &Certificate) -> bool {
+    let revoked = node.anchor.newest().revoked.contains(&certificate.digest());
+    let mut epochs = node.anchor.epochs().into_iter();
+    !revoked && epochs.any(|epoch| certificate.check_issued(&epoch.config).is_ok())
 }
 
 /// Answers that, with this peer itself, make a majority of the voters.
