@@ -341,7 +341,7 @@ async fn a_proposal_that_the_ledger_refuses_is_not_appended() {
 }
 
 /// A pointer of node 1, which leads in term 1, with the configured voters.
-fn pointer(follower: &Follower, last: Option<LogId<u64>>, header: [u8; 32]) -> Bytes {
+fn pointer(last: Option<LogId<u64>>, header: [u8; 32]) -> Bytes {
     let marker = Marker {
         last,
         membership: StoredMembership::new(Some(LogId::default()), membership(voters())),
@@ -378,7 +378,7 @@ async fn a_pointer_to_an_invented_place_in_the_log_is_refused() {
     ];
     for (others_end, place) in places {
         *follower.ledger.log_end.lock() = others_end;
-        let body = pointer(&follower, Some(place), [7; 32]);
+        let body = pointer(Some(place), [7; 32]);
         let answer = follower.node.handle(1, 1, MessageKind::Snapshot, body).await;
         let error = answer.unwrap_err();
         assert!(matches!(error, HandleError::Place { .. }), "{place}: {error}");
@@ -407,7 +407,7 @@ async fn a_pointer_to_an_invented_place_in_the_log_is_refused() {
 #[tokio::test]
 async fn a_pointer_that_nobody_proves_is_refused() {
     let follower = Follower::new().await;
-    let body = pointer(&follower, Some(log_id(1, 1, 9)), [8; 32]);
+    let body = pointer(Some(log_id(1, 1, 9)), [8; 32]);
     let answer = follower.node.handle(1, 1, MessageKind::Snapshot, body).await;
     let error = answer.unwrap_err();
     assert!(matches!(error, HandleError::Pointer { height: 1, .. }), "{error}");

@@ -30,7 +30,7 @@ use e2l_execution::{Components, QueryRunner};
 use e2l_identity::{
     CurrentIdentity, ExpectedPeer, Wanted, client_config, introduction_config, server_config,
 };
-use e2l_ledger::{Genesis, GenesisFile, Role};
+use e2l_ledger::{Genesis, GenesisFile, Role, Signer};
 use e2l_runtime::Runtime;
 use std::future::Future;
 use std::sync::Arc;
@@ -298,7 +298,7 @@ fn warn_if_not_trusted(node: &Node) {
     let signer = node.signer();
     if let Err(error) = signer
         .certificate()
-        .check(&node.trusted(), crate::votes_in::now_nano())
+        .check(&node.trusted(), now_nano())
     {
         tracing::error!(
             alarm = true, %error,
