@@ -19,6 +19,7 @@ only rocksdb e2l-store
 only openraft e2l-consensus
 only wasmtime e2l-runtime
 only bollard e2l-collector
+only spiffe e2l-identity
 
 # The pure core knows nothing of the outside.
 for outside in tokio rocksdb rustls openraft wasmtime; do

@@ -72,6 +72,9 @@ find_missing() {
     has_tool ip || need iproute2 "network namespaces of the Swarm test"
     has_tool iptables || need iptables "Docker engines of the Swarm test"
     is_static_busybox || need busybox-static "image of the test containers; no registry is used"
+    has_tool podman || need podman "the collector's tests read it"
+    { has_tool containerd && has_tool ctr; } || need containerd "the collector's tests read it"
+    has_tool runc || need runc "runs the containers of podman and containerd"
     { has_tool docker && has_tool dockerd; } || engine_answers || need docker.io "the tests run against real Docker engines"
 }
 

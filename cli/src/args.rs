@@ -66,7 +66,7 @@ pub enum Command {
     Collectors,
     /// See what damage a peer has found in its own database, and from whom it repaired it
     Incidents(IncidentsArgs),
-    /// See how peers are
+    /// See how peers are; have actors join and leave
     #[command(subcommand)]
     Peer(PeerCommand),
     /// Change the network together: propose, approve, see what is proposed

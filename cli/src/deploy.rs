@@ -6,8 +6,10 @@ use crate::component::{Component, engine};
 use crate::error::{CliError, CliResult};
 use crate::network_dir::{NetworkDir, NetworkFile, write_toml};
 use crate::profile::Profile;
-use e2l_identity::{ActorPlan, ChaincodePlan, IdentityError, NetworkPlan, create_network};
-use e2l_ledger::{Limits, Policy, Role};
+use e2l_identity::{
+    ActorPlan, ChaincodePlan, IdentityError, JoinPlan, NetworkPlan, create_network, prepare_actor,
+};
+use e2l_ledger::{ChaincodeDefinition, Domain, GenesisFile, Limits, Policy, Role};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -17,6 +19,8 @@ use time::OffsetDateTime;
 /// Lowest port that is tried for a peer on this machine. Below the range from which the kernel takes ports for
 /// outgoing connections, so that they are still free when the network starts again.
 const FIRST_PORT: u16 = 7051;
+/// Name of the file that an actor which is to join gives to the others.
+pub const NEW_ACTOR_FILE: &str = "actor.json";
 /// Ports that are tried.
 const TRIED_PORTS: u16 = 2000;
 
@@ -87,9 +91,87 @@ pub fn create(directory: &Path, options: &NetworkOptions) -> CliResult<NetworkDi
     NetworkDir::write_order(directory, &file)?;
     let network = NetworkDir::open(directory)?;
     for (actor, address) in options.actors.iter().zip(&options.addresses) {
-        write_configurations(&network, actor, address, options)?;
+        write_configurations(&network, actor, address, options.synthetic_rate)?;
     }
     Ok(network)
+}
+
+/// An actor that is to join a network.
+#[derive(Debug, Clone)]
+pub struct JoinOptions {
+    /// Its name.
+    pub actor: String,
+    /// Its peer's address.
+    pub address: String,
+    /// How many collectors it gets.
+    pub collectors: u32,
+    /// Whether it asks for a vote.
+    pub votes: bool,
+    /// Components of the genesis's contracts.
+    pub chaincodes: Vec<PathBuf>,
+}
+
+/// Makes the directory of an actor that is to join the network of a genesis, with the file that the network's actors need
+/// to agree to it.
+///
+/// # Errors
+/// The name makes no sense, a component of the genesis is missing, or files cannot be written.
+pub fn prepare_to_join(
+    directory: &Path,
+    genesis: GenesisFile,
+    options: &JoinOptions,
+) -> CliResult<NetworkDir> {
+    let mut components = Vec::new();
+    for definition in &genesis.genesis.config.chaincodes {
+        components.push(find_component(definition, &options.chaincodes)?);
+    }
+    let network = genesis.genesis.config.network.clone();
+    let plan = JoinPlan {
+        genesis,
+        actor: ActorPlan {
+            name: options.actor.clone(),
+            peer_address: options.address.clone(),
+            collectors: options.collectors as usize,
+        },
+        votes: options.votes,
+        components,
+        now: OffsetDateTime::now_utc(),
+    };
+    let new_actor = prepare_actor(directory, &plan).map_err(refuse)?;
+    let file = NetworkFile {
+        network,
+        actors: vec![options.actor.clone()],
+    };
+    NetworkDir::write_order(directory, &file)?;
+    let network = NetworkDir::open(directory)?;
+    write_configurations(&network, &options.actor, &options.address, None)?;
+    let path = network.actor_dir(&options.actor).join(NEW_ACTOR_FILE);
+    let json = serde_json::to_vec_pretty(&new_actor).map_err(|error| {
+        CliError::usage(
+            format!("cannot write {} as JSON: {error}", path.display()),
+            "report this as a defect",
+        )
+    })?;
+    std::fs::write(&path, json).map_err(|error| CliError::file("write", &path, &error))?;
+    Ok(network)
+}
+
+/// The component that a definition names by its digest, among files.
+fn find_component(definition: &ChaincodeDefinition, files: &[PathBuf]) -> CliResult<Vec<u8>> {
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|error| CliError::file("read", file, &error))?;
+        if Domain::Chaincode.hash(&bytes) == definition.digest {
+            return Ok(bytes);
+        }
+    }
+    Err(CliError::usage(
+        format!(
+            "the genesis has chaincode `{}` with digest {}, and no file that is named has it",
+            definition.name, definition.digest
+        ),
+        "get the component from another actor (it lies in the directory `chaincode` of its peer), and name it with \
+         --chaincode FILE",
+    ))
 }
 
 fn refuse(error: IdentityError) -> CliError {
@@ -107,7 +189,7 @@ fn write_configurations(
     network: &NetworkDir,
     actor: &str,
     address: &str,
-    options: &NetworkOptions,
+    synthetic_rate: Option<f64>,
 ) -> CliResult<()> {
     let home = network.actor_dir(actor);
     let peer = PeerFile {
@@ -128,7 +210,7 @@ fn write_configurations(
         write_profile(&home.join(role.as_str()), actor, role)?;
     }
     for directory in network.collector_dirs(actor)? {
-        let file = CollectorFile::new(actor, options.synthetic_rate);
+        let file = CollectorFile::new(actor, synthetic_rate);
         write_toml(
             &directory.join("collector.toml"),
             &format!("A collector of {actor}: e2l-collector --config collector.toml"),

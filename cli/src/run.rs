@@ -1,6 +1,7 @@
 //! From arguments to an exit code.
 
 use crate::args::{Cli, Command};
+use crate::commands::cert::CertCommand;
 use crate::commands::chaincode::{ChaincodeCommand, DeveloperCommand, DiffArgs};
 use crate::commands::{
     audit, cert, chaincode, collectors, events, evidence, history, incidents, network, peer, proposal,
@@ -64,6 +65,15 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Completions { shell } => shell::completions(*shell),
         Command::Man { directory } => shell::man(directory),
         Command::Network(command) => network::run(command, cli.global.format(&around)?),
+        Command::Cert(CertCommand::Revoke(args)) => {
+            let create = proposal::ProposalCommand::Create(proposal::CreateCommand::Revoke {
+                certificates: args.certificates.clone(),
+                life: args.life.clone(),
+            });
+            with_session(settings()?, Role::Admin, async |s| {
+                proposal::run(s, &create).await
+            })
+        }
         Command::Cert(command) => cert::run(command, &settings()?),
         Command::Chaincode(ChaincodeCommand::Developer(DeveloperCommand::Diff(DiffArgs {
             proposal: Some(proposal),
@@ -96,7 +106,8 @@ fn dispatch(cli: &Cli) -> CliResult<()> {
         Command::Audit(args) => with_session(settings()?, Role::Client, async |s| audit::run(s, args).await),
         Command::Verify(args) => verify::run(args, cli.global.format(&around)?),
         Command::Peer(command) => {
-            with_session(settings()?, Role::Client, async |s| peer::run(s, command).await)
+            let role = command.role();
+            with_session(settings()?, role, async |s| peer::run(s, command).await)
         }
         Command::Proposal(command) => {
             let role = command.role();

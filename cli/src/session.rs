@@ -5,8 +5,8 @@ use crate::error::{CliError, CliResult};
 use crate::network_dir::read_genesis;
 use crate::output::{Format, Style, Terminal};
 use crate::settings::{Place, Settings};
-use e2l_client::{ClientOptions, LedgerClient, PeerAddress, Verifier, wire};
-use e2l_identity::{ExpectedPeer, FileIdentity, client_config};
+use e2l_client::{ClientOptions, Introduction, LedgerClient, PeerAddress, Verifier, wire};
+use e2l_identity::{ExpectedPeer, Identity, client_config, introduction_config};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{Digest, GenesisFile, Header, NetworkConfig, Role, Signer};
 use futures::stream::BoxStream;
@@ -22,7 +22,7 @@ pub struct Session {
     genesis: Arc<GenesisFile>,
     anchor: Arc<Anchor>,
     network: Digest,
-    identity: Arc<FileIdentity>,
+    identity: Arc<Identity>,
     format: Format,
     chaincode_dir: Option<PathBuf>,
     checkpoint: Option<PathBuf>,
@@ -35,7 +35,7 @@ impl Session {
     /// The identity cannot be read or has another role than is needed; an actor is not known.
     pub fn open(settings: Settings, role: Role) -> CliResult<Self> {
         let material = Material::of(&settings, role)?;
-        let identity = FileIdentity::load(&material.certificate, &material.key).map_err(|error| {
+        let identity = Identity::load(&material.certificate, &material.key).map_err(|error| {
             CliError::usage(
                 error,
                 "name another actor or profile, or get a certificate with `e2l cert issue`",
@@ -54,6 +54,9 @@ impl Session {
         })?);
         let tls = client_config(&identity, anchor.clone(), ExpectedPeer::Any)
             .map_err(|error| CliError::usage(error, "check the identity's files and the genesis"))?;
+        let introduction = introduction_config(&identity, &config.network)
+            .map_err(|error| CliError::usage(error, "check the identity's files and the genesis"))?;
+        let introduction = Introduction::new(introduction, anchor.clone());
         let options = ClientOptions {
             read_timeout: settings.timeout,
             submit_timeout: settings.timeout.max(Duration::from_secs(30)),
@@ -65,7 +68,7 @@ impl Session {
             _ => None,
         };
         Ok(Self {
-            client: LedgerClient::new(peers, &tls, options)?,
+            client: LedgerClient::following(peers, &tls, options, introduction)?,
             anchor,
             network: material.genesis.genesis.digest(),
             genesis: material.genesis,
@@ -239,7 +242,7 @@ impl Material {
 }
 
 /// A client may not sign; everyone else may read.
-fn check_role(identity: &FileIdentity, wanted: Role) -> CliResult<()> {
+fn check_role(identity: &Identity, wanted: Role) -> CliResult<()> {
     let member = identity.certificate().member();
     if wanted != Role::Admin || member.role == Role::Admin {
         return Ok(());

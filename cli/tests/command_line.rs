@@ -58,7 +58,7 @@ fn help_documents_exit_codes_and_precedence() {
 
 #[test]
 fn every_command_has_help() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 21] = [
         &["demo"],
         &["network", "init"],
         &["events"],
@@ -73,6 +73,9 @@ fn every_command_has_help() {
         &["chaincode", "package"],
         &["chaincode", "diff"],
         &["cert", "issue"],
+        &["cert", "renew"],
+        &["cert", "authority"],
+        &["cert", "revoke"],
         &["bench"],
         &["completions"],
         &["man"],

@@ -1,10 +1,13 @@
 //! One channel to one peer.
 
+use crate::distrust::callee_distrusted;
 use crate::error::ClientError;
 use crate::remedy::tcp_reason;
-use crate::tls_reason::tls_reason;
+use crate::tls_reason::{tls_kind, tls_reason};
 use crate::transport::{Trouble, WatchedStream};
+use e2l_identity::Trust;
 use e2l_ledger::{Certificate, Member};
+use futures::FutureExt;
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::sync::Arc;
@@ -32,6 +35,7 @@ pub struct Target {
     server_name: ServerName<'static>,
     tls: Arc<ClientConfig>,
     expected: Option<Member>,
+    trust: Option<Arc<dyn Trust>>,
     trouble: Trouble,
 }
 
@@ -59,6 +63,7 @@ impl Target {
             server_name,
             tls,
             expected: None,
+            trust: None,
             trouble: Trouble::default(),
         })
     }
@@ -70,9 +75,30 @@ impl Target {
         self
     }
 
+    /// Closes connections soon after the peer's certificate has lost its trust, as when it is revoked.
+    pub fn following(mut self, trust: Arc<dyn Trust>) -> Self {
+        self.trust = Some(trust);
+        self
+    }
+
     /// `host:port`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The same peer, over TLS of another configuration.
+    pub(crate) fn over(&self, tls: Arc<ClientConfig>) -> Self {
+        Self {
+            tls,
+            trust: None,
+            trouble: Trouble::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the peer's certificate was refused when it was last connected to.
+    pub fn is_untrusted(&self) -> bool {
+        self.trouble.is_untrusted()
     }
 
     /// What the connection noticed last.
@@ -109,22 +135,29 @@ impl Target {
                     CONNECT_TIMEOUT.as_secs()
                 )
             })?
-            .map_err(|error| tls_reason(&error))?;
-        self.check_member(tls.get_ref().1.peer_certificates())?;
-        Ok(WatchedStream::new(tls, self.trouble.clone()))
+            .map_err(|error| {
+                if tls_kind(&error) == "certificate" {
+                    self.trouble.set_untrusted();
+                }
+                tls_reason(&error)
+            })?;
+        let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = shown
+            .map(|der| Certificate::parse(der).map_err(|error| error.to_string()))
+            .transpose()?;
+        self.check_member(certificate.as_ref())?;
+        let distrust = match (certificate, &self.trust) {
+            (Some(certificate), Some(trust)) => callee_distrusted(certificate, trust.clone()).boxed(),
+            _ => std::future::pending().boxed(),
+        };
+        Ok(WatchedStream::new(tls, self.trouble.clone(), distrust))
     }
 
-    fn check_member(
-        &self,
-        chain: Option<&[tokio_rustls::rustls::pki_types::CertificateDer<'_>]>,
-    ) -> Result<(), String> {
+    fn check_member(&self, certificate: Option<&Certificate>) -> Result<(), String> {
         let Some(expected) = &self.expected else {
             return Ok(());
         };
-        let der = chain
-            .and_then(<[_]>::first)
-            .ok_or("it shows no certificate: is it a peer?")?;
-        let certificate = Certificate::parse(der).map_err(|error| error.to_string())?;
+        let certificate = certificate.ok_or("it shows no certificate: is it a peer?")?;
         if certificate.member() == expected {
             return Ok(());
         }

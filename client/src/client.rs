@@ -3,11 +3,13 @@
 use crate::error::ClientError;
 use crate::events::EventStream;
 use crate::failover::{Failover, Failure};
+use crate::introduction::Introduction;
 use crate::link::{LedgerStub, Link, PeerAddress};
 use crate::options::ClientOptions;
 use crate::submit::{Outcome, SubmitStream};
 use crate::wire;
 use bytes::Bytes;
+use e2l_identity::Trust;
 use std::sync::Arc;
 use tokio_rustls::rustls::ClientConfig;
 
@@ -31,9 +33,35 @@ impl LedgerClient {
         tls: &Arc<ClientConfig>,
         options: ClientOptions,
     ) -> Result<Self, ClientError> {
+        Self::with(peers, tls, options, None)
+    }
+
+    /// The same, following the configuration: a peer whose certificate is not trusted is asked whether the configuration
+    /// has changed, with proof, and connections are closed soon after a peer's certificate has lost its trust.
+    ///
+    /// # Errors
+    /// As [`LedgerClient::new`].
+    pub fn following(
+        peers: Vec<PeerAddress>,
+        tls: &Arc<ClientConfig>,
+        options: ClientOptions,
+        introduction: Introduction,
+    ) -> Result<Self, ClientError> {
+        Self::with(peers, tls, options, Some(introduction))
+    }
+
+    fn with(
+        peers: Vec<PeerAddress>,
+        tls: &Arc<ClientConfig>,
+        options: ClientOptions,
+        introduction: Option<Introduction>,
+    ) -> Result<Self, ClientError> {
+        let trust = introduction
+            .as_ref()
+            .map(|known| known.anchor().clone() as Arc<dyn Trust>);
         let links: Vec<_> = peers
             .into_iter()
-            .map(|peer| Link::new(peer, Arc::clone(tls)).map(Arc::new))
+            .map(|peer| Link::new(peer, Arc::clone(tls), trust.clone()).map(Arc::new))
             .collect::<Result<_, _>>()?;
         if links.is_empty() {
             return Err(ClientError::NoPeer {
@@ -44,6 +72,7 @@ impl LedgerClient {
         let failover = Failover {
             links: links.into(),
             options,
+            introduction,
         };
         Ok(Self { failover })
     }
@@ -64,8 +93,17 @@ impl LedgerClient {
         let failover = Failover {
             links: [Arc::clone(link)].into(),
             options,
+            introduction: self.failover.introduction.clone(),
         };
         Some(Self { failover })
+    }
+
+    /// Makes new connections for what is called from now on, as after a change of the caller's certificate: clones are
+    /// meant too. Calls under way end on the old ones.
+    pub fn renew(&self) {
+        for link in self.failover.links.iter() {
+            link.renew();
+        }
     }
 
     /// Submits one envelope (canonical bytes) and waits until its block is final. The same bytes may reach

@@ -2,6 +2,7 @@
 
 use crate::backoff::Backoff;
 use crate::error::ClientError;
+use crate::introduction::Introduction;
 use crate::link::{LedgerStub, Link};
 use crate::options::ClientOptions;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ impl From<ClientError> for Failure {
 pub(crate) struct Failover {
     pub(crate) links: Arc<[Arc<Link>]>,
     pub(crate) options: ClientOptions,
+    pub(crate) introduction: Option<Introduction>,
 }
 
 impl Failover {
@@ -53,7 +55,11 @@ impl Failover {
         loop {
             let mut failures = Vec::new();
             for link in self.in_order() {
-                match Self::attempt(&link, name, limit, &attempt).await {
+                let mut answer = Self::attempt(&link, name, limit, &attempt).await;
+                if answer.is_err() && self.is_introduced_by(&link).await {
+                    answer = Self::attempt(&link, name, limit, &attempt).await;
+                }
+                match answer {
                     Ok(answer) => return Ok((answer, link)),
                     Err(error) if error.is_transient() => {
                         tracing::debug!(peer = %link.peer.actor, call = name, %error, "peer failed");
@@ -68,6 +74,14 @@ impl Failover {
                 return Err(summary(failures));
             }
             sleep(pause).await;
+        }
+    }
+
+    /// Whether a peer's certificate may be trusted now that was refused.
+    async fn is_introduced_by(&self, link: &Link) -> bool {
+        match &self.introduction {
+            Some(introduction) if link.target().is_untrusted() => introduction.by(link).await,
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::admission::Admission;
 use crate::backoff::Backoff;
 use crate::caller::Caller;
 use crate::connection::TlsConnection;
+use crate::distrust::caller_distrusted;
 use crate::handshakes::Handshakes;
 use crate::tls_reason::{tls_kind, tls_reason};
 use e2l_identity::LogLimit;
@@ -259,25 +260,12 @@ impl Door {
             .admit(member)
             .map_err(|why| Refused::new("connections", why))?;
         let distrust = match (&certificate, &self.config) {
-            (Some(certificate), Some(config)) => distrusted(certificate.clone(), config.clone()).boxed(),
+            (Some(certificate), Some(config)) => {
+                caller_distrusted(certificate.clone(), config.clone()).boxed()
+            }
             _ => std::future::pending().boxed(),
         };
         let caller = Caller { certificate, address };
         Ok(TlsConnection::new(tls, caller, admitted, distrust))
-    }
-}
-
-/// Waits until a configuration does not trust the certificate any more. That it expires is seen at each call.
-async fn distrusted(certificate: Certificate, mut config: watch::Receiver<Arc<NetworkConfig>>) {
-    loop {
-        let now = config.borrow_and_update().clone();
-        if now.revoked.contains(&certificate.digest()) || certificate.check_issued(&now).is_err() {
-            tracing::warn!(caller = %certificate.member(), "a connection is closed: its certificate is not trusted any more");
-            return;
-        }
-        if config.changed().await.is_err() {
-            // The server stops, and closes it.
-            std::future::pending::<()>().await;
-        }
     }
 }

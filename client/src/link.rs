@@ -7,8 +7,9 @@ use crate::serve::MAX_MESSAGE_BYTES;
 use crate::status::status_error;
 use crate::transport::Trouble;
 use crate::wire::ledger_client::LedgerClient;
+use e2l_identity::Trust;
 use e2l_ledger::{Member, NetworkConfig, Role};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
@@ -66,18 +67,25 @@ pub(crate) struct Link {
     pub(crate) peer: PeerAddress,
     target: Target,
     trouble: Trouble,
-    channel: OnceLock<Channel>,
+    channel: Mutex<Option<Channel>>,
     rest: Mutex<Rest>,
 }
 
 impl Link {
-    pub(crate) fn new(peer: PeerAddress, tls: Arc<ClientConfig>) -> Result<Self, ClientError> {
-        let target = Target::new(&peer.address, tls)?.expecting(peer.member());
+    pub(crate) fn new(
+        peer: PeerAddress,
+        tls: Arc<ClientConfig>,
+        trust: Option<Arc<dyn Trust>>,
+    ) -> Result<Self, ClientError> {
+        let mut target = Target::new(&peer.address, tls)?.expecting(peer.member());
+        if let Some(trust) = trust {
+            target = target.following(trust);
+        }
         Ok(Self {
             trouble: target.trouble(),
             peer,
             target,
-            channel: OnceLock::new(),
+            channel: Mutex::default(),
             rest: Mutex::new(Rest {
                 backoff: Backoff::new(Duration::from_millis(250), Duration::from_secs(5)),
                 until: None,
@@ -87,16 +95,23 @@ impl Link {
 
     /// The service; connects when it is called. Inside a Tokio runtime only.
     pub(crate) fn stub(&self) -> Result<LedgerStub, ClientError> {
-        let channel = match self.channel.get() {
+        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let channel = match &*channel {
             Some(channel) => channel.clone(),
-            None => {
-                let made = connect_lazy(&self.target)?;
-                self.channel.get_or_init(|| made).clone()
-            }
+            None => channel.insert(connect_lazy(&self.target)?).clone(),
         };
         Ok(LedgerStub::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    /// Makes a new connection for what is called from now on. Calls under way end on the old one, which closes after them.
+    pub(crate) fn renew(&self) {
+        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     pub(crate) fn address(&self) -> &str {

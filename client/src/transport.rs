@@ -1,9 +1,11 @@
 //! A client's TLS connection that remembers why it broke.
 
 use crate::tls_reason::tls_reason;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -11,36 +13,64 @@ use tokio_rustls::client::TlsStream;
 
 /// The last thing that went wrong with a connection to one peer, in words for people.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<Option<String>>>);
+pub(crate) struct Trouble(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    why: Option<String>,
+    untrusted: bool,
+}
 
 impl Trouble {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn set(&self, why: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        self.noted().why = Some(why);
+    }
+
+    /// The peer's certificate was refused.
+    pub(crate) fn set_untrusted(&self) {
+        self.noted().untrusted = true;
+    }
+
+    /// Whether the peer's certificate was refused when it was last connected to.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        self.noted().untrusted
     }
 
     pub(crate) fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.noted() = Noted::default();
     }
 
     pub(crate) fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.noted().why.clone()
     }
 }
 
 /// The stream below HTTP/2. gRPC statuses lose the TLS alert on their way up, hence the note on the side.
-#[derive(Debug)]
 pub(crate) struct WatchedStream {
     inner: TlsStream<TcpStream>,
     trouble: Trouble,
+    /// Ends when the peer is no longer trusted.
+    distrust: BoxFuture<'static, ()>,
+    lost_trust: bool,
     /// A write has failed with this, and what there is to read is being read.
     cut: Option<io::Error>,
 }
 
 impl WatchedStream {
-    pub(crate) fn new(inner: TlsStream<TcpStream>, trouble: Trouble) -> Self {
+    pub(crate) fn new(
+        inner: TlsStream<TcpStream>,
+        trouble: Trouble,
+        distrust: BoxFuture<'static, ()>,
+    ) -> Self {
         Self {
             inner,
             trouble,
+            distrust,
+            lost_trust: false,
             cut: None,
         }
     }
@@ -94,6 +124,16 @@ impl AsyncRead for WatchedStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // HTTP/2 always reads, also while it waits: so this wakes it.
+        if self.distrust.as_mut().poll(cx).is_ready() {
+            self.distrust = std::future::pending().boxed();
+            self.lost_trust = true;
+        }
+        if self.lost_trust {
+            let why = "the peer's certificate is not trusted any more: it needs a new one";
+            self.trouble.set(why.to_owned());
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::PermissionDenied, why)));
+        }
         let poll = Pin::new(&mut self.inner).poll_read(cx, buffer);
         self.note(poll)
     }

@@ -2,6 +2,7 @@
 
 use crate::clock::now_nano;
 use crate::error::CollectorError;
+use crate::followers::{follow_configuration, rotate};
 use crate::gap;
 use crate::heartbeat::Heartbeat;
 use crate::inventory::Inventories;
@@ -9,22 +10,24 @@ use crate::metrics::Watched;
 use crate::options::CollectorOptions;
 use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
 use crate::source::{
-    DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError, SourceSpec,
-    SyntheticSource,
+    Alive, ContainerdSource, DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError,
+    SourceSpec, SyntheticSource,
 };
 use crate::spool::{BatchLimits, Directory, Opening, Owner, Spool};
 use crate::stats::SharedStats;
 use crate::submit::{SubmitError, Submitter, newest_head};
-use e2l_client::{ClientOptions, LedgerClient, PeerAddress, serve_metrics};
-use e2l_identity::{ExpectedPeer, FileIdentity, client_config};
+use e2l_client::{ClientOptions, Introduction, LedgerClient, PeerAddress, serve_metrics};
+use e2l_identity::{
+    CurrentIdentity, ExpectedPeer, IdentitySource, Wanted, client_config, introduction_config,
+};
 use e2l_ledger::proof::Anchor;
-use e2l_ledger::{GenesisFile, NetworkConfig, Role, Signer};
+use e2l_ledger::{GenesisFile, NetworkConfig, Role};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Events between source and spool.
 const EVENTS: usize = 1024;
@@ -38,7 +41,8 @@ pub struct Collector {
     options: CollectorOptions,
     config: NetworkConfig,
     anchor: Arc<Anchor>,
-    identity: Arc<FileIdentity>,
+    identity: Arc<CurrentIdentity>,
+    new_identities: IdentitySource,
     client: LedgerClient,
     spool: Spool,
     /// Whether the spool was there before.
@@ -57,22 +61,30 @@ impl Collector {
         // Before anything that takes time: what happens meanwhile is fetched from the engine's memory.
         let started_nano = now_nano();
         let genesis = read_genesis(&options.genesis)?;
-        let identity = Arc::new(FileIdentity::load(&options.certificate, &options.key)?);
+        let origin = options.identity_origin().map_err(CollectorError::NoIdentity)?;
+        let wanted = Wanted {
+            network: genesis.genesis.config.network.clone(),
+            role: Role::Collector,
+        };
+        let (identity, new_identities) = origin.open(wanted).await?;
+        let identity = CurrentIdentity::new(identity);
         let network = genesis.genesis.digest();
         let anchor = Arc::new(Anchor::checked(&genesis.genesis));
         let config = genesis.genesis.config;
-        let member = identity.certificate().member().clone();
-        if member.role != Role::Collector || identity.certificate().network() != config.network {
+        let member = identity.member().clone();
+        if member.role != Role::Collector || identity.network() != config.network {
             return Err(CollectorError::NotACollector {
-                path: options.certificate.clone(),
+                origin: origin.to_string(),
                 member: member.to_string(),
-                network: identity.certificate().network().to_owned(),
+                network: identity.network().to_owned(),
                 expected: config.network,
             });
         }
         let tls = client_config(&identity, anchor.clone(), ExpectedPeer::Any)?;
         let peers = peers_in_order(&config, &options.peers, &member.actor);
-        let client = LedgerClient::new(peers, &tls, ClientOptions::default())?;
+        let introduction = introduction_config(&identity, &config.network)?;
+        let introduction = Introduction::new(introduction, anchor.clone());
+        let client = LedgerClient::following(peers, &tls, ClientOptions::default(), introduction)?;
         let stats = SharedStats::default();
         let owner = Owner {
             network,
@@ -97,6 +109,7 @@ impl Collector {
             config,
             anchor,
             identity,
+            new_identities,
             client,
             spool,
             resumed,
@@ -137,10 +150,16 @@ impl Collector {
         let (batch_sender, batches) = mpsc::unbounded_channel();
         let (progress_sender, progress) = mpsc::unbounded_channel();
         let window = self.options.batch.window;
-        let trusted = (self.anchor, self.spool.sender().clone());
+        let mut followers = JoinSet::new();
+        followers.spawn(follow_configuration(self.client.clone(), self.anchor.clone()));
+        followers.spawn(rotate(
+            self.identity.clone(),
+            self.anchor.clone(),
+            self.new_identities,
+        ));
         let submitter = Submitter::new(
             &self.client,
-            trusted,
+            (self.anchor, &*self.identity),
             window,
             batches,
             progress_sender,
@@ -153,6 +172,8 @@ impl Collector {
             recent: self.spool.recent(),
             resumed: self.resumed,
             collector: self.spool.sender().to_string(),
+            newest_nano: self.spool.recorded().newest_nano(),
+            alive: Alive::all(self.spool.recorded()),
         };
         let watches_engine = !self.source.waits();
         let inventories = self.options.inventory_every();
@@ -170,7 +191,7 @@ impl Collector {
                 source: name,
             },
             spool: self.spool,
-            signer: self.identity,
+            identity: self.identity,
             events,
             batches: batch_sender,
             progress,
@@ -188,17 +209,20 @@ impl Collector {
             submitter: tokio::spawn(submitter.run()),
             pipeline: tokio::spawn(pipeline.run()),
             stats: self.stats,
+            _followers: followers,
         };
         running.watch(stop, self.options.ends()).await
     }
 }
 
-/// The three tasks.
+/// The tasks.
 struct Running {
     source: JoinHandle<Result<(), SourceError>>,
     submitter: JoinHandle<Result<(), SubmitError>>,
     pipeline: JoinHandle<Result<Drained, CollectorError>>,
     stats: SharedStats,
+    /// They end with this.
+    _followers: JoinSet<()>,
 }
 
 impl Running {
@@ -312,13 +336,17 @@ fn peers_in_order(config: &NetworkConfig, named: &[String], own: &str) -> Vec<Pe
 }
 
 fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Source> {
+    let engine = EngineOptions {
+        reconcile_every: options.reconcile_every(),
+        memory_max_bytes: options.memory_max_bytes,
+    };
     match &options.source {
-        SourceSpec::Docker | SourceSpec::Socket(_) => {
-            let engine = EngineOptions {
-                reconcile_every: options.reconcile_every(),
-                memory_max_bytes: options.memory_max_bytes,
-            };
+        SourceSpec::Docker | SourceSpec::Socket(_) | SourceSpec::Podman(_) => {
             Box::new(DockerSource::new(&options.source, engine, stats.clone()))
+        }
+        SourceSpec::Containerd(socket) => {
+            let (socket, selection) = (socket.as_deref(), options.containerd.clone());
+            Box::new(ContainerdSource::new(socket, selection, engine, stats.clone()))
         }
         SourceSpec::Replay(path) => Box::new(ReplaySource::new(path, options.replay_pace)),
         SourceSpec::Synthetic => Box::new(SyntheticSource::new(options.synthetic.clone(), stats.clone())),

@@ -18,11 +18,11 @@ pub enum CollectorError {
     },
     /// The identity does not fit.
     #[error(
-        "{path} is the certificate of {member} in network `{network}`: use a collector's of `{expected}`"
+        "{origin} gives the certificate of {member} in network `{network}`: use a collector's of `{expected}`"
     )]
     NotACollector {
-        /// The file.
-        path: PathBuf,
+        /// Where it comes from.
+        origin: String,
         /// Whose it is.
         member: String,
         /// For which network.
@@ -30,6 +30,9 @@ pub enum CollectorError {
         /// The genesis's network.
         expected: String,
     },
+    /// The configuration names no identity.
+    #[error("the configuration does not say who this collector is: {0}")]
+    NoIdentity(&'static str),
     /// Certificate or key cannot be used.
     #[error(transparent)]
     Identity(#[from] e2l_identity::IdentityError),

@@ -10,6 +10,7 @@ mod backoff;
 mod clock;
 mod collector;
 mod error;
+mod followers;
 mod gap;
 mod heartbeat;
 mod inventory;

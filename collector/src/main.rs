@@ -21,7 +21,8 @@ struct Arguments {
     /// Configuration file.
     #[arg(long, value_name = "FILE", env = "E2L_COLLECTOR_CONFIG")]
     config: PathBuf,
-    /// Where events come from: docker, docker:PATH, replay:FILE or synthetic [default: as configured].
+    /// Where events come from: docker, podman or containerd, each also with :PATH of a socket, replay:FILE or synthetic
+    /// [default: as configured].
     #[arg(long, value_name = "SOURCE")]
     source: Option<SourceSpec>,
     /// How fast a recording is replayed [default: as configured].

@@ -1,7 +1,8 @@
 //! `collector.toml`.
 
-use crate::source::{ReplayPace, SourceSpec, SyntheticOptions};
+use crate::source::{ContainerdOptions, ReplayPace, SourceSpec, SyntheticOptions};
 use e2l_client::MetricsOptions;
+use e2l_identity::{IdentityOrigin, WorkloadOptions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,10 +13,15 @@ use std::time::Duration;
 pub struct CollectorOptions {
     /// The network's genesis.
     pub genesis: PathBuf,
-    /// This collector's certificate.
-    pub certificate: PathBuf,
+    /// This collector's certificate. A new one that is put in its place is taken while the collector runs.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
     /// Its key; mode 0600.
-    pub key: PathBuf,
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Instead of both: a SPIFFE Workload API.
+    #[serde(default)]
+    pub identity: Option<WorkloadOptions>,
     /// Directory for what is not final yet. On a disk, and no other collector's.
     pub spool_dir: PathBuf,
     /// Bytes at which the spool takes no more. A source that can wait waits; an engine cannot: a gap is recorded.
@@ -35,7 +41,8 @@ pub struct CollectorOptions {
     /// Seconds between two inventories on the ledger, each right after a comparison: which containers ran; 0: none.
     #[serde(default = "default_inventory_every_s")]
     pub inventory_every_s: u64,
-    /// Where events come from: `docker`, `docker:PATH`, `replay:FILE` or `synthetic`.
+    /// Where events come from: `docker`, `podman` or `containerd`, each also with `:PATH` of a socket, `replay:FILE` or
+    /// `synthetic`.
     #[serde(default)]
     pub source: SourceSpec,
     /// How fast a recording is replayed.
@@ -60,6 +67,9 @@ pub struct CollectorOptions {
     /// Bounds of batches.
     #[serde(default)]
     pub batch: BatchOptions,
+    /// What of a containerd is read.
+    #[serde(default)]
+    pub containerd: ContainerdOptions,
     /// What the source `synthetic` invents.
     #[serde(default)]
     pub synthetic: SyntheticOptions,
@@ -158,17 +168,27 @@ impl CollectorOptions {
         let mut options: Self = toml::from_str(&text).map_err(|error| parse(error.to_string()))?;
         options.check().map_err(|message| parse(message.to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        for field in [
-            &mut options.genesis,
-            &mut options.certificate,
-            &mut options.key,
-            &mut options.spool_dir,
-        ] {
+        for field in [&mut options.genesis, &mut options.spool_dir] {
             *field = base.join(&field);
+        }
+        for field in [&mut options.certificate, &mut options.key] {
+            *field = field.take().map(|path| base.join(path));
         }
         options.stats_file = options.stats_file.map(|file| base.join(file));
         options.source = options.source.within(base);
         Ok(options)
+    }
+
+    /// Where this collector's identity comes from.
+    ///
+    /// # Errors
+    /// It names none, or two.
+    pub fn identity_origin(&self) -> Result<IdentityOrigin, &'static str> {
+        IdentityOrigin::of(
+            self.certificate.as_ref(),
+            self.key.as_ref(),
+            self.identity.as_ref(),
+        )
     }
 
     /// Between two comparisons of the engine's state with what was recorded; `None`: only at each connection.
@@ -193,6 +213,7 @@ impl CollectorOptions {
     }
 
     fn check(&self) -> Result<(), &'static str> {
+        self.identity_origin()?;
         if self.batch.max_events == 0 || self.batch.window == 0 {
             return Err("`batch.max_events` and `batch.window` must be at least 1");
         }

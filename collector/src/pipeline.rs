@@ -14,7 +14,7 @@ use crate::source::{Asked, Given, Sourced};
 use crate::spool::{BatchLimits, Position, Prepared, Spool, SpoolError};
 use crate::stats::SharedStats;
 use crate::submit::Progress;
-use e2l_ledger::Signer;
+use e2l_identity::CurrentIdentity;
 use e2l_ledger::event::{Event, Observation};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub struct PipelineOptions {
 /// See the module. Inside a multi-threaded Tokio runtime only: it blocks while it writes.
 pub struct Pipeline {
     pub(crate) spool: Spool,
-    pub(crate) signer: Arc<dyn Signer + Send + Sync>,
+    pub(crate) identity: Arc<CurrentIdentity>,
     pub(crate) options: PipelineOptions,
     pub(crate) events: mpsc::Receiver<Given>,
     pub(crate) batches: mpsc::UnboundedSender<Prepared>,
@@ -140,7 +140,7 @@ impl Pipeline {
     /// # Errors
     /// The spool cannot be written.
     pub async fn run(mut self) -> Result<Drained, CollectorError> {
-        for batch in self.spool.unfinal_batches(&*self.signer)? {
+        for batch in self.spool.unfinal_batches(&*self.identity.get())? {
             self.hand_on(batch);
         }
         tokio::task::block_in_place(|| self.say_that_disk_was_full())?;
@@ -272,7 +272,8 @@ impl Pipeline {
         self.take_all(taken);
         self.beat();
         while self.is_time_to_cut() {
-            match self.spool.cut(&self.options.limits, &*self.signer, now_nano())? {
+            let signer = self.identity.get();
+            match self.spool.cut(&self.options.limits, &*signer, now_nano())? {
                 Some(batch) => self.cut.push(batch),
                 None => break,
             }

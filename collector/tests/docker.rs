@@ -185,8 +185,8 @@ async fn what_happened_while_nobody_read_is_fetched_and_what_was_before_is_not()
 #[tokio::test]
 async fn an_address_that_makes_no_sense_is_refused() {
     let (sender, _events) = mpsc::channel(1);
-    let spec: Result<SourceSpec, _> = "podman".parse();
-    assert!(spec.unwrap_err().to_string().contains("docker:PATH"));
+    let spec: Result<SourceSpec, _> = "crio".parse();
+    assert!(spec.unwrap_err().to_string().contains("write docker, podman"));
     // A socket that is not there may come: the source waits for it, and ends when nobody listens.
     let source = DockerSource::new(
         &SourceSpec::Socket("/nonexistent/docker.sock".into()),

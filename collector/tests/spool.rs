@@ -101,6 +101,12 @@ fn a_renewed_certificate_signs_the_same_batch_again() {
         .signature()
         .verify(&envelope.signed_digest(), renewed.certificate())
         .unwrap();
+    // While the collector runs it comes to the same.
+    let mut running = before.clone();
+    running.sign_with(&renewed).unwrap();
+    assert_eq!(running.packed, after.packed);
+    running.sign_with(&collector.signer).unwrap();
+    assert_eq!(running.packed, before.packed);
 }
 
 #[test]

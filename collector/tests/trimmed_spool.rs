@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use e2l_collector::spool::{BatchLimits, Directory, Opening, Owner, Spool};
-use e2l_identity::{Authority, FileIdentity, Validity};
+use e2l_identity::{Authority, Identity, Validity};
 use e2l_ledger::event::{Event, EventKind, Observation};
 use e2l_ledger::{Digest, Domain, Limits, Member, Role, Signer};
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 /// 300 events of 20 KB each are more than half a segment of 8 MB.
 const BIG: usize = 20 << 10;
 
-fn identity(directory: &Path) -> FileIdentity {
+fn identity(directory: &Path) -> Identity {
     let now = OffsetDateTime::now_utc();
     let authority = Authority::create("provider", Validity::days(now, 1)).unwrap();
     let member = Member {
@@ -24,7 +24,7 @@ fn identity(directory: &Path) -> FileIdentity {
         .issue("demo", &member, Validity::days(now, 1), &[])
         .unwrap();
     issued.write(directory, "collector").unwrap();
-    FileIdentity::load(&directory.join("collector.pem"), &directory.join("collector.key")).unwrap()
+    Identity::load(&directory.join("collector.pem"), &directory.join("collector.key")).unwrap()
 }
 
 fn event(number: i64) -> Event {

@@ -342,10 +342,11 @@ class Reader:
         """A configuration, its fields as genesis.json names them."""
         text, peer = self.text, lambda: dict(name=self.text(), raft_id=self.u64(), address=self.text())
         actor = lambda: dict(name=text(), authorities=[der.hex() for der in self.list(self.data_)],
-                             peer=self.option(peer), voting=bool(self.tag(2)))
+                             peer=self.option(peer), suffrage=SUFFRAGE[self.tag(3)])
         return dict(network=text(), actors=self.list(actor), revoked=self.digests(), finality=self.policy(),
                     lifecycle=self.policy(), limits=self.limits(), chaincodes=self.list(self.chaincode),
-                    engine=dict(engine=text(), architecture=text(), configuration=self.hash().hex()))
+                    engine=dict(engine=text(), architecture=text(), configuration=self.hash().hex()),
+                    next_raft_id=self.u64())
 
     def digests(self):
         """A set of digests, in hexadecimal."""
@@ -457,6 +458,7 @@ class Failure(Exception):
 
 NOT_CHECKED = {"certificates": 0, "signatures": 0}
 ROLES = ("peer", "collector", "admin", "client", "auditor")
+SUFFRAGE = ("nonvoter", "voter", "staging")
 NAME = re.compile("[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -578,7 +580,7 @@ def encode_authorities(value): return list_([data_(bytes.fromhex(der)) for der i
 
 def encode_actor(value):
     return (text_(value["name"]) + encode_authorities(value["authorities"]) + encode_peer(value["peer"])
-            + bytes([value["voting"]]))
+            + bytes([SUFFRAGE.index(value["suffrage"])]))
 
 
 def encode_limits(value): return b"".join(struct.pack("<Q", value[name]) for name, _, _ in LIMITS)
@@ -603,6 +605,7 @@ def encode_config(config):
         encode_limits(config["limits"]),
         list_([encode_chaincode(value) for value in config["chaincodes"]]),
         encode_engine(config["engine"]),
+        struct.pack("<Q", config["next_raft_id"]),
     ))
 
 
@@ -626,7 +629,9 @@ class Epoch:
             assert names == sorted(set(names)), "not in order"
         assert all(actor["authorities"] for actor in actors)
         assert len({peer["raft_id"] for peer in peers}) == len(peers)
-        self.voters = {actor["name"]: actor["peer"]["name"] for actor in actors if actor["voting"] and actor["peer"]}
+        assert all(peer["raft_id"] < config["next_raft_id"] for peer in peers)
+        assert all(actor["peer"] or actor["suffrage"] == "nonvoter" for actor in actors)
+        self.voters = {actor["name"]: actor["peer"]["name"] for actor in actors if actor["suffrage"] == "voter"}
         self.required, self.approvals = (self.policy(config[policy]) for policy in ("finality", "lifecycle"))
         for required in (self.required, self.approvals):
             assert 1 <= required <= len(self.voters)

@@ -1,7 +1,7 @@
 //! An actor's certificate authority.
 
 use crate::error::IdentityError;
-use crate::files::{write_public, write_secret};
+use crate::files::{replace, write_public, write_secret};
 use e2l_ledger::{Member, validate_name};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -58,6 +58,16 @@ impl Issued {
             self.certificate_pem.as_bytes(),
         )
     }
+
+    /// Puts certificate and key in the place of others. Each file changes at once, the key first; a process that runs on
+    /// them notices when both have.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn replace(&self, certificate: &Path, key: &Path) -> Result<(), IdentityError> {
+        replace(key, self.key_pem.as_bytes(), 0o600)?;
+        replace(certificate, self.certificate_pem.as_bytes(), 0o644)
+    }
 }
 
 /// An actor's authority: it issues the certificates of that actor's members.
@@ -110,7 +120,7 @@ impl Authority {
     pub fn load(actor: &str, directory: &Path) -> Result<Self, IdentityError> {
         validate_name(actor)?;
         let (certificate_path, key_path) = (directory.join("ca.pem"), directory.join("ca.key"));
-        let key_pem = crate::file_identity::read_key(&key_path)?;
+        let key_pem = crate::identity::read_key(&key_path)?;
         let key = KeyPair::from_pem(&key_pem).map_err(|_| IdentityError::NotPem {
             path: key_path.clone(),
             what: "a PKCS #8 key",

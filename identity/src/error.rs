@@ -41,13 +41,28 @@ pub enum IdentityError {
     },
     /// Key and certificate do not belong together.
     #[error(
-        "the key {key} does not belong to the certificate {certificate}: use the pair that was issued together"
+        "the key {key} does not belong to the certificate {certificate}: use the pair that was issued together, \
+         or renew it with `e2l cert renew` if a renewal was interrupted"
     )]
     KeyMismatch {
         /// Key file.
         key: PathBuf,
         /// Certificate file.
         certificate: PathBuf,
+    },
+    /// A key that is not of the kind that its certificate names.
+    #[error(
+        "the key beside the certificate of {member} is not a PKCS #8 key of the kind that the certificate names"
+    )]
+    KeyKind {
+        /// Whose certificate.
+        member: String,
+    },
+    /// A key that is another certificate's.
+    #[error("the key beside the certificate of {member} does not belong to it")]
+    OtherKey {
+        /// Whose certificate.
+        member: String,
     },
     /// A certificate is not acceptable.
     #[error("certificate {path}: {source}")]
@@ -74,6 +89,15 @@ pub enum IdentityError {
     /// The directory for a new network is taken.
     #[error("{0} is not empty: give a new directory, or remove it first")]
     NotEmpty(PathBuf),
+    /// An agent gives no identity.
+    #[error("the SPIFFE Workload API gives no identity: {why}")]
+    Workload {
+        /// What it says, or what is wrong with what it gives.
+        why: String,
+    },
+    /// A signal cannot be waited for.
+    #[error("SIGHUP cannot be caught: {0}")]
+    Signal(io::Error),
     /// rustls refuses the identity.
     #[error("TLS cannot use this identity: {0}")]
     Tls(#[from] rustls::Error),

@@ -2,8 +2,8 @@
 //! certificate could resume one.
 
 use crate::error::IdentityError;
-use crate::file_identity::FileIdentity;
 use crate::log_limit::LogLimit;
+use crate::presented::Presented;
 use crate::refusal::CertificateRefused;
 use crate::trust::{ExpectedPeer, Trust};
 use e2l_ledger::{Certificate, Role};
@@ -24,21 +24,22 @@ use std::sync::Arc;
 /// HTTP/2, the only protocol spoken.
 const ALPN: &[u8] = b"h2";
 
-/// The accepting side: demands a certificate of a member of the configuration in force.
+/// The accepting side: demands a certificate of a member of the configuration in force. Shows the identity in use at each
+/// handshake.
 ///
 /// # Errors
 /// rustls refuses the identity.
 pub fn server_config(
-    identity: &FileIdentity,
+    identity: impl Into<Presented>,
     trust: Arc<dyn Trust>,
 ) -> Result<Arc<ServerConfig>, IdentityError> {
+    let identity: Presented = identity.into();
     let provider = provider();
-    let verifier = Arc::new(MemberVerifier::new(&provider, trust, Accepts::AnyMember));
-    let (certificates, key) = identity.tls_material();
+    let verifier = Arc::new(MemberVerifier::new(&provider, Some(trust), Accepts::AnyMember));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(certificates, key)?;
+        .with_cert_resolver(Arc::new(identity));
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
@@ -46,28 +47,54 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// The connecting side: demands a peer of the configuration in force, or one certain peer.
+/// The connecting side: demands a peer of the configuration in force, or one certain peer. Shows the identity in use at
+/// each handshake.
 ///
 /// # Errors
 /// rustls refuses the identity.
 pub fn client_config(
-    identity: &FileIdentity,
+    identity: impl Into<Presented>,
     trust: Arc<dyn Trust>,
     expected: ExpectedPeer,
 ) -> Result<Arc<ClientConfig>, IdentityError> {
+    client_config_with(identity.into(), |provider| {
+        MemberVerifier::new(provider, Some(trust), Accepts::Peer(expected))
+    })
+}
+
+fn client_config_with(
+    identity: Presented,
+    verifier: impl FnOnce(&CryptoProvider) -> MemberVerifier,
+) -> Result<Arc<ClientConfig>, IdentityError> {
     let provider = provider();
-    let verifier = Arc::new(MemberVerifier::new(&provider, trust, Accepts::Peer(expected)));
-    let (certificates, key) = identity.tls_material();
+    let verifier = Arc::new(verifier(&provider));
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         // Members are known by their SPIFFE ids, not by host names, so the usual verifier does not fit.
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(certificates, key)?;
+        .with_client_cert_resolver(Arc::new(identity));
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The connecting side towards a peer of `network` that need not be trusted: whoever has missed changes of the
+/// configuration asks for them here, and they prove themselves. Good for nothing else.
+///
+/// # Errors
+/// rustls refuses the identity.
+pub fn introduction_config(
+    identity: impl Into<Presented>,
+    network: &str,
+) -> Result<Arc<ClientConfig>, IdentityError> {
+    let accepts = Accepts::PeerToAsk {
+        network: network.to_owned(),
+    };
+    client_config_with(identity.into(), |provider| {
+        MemberVerifier::new(provider, None, accepts)
+    })
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -78,11 +105,13 @@ fn provider() -> Arc<CryptoProvider> {
 enum Accepts {
     AnyMember,
     Peer(ExpectedPeer),
+    PeerToAsk { network: String },
 }
 
 /// Verifies the other side's certificate as the ledger does, and its handshake as TLS demands.
 struct MemberVerifier {
-    trust: Arc<dyn Trust>,
+    /// `None` where nobody need be trusted.
+    trust: Option<Arc<dyn Trust>>,
     accepts: Accepts,
     algorithms: WebPkiSupportedAlgorithms,
     log: LogLimit,
@@ -97,7 +126,7 @@ impl fmt::Debug for MemberVerifier {
 }
 
 impl MemberVerifier {
-    fn new(provider: &CryptoProvider, trust: Arc<dyn Trust>, accepts: Accepts) -> Self {
+    fn new(provider: &CryptoProvider, trust: Option<Arc<dyn Trust>>, accepts: Accepts) -> Self {
         Self {
             trust,
             accepts,
@@ -113,7 +142,7 @@ impl MemberVerifier {
             }
             Error::InvalidCertificate(match self.accepts {
                 Accepts::AnyMember => refused.alert(),
-                Accepts::Peer(_) => refused.in_full(),
+                Accepts::Peer(_) | Accepts::PeerToAsk { .. } => refused.in_full(),
             })
         })
     }
@@ -121,9 +150,11 @@ impl MemberVerifier {
     fn judge(&self, der: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateRefused> {
         let certificate = Certificate::parse(der).map_err(|error| CertificateRefused::malformed(&error))?;
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        certificate
-            .check(&self.trust.config(), seconds.saturating_mul(1_000_000_000))
-            .map_err(|error| CertificateRefused::untrusted(&certificate, &error, seconds))?;
+        if let Some(trust) = &self.trust {
+            certificate
+                .check(&trust.config(), seconds.saturating_mul(1_000_000_000))
+                .map_err(|error| CertificateRefused::untrusted(&certificate, &error, seconds))?;
+        }
         let member = certificate.member();
         match &self.accepts {
             Accepts::Peer(ExpectedPeer::Any) if member.role != Role::Peer => {
@@ -132,6 +163,12 @@ impl MemberVerifier {
             Accepts::Peer(ExpectedPeer::Member(expected)) if member != expected => Err(
                 CertificateRefused::unexpected(&certificate, &expected.to_string()),
             ),
+            Accepts::PeerToAsk { network }
+                if member.role != Role::Peer || certificate.network() != network =>
+            {
+                let expected = format!("a peer of network `{network}`");
+                Err(CertificateRefused::unexpected(&certificate, &expected))
+            }
             _ => Ok(()),
         }
     }

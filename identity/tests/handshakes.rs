@@ -3,25 +3,25 @@
 
 mod support;
 
-use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
+use e2l_identity::{ExpectedPeer, Identity, client_config, server_config};
 use e2l_ledger::{Role, Signer};
 use rustls::HandshakeKind;
 use support::link::{Shaken, careless, careless_server, shake};
 use support::{Forger, NETWORK, Two, expired, identity, member, not_yet_valid, valid};
 
 /// A caller with this identity at the provider's peer.
-async fn call(two: &Two, caller: &FileIdentity) -> Shaken {
+async fn call(two: &Two, caller: &Identity) -> Shaken {
     call_expecting(two, caller, ExpectedPeer::Any).await
 }
 
-async fn call_expecting(two: &Two, caller: &FileIdentity, expected: ExpectedPeer) -> Shaken {
+async fn call_expecting(two: &Two, caller: &Identity, expected: ExpectedPeer) -> Shaken {
     let peer = two.of_provider(Role::Peer, "peer");
     let server = server_config(&peer, two.trust()).unwrap();
     shake(server, client_config(caller, two.trust(), expected).unwrap()).await
 }
 
 /// A good caller at a server with this identity.
-async fn meet(two: &Two, server: &FileIdentity) -> Shaken {
+async fn meet(two: &Two, server: &Identity) -> Shaken {
     let caller = two.of_provider(Role::Client, "client");
     let server = server_config(server, two.trust()).unwrap();
     shake(

@@ -4,7 +4,7 @@
 mod support;
 
 use e2l_identity::{
-    ActorPlan, Authority, ChaincodePlan, FileIdentity, IdentityError, NetworkPlan, create_network,
+    ActorPlan, Authority, ChaincodePlan, Identity, IdentityError, NetworkPlan, create_network,
 };
 use e2l_ledger::{Domain, GenesisFile, Limits, Policy, Role, Signer};
 use std::os::unix::fs::PermissionsExt;
@@ -34,8 +34,8 @@ fn plan() -> NetworkPlan {
     }
 }
 
-fn load(home: &Path, role: Role) -> Result<FileIdentity, IdentityError> {
-    FileIdentity::load(
+fn load(home: &Path, role: Role) -> Result<Identity, IdentityError> {
+    Identity::load(
         &home.join(format!("{role}.pem")),
         &home.join(format!("{role}.key")),
     )
@@ -194,7 +194,7 @@ fn nothing_is_written_over_and_pairs_must_fit() {
     assert_eq!(files(home.path()), before);
 
     issue("three").write(home.path(), "other").unwrap();
-    let mixed = FileIdentity::load(&home.path().join("it.pem"), &home.path().join("other.key"));
+    let mixed = Identity::load(&home.path().join("it.pem"), &home.path().join("other.key"));
     let error = mixed.err().unwrap();
     assert!(
         error
@@ -208,7 +208,7 @@ fn nothing_is_written_over_and_pairs_must_fit() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     )
     .unwrap();
-    let error = FileIdentity::load(&garbled, &home.path().join("it.key"))
+    let error = Identity::load(&garbled, &home.path().join("it.key"))
         .err()
         .unwrap();
     assert!(

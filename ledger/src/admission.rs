@@ -79,6 +79,10 @@ fn check_sender(envelope: &Envelope, certificate: &Certificate) -> Result<(), Re
     }
     let (allowed, what) = match envelope {
         Envelope::Batch(_) => (holder.role == Role::Collector, "collectors submit batches"),
+        // A peer says one thing itself, and no admin for it.
+        Envelope::Request(request) if request.call.is_ready() => {
+            (holder.role == Role::Peer, "a peer says that it is ready")
+        }
         Envelope::Request(_) => (holder.role == Role::Admin, "admins submit requests"),
     };
     if allowed {

@@ -1,6 +1,7 @@
 //! What a collector signs: a chained, numbered list of calls.
 
 use crate::canonical::Canonical;
+use crate::governance::{GOVERNANCE, function};
 use crate::hash::{Digest, Domain, Hasher};
 use crate::member::Member;
 use crate::merkle::merkle_root;
@@ -31,6 +32,11 @@ impl Call {
         let written = (&self.chaincode, &self.function, argument).serialize(&mut hasher);
         debug_assert!(written.is_ok(), "a hasher accepts every byte");
         hasher.finish()
+    }
+
+    /// Whether a peer says by it that it is ready to vote.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.chaincode == GOVERNANCE && self.function == function::READY
     }
 
     /// Bytes that count against size limits.

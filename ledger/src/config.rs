@@ -5,6 +5,7 @@ use crate::governance::{GOVERNANCE, PROPOSAL_MAX_BYTES};
 use crate::hash::{Digest, Domain};
 use crate::member::{InvalidName, Member, Role, validate_name};
 use crate::policy::Policy;
+use crate::suffrage::Suffrage;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -71,6 +72,16 @@ pub struct PeerConfig {
     pub address: String,
 }
 
+/// Where a peer that is to be admitted is found. Its Raft id is given when it is.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerPlace {
+    /// Name in its certificate.
+    pub name: String,
+    /// `host:port` that other peers and clients reach it at.
+    pub address: String,
+}
+
 /// A member organisation.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,8 +93,8 @@ pub struct ActorConfig {
     pub authorities: Vec<Vec<u8>>,
     /// Its peer; an actor without one submits and reads through others'.
     pub peer: Option<PeerConfig>,
-    /// Whether its peer votes and endorses.
-    pub voting: bool,
+    /// Whether it votes.
+    pub suffrage: Suffrage,
 }
 
 /// An active chaincode.
@@ -198,6 +209,9 @@ pub struct NetworkConfig {
     pub chaincodes: Vec<ChaincodeDefinition>,
     /// What executes them.
     pub engine: EngineProfile,
+    /// Raft id of the next peer that is admitted: none is ever given twice, since a peer without its disk must not
+    /// speak for what it has promised before.
+    pub next_raft_id: u64,
 }
 
 impl Canonical for NetworkConfig {
@@ -245,7 +259,7 @@ impl NetworkConfig {
     pub fn voters(&self) -> impl Iterator<Item = (&ActorConfig, &PeerConfig)> {
         self.actors
             .iter()
-            .filter(|actor| actor.voting)
+            .filter(|actor| actor.suffrage == Suffrage::Voter)
             .filter_map(|a| a.peer.as_ref().map(|p| (a, p)))
     }
 
@@ -265,11 +279,22 @@ impl NetworkConfig {
             .find(|(_, peer)| peer.raft_id == id)
     }
 
+    /// Gives the next Raft id to a new peer.
+    pub(crate) fn admit_peer(&mut self, place: &PeerPlace) -> PeerConfig {
+        let raft_id = self.next_raft_id;
+        self.next_raft_id = raft_id.saturating_add(1);
+        PeerConfig {
+            name: place.name.clone(),
+            raft_id,
+            address: place.address.clone(),
+        }
+    }
+
     /// Checks that the configuration makes sense.
     ///
     /// # Errors
-    /// Bad or repeated names, repeated Raft ids, no voter, an actor without authority, a limit out of range,
-    /// a policy that can never be met.
+    /// Bad or repeated names, repeated Raft ids or such as are still to be given, no voter, a voter without a peer, an actor
+    /// without authority, a limit out of range, a policy that can never be met.
     pub fn check(&self) -> Result<(), ConfigError> {
         validate_name(&self.network)?;
         strictly_sorted("actor", self.actors.iter().map(|actor| actor.name.as_str()))?;
@@ -286,8 +311,22 @@ impl NetworkConfig {
                     actor.name
                 )));
             }
-            let Some(peer) = &actor.peer else { continue };
+            let Some(peer) = &actor.peer else {
+                if actor.suffrage == Suffrage::Nonvoter {
+                    continue;
+                }
+                return Err(ConfigError::Missing(format!(
+                    "actor `{}` is to vote and has no peer",
+                    actor.name
+                )));
+            };
             validate_name(&peer.name)?;
+            if peer.raft_id >= self.next_raft_id {
+                return Err(ConfigError::Missing(format!(
+                    "the peer of `{}` has Raft id {}, and the next one to be given is {}",
+                    actor.name, peer.raft_id, self.next_raft_id
+                )));
+            }
             if !ids.insert(peer.raft_id) {
                 return Err(ConfigError::Twice {
                     what: "Raft id",

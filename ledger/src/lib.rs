@@ -26,6 +26,7 @@ mod proposal;
 mod request;
 mod signature;
 mod statement;
+mod suffrage;
 mod vote;
 
 pub use admission::{Refused, SenderHead, check_envelope, check_signature};
@@ -35,7 +36,7 @@ pub use canonical::{Canonical, DecodeError};
 pub use certificate::{Certificate, CertificateError};
 pub use code::ValidationCode;
 pub use config::{
-    ActorConfig, ChaincodeDefinition, ConfigError, EngineProfile, Limits, NetworkConfig, PeerConfig,
+    ActorConfig, ChaincodeDefinition, ConfigError, EngineProfile, Limits, NetworkConfig, PeerConfig, PeerPlace,
 };
 pub use e2l_event as event;
 pub use genesis::{Approval, Genesis, GenesisError, GenesisFile};
@@ -54,4 +55,5 @@ pub use proposal::{Envelope, EnvelopeSource, ProposalError, ProposalHeader, Sign
 pub use request::{RequestHeader, SignedRequest};
 pub use signature::{Algorithm, Signature, SignatureError, Signer};
 pub use statement::StatementHeader;
+pub use suffrage::Suffrage;
 pub use vote::{Acknowledgement, Endorsement, SignedVote, Vote};

@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How many of the voting actors must sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -13,6 +14,16 @@ pub enum Policy {
     Majority,
     /// At least this many.
     AtLeast(u32),
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all actors"),
+            Self::Majority => f.write_str("a majority"),
+            Self::AtLeast(count) => write!(f, "at least {count} actors"),
+        }
+    }
 }
 
 impl Policy {

@@ -268,7 +268,7 @@ impl World {
                         raft_id: 1,
                         address: "127.0.0.1:7051".into(),
                     }),
-                    voting: true,
+                    suffrage: Suffrage::Voter,
                 }],
                 revoked: BTreeSet::from([Digest([9; 32])]),
                 finality: Policy::Majority,
@@ -284,6 +284,7 @@ impl World {
                     architecture: "x86_64".into(),
                     configuration: Digest([8; 32]),
                 },
+                next_raft_id: 2,
             },
         }
     }

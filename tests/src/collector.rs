@@ -5,7 +5,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use e2l_client::{ClientError, LedgerClient, wire};
 use e2l_event::Event;
-use e2l_identity::FileIdentity;
+use e2l_identity::Identity;
 use e2l_ledger::{BatchHeader, Call, Canonical, Digest, Envelope, Member, SignedBatch, Signer};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct TestCollector {
     /// Its identity.
-    pub identity: Arc<FileIdentity>,
+    pub identity: Arc<Identity>,
     /// A client in its name.
     pub client: LedgerClient,
     network: Digest,
@@ -26,7 +26,7 @@ pub struct TestCollector {
 
 impl TestCollector {
     /// One that has submitted nothing yet.
-    pub fn new(identity: Arc<FileIdentity>, client: LedgerClient, network: Digest) -> Self {
+    pub fn new(identity: Arc<Identity>, client: LedgerClient, network: Digest) -> Self {
         Self {
             identity,
             client,

@@ -15,10 +15,22 @@ pub struct CollectorProcess {
 }
 
 impl CollectorProcess {
+    /// The collector of this number, inventing events as it is configured.
+    pub fn synthetic(network: &Network, number: usize) -> Self {
+        let child = network.collector(number, &["--source", "synthetic"]);
+        Self { number, child }
+    }
+
     /// The collector of this number, reading the engine at a socket. Its spool is open when this returns.
     pub fn of_engine(network: &Network, number: usize, socket: &Path) -> Self {
         let source = format!("docker:{}", socket.display());
         let child = network.collector(number, &["--source", &source]);
+        Self { number, child }
+    }
+
+    /// The collector of this number, reading what `--source` names.
+    pub fn of_source(network: &Network, number: usize, source: &str) -> Self {
+        let child = network.collector(number, &["--source", source]);
         Self { number, child }
     }
 

@@ -4,8 +4,8 @@ use crate::collector::TestCollector;
 use crate::ledger_copy::LedgerCopy;
 use crate::network::Network;
 use anyhow::{Context, Result, bail, ensure};
-use e2l_client::{ClientOptions, LedgerClient, PeerAddress, wire};
-use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_client::{ClientOptions, LedgerClient, PeerAddress, learn_changes, wire};
+use e2l_identity::{ExpectedPeer, Identity, client_config};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{Digest, GenesisFile, NetworkConfig, Role};
 use futures::TryStreamExt;
@@ -47,6 +47,8 @@ pub struct Members {
     root: PathBuf,
     genesis: Arc<GenesisFile>,
     config: Arc<NetworkConfig>,
+    /// What clients trust.
+    trusted: Arc<Anchor>,
 }
 
 impl Members {
@@ -67,6 +69,7 @@ impl Members {
         Ok(Self {
             root,
             config: Arc::new(genesis.genesis.config.clone()),
+            trusted: Arc::new(Anchor::checked(&genesis.genesis)),
             genesis: Arc::new(genesis),
         })
     }
@@ -108,19 +111,35 @@ impl Members {
     ///
     /// # Errors
     /// There is none.
-    pub fn identity(&self, actor: &str, role: Role, name: &str) -> Result<Arc<FileIdentity>> {
+    pub fn identity(&self, actor: &str, role: Role, name: &str) -> Result<Arc<Identity>> {
         let home = self.home(actor, name);
         let file = |end: &str| home.join(format!("{role}.{end}"));
-        Ok(Arc::new(FileIdentity::load(&file("pem"), &file("key"))?))
+        Ok(Arc::new(Identity::load(&file("pem"), &file("key"))?))
     }
 
     /// TLS in the name of an identity, of whatever network, towards the peers of this one.
     ///
     /// # Errors
     /// TLS cannot use the identity.
-    pub fn tls(&self, identity: &FileIdentity) -> Result<Arc<ClientConfig>> {
-        let trust = Arc::new(StaticTrust(self.config.clone()));
-        Ok(client_config(identity, trust, ExpectedPeer::Any)?)
+    pub fn tls(&self, identity: &Identity) -> Result<Arc<ClientConfig>> {
+        Ok(client_config(identity, self.trusted.clone(), ExpectedPeer::Any)?)
+    }
+
+    /// Learns from an actor's peer how the configuration has changed: clients trust what it names from then on.
+    ///
+    /// # Errors
+    /// It does not say, or does not prove it.
+    pub async fn learn(&self, actor: &str) -> Result<()> {
+        self.learn_through(&self.reader(actor)?).await
+    }
+
+    /// The same, through a client that is trusted already.
+    ///
+    /// # Errors
+    /// As [`Members::learn`].
+    pub async fn learn_through(&self, client: &LedgerClient) -> Result<()> {
+        learn_changes(client, &self.trusted).await?;
+        Ok(())
     }
 
     /// A client in the name of an identity; asks the peer of `preferred` first and, while it is down, the
@@ -128,7 +147,7 @@ impl Members {
     ///
     /// # Errors
     /// TLS cannot use the identity.
-    pub fn client(&self, identity: &FileIdentity, preferred: &str) -> Result<LedgerClient> {
+    pub fn client(&self, identity: &Identity, preferred: &str) -> Result<LedgerClient> {
         let options = ClientOptions {
             submit_timeout: PATIENCE,
             patience: PATIENCE,
@@ -142,7 +161,7 @@ impl Members {
     ///
     /// # Errors
     /// TLS cannot use the identity.
-    pub fn only(&self, identity: &FileIdentity, actor: &str) -> Result<LedgerClient> {
+    pub fn only(&self, identity: &Identity, actor: &str) -> Result<LedgerClient> {
         let client = self.client(identity, actor)?;
         client
             .only(actor)

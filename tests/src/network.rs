@@ -1,6 +1,8 @@
 //! A network of three actors, each peer a process.
 
 use crate::binaries::{binary, component};
+use e2l_identity::{Authority, Validity};
+use e2l_ledger::{Member, Role};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -149,6 +151,32 @@ impl Network {
         }
         self.peers.insert(actor.to_owned(), child);
         Ok(())
+    }
+
+    /// Puts a new peer's empty directory in the place of a lost one's, with a certificate of that name.
+    pub fn replace_peer_files(&self, actor: &str, name: &str) {
+        let home = self.root().join("actors").join(actor);
+        let peer = home.join("peer");
+        for lost in ["data", "peer.pem", "peer.key"] {
+            let path = peer.join(lost);
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).expect("it can be removed");
+            } else {
+                std::fs::remove_file(path).expect("it can be removed");
+            }
+        }
+        let authority = Authority::load(actor, &home.join("ca")).expect("its authority");
+        let member = Member {
+            actor: actor.to_owned(),
+            role: Role::Peer,
+            name: name.to_owned(),
+        };
+        let validity = Validity::days(time::OffsetDateTime::now_utc(), 30);
+        authority
+            .issue("event2ledger", &member, validity, &["127.0.0.1".to_owned()])
+            .expect("a certificate")
+            .write(&peer, "peer")
+            .expect("it can be written");
     }
 
     /// Ends an actor's peer as a power cut would.

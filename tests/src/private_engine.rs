@@ -1,45 +1,39 @@
 //! A container engine of its own that can be killed and started again while its containers live on.
 
+use crate::daemon::{Daemon, PATIENCE, why_not};
 use crate::docker::skip;
-use crate::engine_host::system;
-use crate::image::{busybox, image_archive};
+use crate::docker_cli::DockerCli;
+use crate::image::image_archive;
 use crate::network::wait_until;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use crate::test_engine::{ContainerState, TestEngine};
 use serde_json::Value;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 
-/// Longest wait for the engine to serve or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Name of its image.
 const IMAGE: &str = "e2l-private:1";
-/// Names that were given.
-static RENAMED: AtomicU64 = AtomicU64::new(0);
 
-/// A Docker Engine without networks, in a process tree of its own, whose first process starts the engine again when it
-/// has died, unless it is told not to. Dropping it ends everything in that tree.
+/// How it is started.
+const COMMAND: &str = "dockerd --config-file \"$1/daemon.json\" --data-root \"$1/root\" --exec-root \"$1/exec\" \
+    --pidfile \"$1/pid\" -H \"unix://$1/docker.sock\" --bridge=none --iptables=false --ip-masq=false";
+
+/// A Docker Engine without networks, in a process tree of its own. Dropping it ends everything in that tree.
 pub struct PrivateEngine {
-    directory: tempfile::TempDir,
-    tree: Child,
+    daemon: Daemon,
 }
 
 impl PrivateEngine {
     /// Starts one, with an image; `None` after counting `test` as skipped where this machine cannot have one.
     pub fn start(test: &str) -> Option<Self> {
-        if let Some(reason) = why_not() {
+        if let Some(reason) = why_not(&["docker", "dockerd"]) {
             skip(test, &reason);
             return None;
         }
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let tree = spawn(&directory);
-        let engine = Self { directory, tree };
+        let daemon = Daemon::start("dockerd --config-file", COMMAND, |directory| {
+            // The machine's configuration may set what the flags set, which the engine refuses.
+            std::fs::write(directory.join("daemon.json"), "{}").expect("a file");
+        });
+        let engine = Self { daemon };
         engine.wait_until_it_serves();
         let root = tempfile::tempdir().expect("a temporary directory");
         let archive = image_archive(root.path());
@@ -54,17 +48,12 @@ impl PrivateEngine {
 
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join("docker.sock")
+        self.daemon.path().join("docker.sock")
     }
 
     /// Runs `docker` on it, however that ends.
     pub fn try_run(&self, arguments: &[&str]) -> Output {
-        Command::new("docker")
-            .arg("-H")
-            .arg(format!("unix://{}", self.socket().display()))
-            .args(arguments)
-            .output()
-            .expect("docker runs")
+        self.cli(&self.socket()).try_run(arguments)
     }
 
     /// Runs `docker` on it; it must succeed. Returns what it printed.
@@ -72,17 +61,16 @@ impl PrivateEngine {
     /// # Panics
     /// It does not succeed.
     pub fn run(&self, arguments: &[&str]) -> String {
-        let output = self.try_run(arguments);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "docker {arguments:?}: {errors}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        self.cli(&self.socket()).run(arguments)
     }
 
     /// What it says of a container; `None` if there is none.
     pub fn inspect(&self, id: &str) -> Option<Value> {
-        let output = self.try_run(&["inspect", "--format", "{{json .State}}", id]);
-        let text = output.status.success().then_some(output.stdout)?;
-        serde_json::from_slice(&text).ok()
+        self.cli(&self.socket()).inspect(id, ".State")
+    }
+
+    fn cli<'a>(&self, socket: &'a Path) -> DockerCli<'a> {
+        DockerCli { socket, image: IMAGE }
     }
 
     /// Makes it emit so many events as fast as it can: renames of a container.
@@ -90,26 +78,7 @@ impl PrivateEngine {
     /// # Panics
     /// It refuses.
     pub fn rename_again_and_again(&self, id: &str, times: usize) {
-        let mut stream = UnixStream::connect(self.socket()).expect("the engine serves");
-        for _ in 0..times {
-            // Another container may still have the last name of an earlier burst.
-            let number = RENAMED.fetch_add(1, Ordering::Relaxed);
-            let request = format!(
-                "POST /containers/{id}/rename?name=burst{number} HTTP/1.1\r\nHost: e\r\nContent-Length: 0\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes()).expect("a request");
-            let mut answer = Vec::new();
-            while !answer.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).expect("an answer");
-                answer.push(byte[0]);
-            }
-            assert!(
-                answer.starts_with(b"HTTP/1.1 204"),
-                "{}",
-                String::from_utf8_lossy(&answer)
-            );
-        }
+        self.cli(&self.socket()).rename_again_and_again(id, times);
     }
 
     /// Kills the engine, and nothing else: its containers live on, and it is not started again yet.
@@ -117,17 +86,12 @@ impl PrivateEngine {
     /// # Panics
     /// It does not run.
     pub fn kill(&self) {
-        std::fs::write(self.hold(), "").expect("a file");
-        let engine = self.process().expect("the engine runs");
-        kill(engine, Signal::SIGKILL).expect("it can be killed");
-        wait_until("the engine is gone", PATIENCE, || {
-            self.process().is_none().then_some(())
-        });
+        self.daemon.kill();
     }
 
     /// Starts it again, and waits until it serves.
     pub fn restart(&self) {
-        std::fs::remove_file(self.hold()).expect("it was killed");
+        self.daemon.go_on();
         self.wait_until_it_serves();
     }
 
@@ -136,35 +100,7 @@ impl PrivateEngine {
     /// # Panics
     /// There is no such process.
     pub fn kill_process(&self, pid: i64) {
-        let tree = self.first_process().expect("the tree runs");
-        let killed = system("nsenter")
-            .args(["--target", &tree.to_string(), "--pid", "--mount", "sh", "-c"])
-            .arg(format!("kill -9 {pid}"))
-            .status()
-            .expect("nsenter runs");
-        assert!(killed.success(), "process {pid} cannot be killed");
-    }
-
-    fn hold(&self) -> PathBuf {
-        self.directory.path().join("hold")
-    }
-
-    /// The shell that starts the engine.
-    fn first_process(&self) -> Option<Pid> {
-        children(Pid::from_raw(self.tree.id().cast_signed()))
-            .first()
-            .copied()
-    }
-
-    fn process(&self) -> Option<Pid> {
-        let name = |pid: &Pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let zombie = |pid: &Pid| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.contains(") Z ")
-        };
-        let all = children(self.first_process()?);
-        all.into_iter()
-            .find(|pid| name(pid).trim() == "dockerd" && !zombie(pid))
+        self.daemon.kill_process(pid);
     }
 
     fn wait_until_it_serves(&self) {
@@ -174,78 +110,69 @@ impl PrivateEngine {
     }
 }
 
-impl Drop for PrivateEngine {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- the end of the private engine's log:");
-            lines[lines.len().saturating_sub(10)..]
-                .iter()
-                .for_each(|line| eprintln!("{line}"));
-        }
-        // The first process of the tree goes, and with it the tree.
-        let _ = self.tree.kill();
-        let _ = self.tree.wait();
+impl TestEngine for PrivateEngine {
+    fn source(&self) -> String {
+        format!("docker:{}", self.socket().display())
     }
-}
 
-fn children(of: Pid) -> Vec<Pid> {
-    let found = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-    found
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok().map(Pid::from_raw))
-        .collect()
-}
+    fn identity(&self) -> (&'static str, String) {
+        let version = PrivateEngine::run(self, &["version", "--format", "{{.Server.Version}}"]);
+        ("Docker Engine", version)
+    }
 
-fn spawn(directory: &tempfile::TempDir) -> Child {
-    let path = directory.path();
-    // The machine's configuration may set what the flags set, which the engine refuses.
-    std::fs::write(path.join("daemon.json"), "{}").expect("a file");
-    let log = File::create(path.join("log")).expect("a log");
-    let script = "while :; do while [ -e \"$1/hold\" ]; do sleep 0.05; done; rm -f \"$1/pid\"; dockerd \
-        --config-file \"$1/daemon.json\" --data-root \"$1/root\" --exec-root \"$1/exec\" --pidfile \"$1/pid\" \
-        -H \"unix://$1/docker.sock\" --bridge=none --iptables=false --ip-masq=false; sleep 0.1; done";
-    system("setpriv")
-        .args([
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            // It would remove the bridge of the machine's own engine.
-            "--net",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-        ])
-        .args(["--mount-proc", "sh", "-c", script, "sh"])
-        .arg(path)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a log"))
-        .stderr(log)
-        .spawn()
-        .expect("setpriv runs")
-}
+    fn remembers(&self) -> bool {
+        true
+    }
 
-/// What it lacks here.
-fn why_not() -> Option<String> {
-    let own = std::fs::metadata("/proc/self").map(|process| process.uid());
-    if own.ok() != Some(0) {
-        return Some("an engine of its own needs root".to_owned());
+    fn spares_containers(&self) -> bool {
+        false
     }
-    for program in ["docker", "dockerd", "unshare", "nsenter", "setpriv"] {
-        let found = system(program).arg("--version").output();
-        if !found.is_ok_and(|output| output.status.success()) {
-            return Some(format!("`{program}` cannot be run"));
-        }
+
+    fn create(&self, labels: &[&str], command: &[&str]) -> String {
+        self.cli(&self.socket()).create(labels, command)
     }
-    let apart = system("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "true"])
-        .status();
-    if !apart.is_ok_and(|status| status.success()) {
-        return Some("namespaces of its own are not allowed".to_owned());
+
+    fn start(&self, id: &str) {
+        self.run(&["start", id]);
     }
-    busybox()
-        .is_none()
-        .then(|| "busybox-static is not installed".to_owned())
+
+    fn exec(&self, id: &str, code: u8) {
+        self.cli(&self.socket()).exec(id, code);
+    }
+
+    fn pause(&self, id: &str) {
+        self.run(&["pause", id]);
+    }
+
+    fn unpause(&self, id: &str) {
+        self.run(&["unpause", id]);
+    }
+
+    fn end(&self, id: &str) {
+        self.cli(&self.socket()).end(id);
+    }
+
+    fn process_of(&self, id: &str) -> i64 {
+        self.cli(&self.socket()).pid(id)
+    }
+
+    fn kill_process(&self, process: i64) {
+        self.daemon.kill_process(process);
+    }
+
+    fn remove(&self, id: &str) {
+        self.run(&["rm", id]);
+    }
+
+    fn state(&self, id: &str) -> Option<ContainerState> {
+        self.cli(&self.socket()).state(id)
+    }
+
+    fn kill(&self) {
+        self.daemon.kill();
+    }
+
+    fn restart(&self) {
+        PrivateEngine::restart(self);
+    }
 }

@@ -1,7 +1,7 @@
 //! Audits of live peers and of a stopped peer's files, with and without executing everything again.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_identity::FileIdentity;
+use e2l_identity::Identity;
 use e2l_ledger::proof::FinalHeaderProof;
 use e2l_ledger::{
     Block, Canonical, Digest, Endorsement, Header, Role, SignedVote, Signer, TransactionResult,
@@ -302,7 +302,7 @@ fn forge_in_export(members: &Members, export: &Path, height: u64, change: &dyn F
     change(&mut block);
     block.header.results_root = TransactionResult::root(&block.results);
     let signers = ["developer", "provider"].map(|actor| members.identity(actor, Role::Peer, "peer").unwrap());
-    let vote = |signer: &Arc<FileIdentity>| {
+    let vote = |signer: &Arc<Identity>| {
         let endorsement = Endorsement {
             network: block.header.network,
             height,
@@ -423,7 +423,7 @@ fn colluding_majority(members: &Members, height: u64) -> Lie {
         } else if let (Ok(mut proof), Some(header)) = (FinalHeaderProof::decode(bytes), &*forged)
             && proof.header.height == height
         {
-            let vote = |signer: &Arc<FileIdentity>| {
+            let vote = |signer: &Arc<Identity>| {
                 let vote = Vote::Endorsement(Endorsement {
                     network: header.network,
                     height,

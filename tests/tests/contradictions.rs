@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use e2l_client::wire::peering_client::PeeringClient;
 use e2l_client::{Target, connect, wire};
-use e2l_identity::FileIdentity;
+use e2l_identity::Identity;
 use e2l_ledger::{Canonical, Digest, Endorsement, Envelope, Role, SignedVote, Signer, Vote};
 use e2l_store::Intruder;
 use e2l_tests::{Members, Network, PATIENCE, TestCollector, announce, event, wait_until};
@@ -27,7 +27,7 @@ fn all_find(network: &Network, actors: &[&str], guilty: &[(String, String)]) {
 }
 
 /// Speaks to the peer of `target` with the key of another actor's peer.
-async fn speak_as(members: &Members, identity: &FileIdentity, target: &str) -> PeeringClient<Channel> {
+async fn speak_as(members: &Members, identity: &Identity, target: &str) -> PeeringClient<Channel> {
     let target = Target::new(&members.address(target).unwrap(), members.tls(identity).unwrap()).unwrap();
     PeeringClient::new(connect(&target).await.unwrap())
 }
@@ -160,12 +160,7 @@ async fn a_peer_that_endorses_two_headers_is_convicted_and_stops_nobody() {
 }
 
 /// An announcement of one endorsement of a made-up header.
-fn endorses(
-    members: &Members,
-    identity: &Arc<FileIdentity>,
-    height: u64,
-    header: u8,
-) -> wire::AnnounceRequest {
+fn endorses(members: &Members, identity: &Arc<Identity>, height: u64, header: u8) -> wire::AnnounceRequest {
     let vote = Vote::Endorsement(Endorsement {
         network: members.digest(),
         height,

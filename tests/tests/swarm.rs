@@ -162,13 +162,13 @@ fn as_recorded(event: &Value) -> Value {
         .collect()
 }
 
-/// What engines emitted: a collector also says that it is there, once at each start.
+/// What engines emitted: a collector also says that it is there and what it reads, once at each start.
 fn of_engines(events: &[Value]) -> impl Iterator<Item = &Value> {
-    events.iter().filter(|event| !is_heartbeat(event))
+    events.iter().filter(|event| !is_statement(event))
 }
 
-fn is_heartbeat(event: &Value) -> bool {
-    event["type"] == "collector" && event["action"] == "heartbeat"
+fn is_statement(event: &Value) -> bool {
+    event["type"] == "collector" && (event["action"] == "heartbeat" || event["action"] == "engine")
 }
 
 /// One collector's events on one ledger are what its engine emitted: all, once, in order, in force.
@@ -181,7 +181,7 @@ fn check_collector(whose: &str, ledger: &[&Value], emitted: &[Value]) {
     let mut before: Option<(usize, i64)> = None;
     for (number, event) in (1..).zip(ledger) {
         assert_eq!(event["sequence"], number, "{whose}: {event}");
-        if is_heartbeat(event) {
+        if is_statement(event) {
             continue;
         }
         let this = as_recorded(event);

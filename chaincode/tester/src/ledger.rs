@@ -10,7 +10,8 @@ use e2l_execution::{
 };
 use e2l_ledger::{
     ActorConfig, ChaincodeDefinition, Digest, Domain, EngineProfile, Genesis, InspectedProposal, Limits,
-    Member, NetworkConfig, PeerConfig, Policy, Role, ValidationCode,
+    Member, NetworkConfig, PeerConfig, Policy, Role, Suffrage,
+    ValidationCode,
 };
 use e2l_runtime::{Failure, Runtime, engine_profile};
 use e2l_store::{BlockWrite, LedgerStore, StoreOptions};
@@ -200,7 +201,11 @@ fn config(members: &Members, name: &str, version: String, digest: Digest) -> Net
             raft_id: 1,
             address: "127.0.0.1:1".to_owned(),
         }),
-        voting: actor == HOST,
+        suffrage: if actor == HOST {
+            Suffrage::Voter
+        } else {
+            Suffrage::Nonvoter
+        },
     });
     let engine = engine_profile();
     NetworkConfig {
@@ -220,6 +225,7 @@ fn config(members: &Members, name: &str, version: String, digest: Digest) -> Net
             architecture: engine.architecture,
             configuration: Digest(engine.configuration_digest),
         },
+        next_raft_id: 2,
     }
 }
 

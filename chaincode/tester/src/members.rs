@@ -1,7 +1,7 @@
 //! Actors with authorities, and their members with keys: real ones, which anyone can compute.
 
 use crate::error::TestError;
-use e2l_identity::{Authority, FileIdentity, IdentityError, Validity};
+use e2l_identity::{Authority, Identity, IdentityError, Validity};
 use e2l_ledger::{Domain, Member};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
@@ -21,7 +21,7 @@ pub(crate) struct Members {
     /// Where keys are put; it goes with the ledger.
     directory: PathBuf,
     authorities: BTreeMap<String, Authority>,
-    identities: BTreeMap<Member, Arc<FileIdentity>>,
+    identities: BTreeMap<Member, Arc<Identity>>,
 }
 
 impl Members {
@@ -53,7 +53,7 @@ impl Members {
     }
 
     /// A member's certificate and key, issued when it is first asked for.
-    pub fn identity(&mut self, member: &Member) -> Result<Arc<FileIdentity>, TestError> {
+    pub fn identity(&mut self, member: &Member) -> Result<Arc<Identity>, TestError> {
         if let Some(identity) = self.identities.get(member) {
             return Ok(identity.clone());
         }
@@ -65,7 +65,7 @@ impl Members {
         let stem = self.identities.len().to_string();
         issued.write(&self.directory, &stem)?;
         let path = |extension| self.directory.join(&stem).with_extension(extension);
-        let identity = Arc::new(FileIdentity::load(&path("pem"), &path("key"))?);
+        let identity = Arc::new(Identity::load(&path("pem"), &path("key"))?);
         self.identities.insert(member.clone(), identity.clone());
         Ok(identity)
     }

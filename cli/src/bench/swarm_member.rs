@@ -6,7 +6,7 @@ use crate::error::{CliError, CliResult};
 use crate::network_dir::NetworkDir;
 use crate::unix_now_nano;
 use e2l_client::{ClientOptions, LedgerClient, Outcome, PeerAddress, SubmitStream};
-use e2l_identity::{ExpectedPeer, FileIdentity, StaticTrust, client_config};
+use e2l_identity::{ExpectedPeer, Identity, StaticTrust, client_config};
 use e2l_ledger::event::{Event, EventKind, Observation};
 use e2l_ledger::{BatchHeader, Call, Canonical, Digest, Envelope, SignedBatch, Signer};
 use rand::RngCore;
@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct SwarmMember {
-    identity: FileIdentity,
+    identity: Identity,
     client: LedgerClient,
     network: Digest,
     stream: Option<SubmitStream>,
@@ -46,7 +46,7 @@ impl SwarmMember {
                 "run it again",
             )
         };
-        let identity = FileIdentity::load(&home.join("collector.pem"), &home.join("collector.key"))
+        let identity = Identity::load(&home.join("collector.pem"), &home.join("collector.key"))
             .map_err(|error| unusable(&error))?;
         let config = &network.genesis().genesis.config;
         let trust = Arc::new(StaticTrust(Arc::new(config.clone())));

@@ -1,8 +1,10 @@
-//! `e2l network init`: from names to a network that is ready to start.
+//! `e2l network init`: from names to a network that is ready to start; `e2l network join`: an actor that is to join one.
 
-use crate::deploy::{NetworkOptions, create, find_chaincode};
+use crate::deploy::{
+    JoinOptions, NEW_ACTOR_FILE, NetworkOptions, create, find_chaincode, prepare_to_join,
+};
 use crate::error::{CliError, CliResult};
-use crate::network_dir::NetworkDir;
+use crate::network_dir::{NetworkDir, read_genesis};
 use crate::output::{Cell, Column, Format, Listing, Style, Table};
 use e2l_ledger::{Policy, validate_name};
 use serde::Serialize;
@@ -14,6 +16,37 @@ use std::path::PathBuf;
 pub enum NetworkCommand {
     /// Make keys, certificates, a genesis that every actor's admin signs, and each process's configuration
     Init(InitArgs),
+    /// Prepare an actor that is to join a network: its keys, certificates and configurations
+    ///
+    /// Its admin runs this, on its own machine. The file actor.json that it makes holds nothing secret: an actor of the
+    /// network proposes it with `e2l peer join`, and the others approve. The new peer can be started at once: it waits to be
+    /// admitted, fetches and executes the whole ledger, and votes when it has caught up.
+    Join(JoinArgs),
+}
+
+/// An actor that is to join.
+#[derive(Debug, Clone, clap::Args)]
+pub struct JoinArgs {
+    /// Directory to make; must be empty or not exist
+    pub dir: PathBuf,
+    /// The network's genesis, from one of its actors: compare its hash with others
+    #[arg(long, value_name = "FILE")]
+    pub genesis: PathBuf,
+    /// Name of the new actor (not --actor, which says as whom a command is run)
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub name: String,
+    /// Its peer's address, host:port
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: String,
+    /// How many collectors it gets
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    pub collectors: u32,
+    /// An auditor: sees and verifies everything, and has no vote
+    #[arg(long)]
+    pub observer: bool,
+    /// Components of the contracts that the genesis names [default: as for `e2l network init`]
+    #[arg(long, value_name = "FILE")]
+    pub chaincode: Vec<PathBuf>,
 }
 
 /// A new network.
@@ -93,10 +126,38 @@ struct Made {
 /// # Errors
 /// The names make no sense together, the directory is in use, or no component is found.
 pub fn run(command: &NetworkCommand, format: Format) -> CliResult<()> {
-    let NetworkCommand::Init(args) = command;
-    let options = options(args)?;
-    let network = create(&args.dir, &options)?;
-    print(&network, format)
+    match command {
+        NetworkCommand::Init(args) => {
+            let network = create(&args.dir, &options(args)?)?;
+            print(&network, format)
+        }
+        NetworkCommand::Join(args) => join(args),
+    }
+}
+
+fn join(args: &JoinArgs) -> CliResult<()> {
+    let genesis = read_genesis(&args.genesis)?;
+    let named = !args.chaincode.is_empty() || genesis.genesis.config.chaincodes.is_empty();
+    let chaincodes = match named {
+        true => args.chaincode.clone(),
+        false => vec![find_chaincode(None)?],
+    };
+    let hash = genesis.genesis.digest();
+    let options = JoinOptions {
+        actor: args.name.clone(),
+        address: args.address.clone(),
+        collectors: args.collectors,
+        votes: !args.observer,
+        chaincodes,
+    };
+    let network = prepare_to_join(&args.dir, genesis, &options)?;
+    let home = network.actor_dir(&args.name);
+    println!("{}", home.join(NEW_ACTOR_FILE).display());
+    eprintln!("\ngenesis {hash}: compare it with what the network's actors say");
+    eprintln!("Give that file to an actor of the network, who proposes it: e2l peer join {NEW_ACTOR_FILE}");
+    eprintln!("Start the peer; it waits until it is admitted:");
+    eprintln!("  e2l-peer --config {}", home.join("peer/peer.toml").display());
+    Ok(())
 }
 
 fn options(args: &InitArgs) -> CliResult<NetworkOptions> {

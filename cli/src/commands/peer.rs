@@ -1,14 +1,18 @@
-//! `e2l peer status`: what a peer knows of itself and of the others.
+//! `e2l peer`: what a peer knows of itself and of the others, and which peers the network has.
 
+use crate::commands::proposal::{Lifetime, propose};
 use crate::error::{CliError, CliResult};
 use crate::output::{Cell, Column, Format, Listing, Style, Table, Terminal, stamp};
 use crate::session::Session;
 use crate::unix_now_nano;
 use e2l_client::{ClientError, PeerAddress, wire};
+use e2l_ledger::governance::{Change, NewActor};
+use e2l_ledger::{PeerPlace, Role};
 use futures::future::join_all;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// What to ask of peers.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -22,6 +26,57 @@ pub enum PeerCommand {
         #[arg(long)]
         all: bool,
     },
+    /// Propose that an actor joins, with its peer: the file is what `e2l network join` made there
+    Join {
+        /// The new actor's actor.json
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// Propose that an actor leaves, with its peer and all its certificates
+    ///
+    /// All the others must approve, or as many of them as the lifecycle policy demands, and never fewer than a majority of
+    /// all. Its own approval is not needed.
+    Remove {
+        /// The actor
+        #[arg(value_name = "ACTOR")]
+        leaving: String,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// Replace the actor's own peer by a new one with an empty disk; needs no other actor's approval
+    ///
+    /// For a disk that is lost together with what its peer has promised. Issue the new peer's certificate under another
+    /// name, and revoke the old one.
+    Replace {
+        /// Name in the new peer's certificate
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Where it listens, host:port
+        #[arg(long, value_name = "ADDRESS")]
+        address: String,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// Say that the actor's own peer is found elsewhere; needs no other actor's approval
+    Move {
+        /// Where it listens now, host:port
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+}
+
+impl PeerCommand {
+    /// The role in which it is run.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Status { .. } => Role::Client,
+            _ => Role::Admin,
+        }
+    }
 }
 
 /// A peer's own word, as JSON has it. Times are nanoseconds since the Unix epoch.
@@ -134,7 +189,41 @@ pub async fn run(session: &Session, command: &PeerCommand) -> CliResult<()> {
     match command {
         PeerCommand::Status { all: false } => one(session).await,
         PeerCommand::Status { all: true } => every(session).await,
+        PeerCommand::Join { file, life } => {
+            let actor = new_actor(file)?;
+            propose(session, vec![Change::AddActor(actor)], Vec::new(), life).await
+        }
+        PeerCommand::Remove { leaving, life } => {
+            let change = Change::RemoveActor(leaving.clone());
+            propose(session, vec![change], Vec::new(), life).await
+        }
+        PeerCommand::Replace { name, address, life } => {
+            let peer = PeerPlace {
+                name: name.clone(),
+                address: address.clone(),
+            };
+            let actor = own_actor(session);
+            propose(session, vec![Change::ReplacePeer { actor, peer }], Vec::new(), life).await
+        }
+        PeerCommand::Move { address, life } => {
+            let (actor, address) = (own_actor(session), address.clone());
+            propose(session, vec![Change::MovePeer { actor, address }], Vec::new(), life).await
+        }
     }
+}
+
+fn own_actor(session: &Session) -> String {
+    session.signer().certificate().member().actor.clone()
+}
+
+fn new_actor(path: &Path) -> CliResult<NewActor> {
+    let text = std::fs::read_to_string(path).map_err(|error| CliError::file("read", path, &error))?;
+    serde_json::from_str(&text).map_err(|error| {
+        CliError::usage(
+            format!("{} does not say who is to join: {error}", path.display()),
+            "name the actor.json that `e2l network join` made on the new actor's machine",
+        )
+    })
 }
 
 async fn one(session: &Session) -> CliResult<()> {

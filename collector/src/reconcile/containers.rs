@@ -1,14 +1,17 @@
 //! Which transitions of a container were missed.
 
 use super::known::{Container, Moment};
-use super::wording;
-use super::{Context, Inspected, Phase};
+use super::{Context, Inspected, Phase, RunMark};
+use super::{processes, wording};
 use crate::gap;
 use e2l_ledger::event::{Event, Facts};
 
 /// What is to be recorded so that the record says what inspection says. `entry` is `None` for a container of which
 /// nothing was recorded.
 pub fn missed(entry: Option<&Container>, seen: &Inspected, context: &Context) -> Vec<Event> {
+    if let RunMark::Process(run) = &seen.mark {
+        return processes::missed(entry, seen, run.as_deref(), context);
+    }
     let mut missed = Missed {
         seen,
         now_nano: context.now_nano,

@@ -22,6 +22,16 @@ impl Phase {
     }
 }
 
+/// How an engine tells one run of a container from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunMark {
+    /// By the moment when it was started, which inspection tells.
+    Start,
+    /// By its process, as long as that, or its exit code, is there; `None`: there is none, and whether there was one is not
+    /// told. When it was started is not told either.
+    Process(Option<String>),
+}
+
 /// What inspection says of a container. Times are the engine's, nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
@@ -39,6 +49,8 @@ pub struct Inspected {
     pub created_nano: i64,
     /// What it does.
     pub phase: Phase,
+    /// Which run this is about.
+    pub mark: RunMark,
     /// When it was started last.
     pub started_nano: Option<i64>,
     /// When a process of it ended last: before `started_nano` if it runs.

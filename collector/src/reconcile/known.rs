@@ -16,6 +16,9 @@ const MOST_BETWEEN: u64 = 1024;
 /// The stream's event comes at most so much after the moment that inspection gives, nanoseconds.
 const LOGGED_WITHIN: i64 = 10_000_000_000;
 
+/// Attribute that tells a container's runs apart, where the moment of the start does not.
+pub const RUN: &str = "event2ledger.run";
+
 /// A moment of a run, and how it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Moment {
@@ -46,6 +49,8 @@ pub struct Container {
     pub started: Option<Moment>,
     /// When it died last.
     pub finished: Option<Moment>,
+    /// The engine's name of its last run, where it has one.
+    pub run: Option<String>,
     /// Engine's time of its last event, nanoseconds since the Unix epoch.
     pub last_nano: i64,
     /// Whether its creation was inferred.
@@ -181,6 +186,21 @@ impl Known {
         alive.map(|(id, container)| (id.as_str(), container.started.map(|started| started.nano)))
     }
 
+    /// Those that have a process, and what is known of each.
+    pub fn running(&self) -> impl Iterator<Item = (&String, &Container)> {
+        self.containers
+            .iter()
+            .filter(|(_, container)| container.phase.is_alive())
+    }
+
+    /// The highest engine's time of the last event of a container or service that is there, nanoseconds since the Unix epoch;
+    /// 0 for none.
+    pub fn newest_nano(&self) -> i64 {
+        let containers = self.containers.values().map(|container| container.last_nano);
+        let services = self.services.values().map(|service| service.updated_nano);
+        containers.chain(services).max().unwrap_or_default()
+    }
+
     /// What is known of a service.
     pub fn service(&self, id: &str) -> Option<&Service> {
         self.services.get(id)
@@ -284,6 +304,7 @@ impl Container {
             phase: Phase::Created,
             started: None,
             finished: None,
+            run: None,
             last_nano: 0,
             inferred,
             read: 0,
@@ -301,7 +322,15 @@ impl Container {
             "start" => {
                 self.phase = Phase::Runs;
                 self.started = Some(moment(facts.started_nano));
+                self.run = event.attributes.get(RUN).cloned();
             }
+            // The end of a run, told after another has begun, is not that one's.
+            "die"
+                if self.run.is_some()
+                    && event
+                        .attributes
+                        .get(RUN)
+                        .is_some_and(|run| self.run.as_ref() != Some(run)) => {}
             "die" => {
                 self.phase = Phase::Dead;
                 self.finished = Some(moment(facts.finished_nano));

@@ -8,10 +8,11 @@
 mod containers;
 mod inventory;
 mod known;
+mod processes;
 mod services;
 mod wording;
 
-pub use inventory::{Inspected, InspectedService, Inventory, Phase};
+pub use inventory::{Inspected, InspectedService, Inventory, Phase, RunMark};
 pub use known::Known;
 
 use e2l_ledger::event::Event;
@@ -65,5 +66,7 @@ pub fn plan(known: &Known, inventory: &Inventory, context: &Context) -> Plan {
     plan
 }
 
+#[cfg(test)]
+mod process_tests;
 #[cfg(test)]
 mod tests;

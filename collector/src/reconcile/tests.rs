@@ -30,6 +30,7 @@ impl Model {
             labels: [("exitCode".to_owned(), "0".to_owned())].into(),
             created_nano: at,
             phase: Phase::Created,
+            mark: RunMark::Start,
             started_nano: None,
             finished_nano: None,
             exit_code: Some(0),

@@ -1,14 +1,14 @@
 //! An event as an engine writes it in JSON, and as the ledger records it.
 
 use crate::redact::redact_action;
-use e2l_ledger::event::{Event, EventKind, Observation};
+use e2l_ledger::event::{Event, EventKind, Facts, Observation};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Attributes of this beginning are the collector's own.
 const RESERVED: &str = "event2ledger.";
 /// Put before a label that would pass for one of them.
-const LABEL: &str = "label:";
+pub const LABEL: &str = "label:";
 
 /// Why a line is no event.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,21 @@ pub struct EngineEvent {
     /// Nanoseconds since the Unix epoch.
     #[serde(rename = "timeNano", default)]
     pub time_nano: i64,
+    /// Podman's word for a container's health, which Docker has in the action.
+    #[serde(rename = "HealthStatus", default)]
+    pub health_status: String,
+    /// What the source adds.
+    #[serde(skip)]
+    pub said: Said,
+}
+
+/// What a source says of an event besides the engine's own fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Attributes of the collector's own: names without their reserved beginning.
+    pub attributes: BTreeMap<&'static str, String>,
+    /// What the engine's event proves, and no label can forge.
+    pub facts: Option<Facts>,
 }
 
 /// The object that an event is about.
@@ -98,11 +113,14 @@ impl EngineEvent {
                 return Err(LineError::Missing(name));
             }
         }
+        let mut attributes = marked(self.actor.attributes.unwrap_or_default());
+        let said = self.said.attributes.into_iter();
+        attributes.extend(said.map(|(name, value)| (format!("{RESERVED}{name}"), value)));
         Ok(Some(Event {
             kind,
             action: redact_action(&self.action),
             actor_id: self.actor.id,
-            attributes: marked(self.actor.attributes.unwrap_or_default()),
+            attributes,
             scope: self.scope,
             time: if self.time == 0 {
                 time_nano / 1_000_000_000
@@ -113,7 +131,7 @@ impl EngineEvent {
             received_nano,
             sequence: 0,
             observation: Observation::Observed,
-            facts: None,
+            facts: self.said.facts,
         }))
     }
 }
@@ -144,6 +162,7 @@ impl From<bollard::models::EventMessage> for EngineEvent {
             scope: message.scope.map(|scope| scope.to_string()).unwrap_or_default(),
             time: message.time.unwrap_or_default(),
             time_nano: message.time_nano.unwrap_or_default(),
+            ..Self::default()
         }
     }
 }

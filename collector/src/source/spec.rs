@@ -14,6 +14,10 @@ pub enum SourceSpec {
     Docker,
     /// The engine at a socket.
     Socket(PathBuf),
+    /// Podman's service at a socket, else the one that `CONTAINER_HOST` names, else the user's or the machine's own.
+    Podman(Option<PathBuf>),
+    /// containerd at a socket, else the one that `CONTAINERD_ADDRESS` names, else the machine's.
+    Containerd(Option<PathBuf>),
     /// A recording.
     Replay(PathBuf),
     /// Invented events.
@@ -22,7 +26,9 @@ pub enum SourceSpec {
 
 /// The text names no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no source: write docker, docker:PATH, replay:FILE or synthetic")]
+#[error(
+    "`{0}` is no source: write docker, podman or containerd, each also with :PATH of a socket, replay:FILE or synthetic"
+)]
 pub struct SourceSpecError(String);
 
 impl SourceSpec {
@@ -30,6 +36,8 @@ impl SourceSpec {
     pub fn within(self, base: &Path) -> Self {
         match self {
             Self::Socket(path) => Self::Socket(base.join(path)),
+            Self::Podman(path) => Self::Podman(path.map(|path| base.join(path))),
+            Self::Containerd(path) => Self::Containerd(path.map(|path| base.join(path))),
             Self::Replay(path) => Self::Replay(base.join(path)),
             other => other,
         }
@@ -42,8 +50,12 @@ impl FromStr for SourceSpec {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None if text == "docker" => Ok(Self::Docker),
+            None if text == "podman" => Ok(Self::Podman(None)),
+            None if text == "containerd" => Ok(Self::Containerd(None)),
             None if text == "synthetic" => Ok(Self::Synthetic),
             Some(("docker", path)) if !path.is_empty() => Ok(Self::Socket(path.into())),
+            Some(("podman", path)) if !path.is_empty() => Ok(Self::Podman(Some(path.into()))),
+            Some(("containerd", path)) if !path.is_empty() => Ok(Self::Containerd(Some(path.into()))),
             Some(("replay", path)) if !path.is_empty() => Ok(Self::Replay(path.into())),
             _ => Err(SourceSpecError(text.to_owned())),
         }
@@ -69,8 +81,42 @@ impl fmt::Display for SourceSpec {
         match self {
             Self::Docker => f.write_str("docker"),
             Self::Socket(path) => write!(f, "docker:{}", path.display()),
+            Self::Podman(None) => f.write_str("podman"),
+            Self::Podman(Some(path)) => write!(f, "podman:{}", path.display()),
+            Self::Containerd(None) => f.write_str("containerd"),
+            Self::Containerd(Some(path)) => write!(f, "containerd:{}", path.display()),
             Self::Replay(path) => write!(f, "replay:{}", path.display()),
             Self::Synthetic => f.write_str("synthetic"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in [
+            "docker",
+            "docker:/run/a.sock",
+            "podman",
+            "podman:/run/b.sock",
+            "containerd",
+            "containerd:/run/c.sock",
+            "replay:a.jsonl",
+            "synthetic",
+        ] {
+            let spec: SourceSpec = text.parse().unwrap();
+            assert_eq!(spec.to_string(), text);
+        }
+        let relative: SourceSpec = "podman:b.sock".parse().unwrap();
+        assert_eq!(
+            relative.within(Path::new("/etc")).to_string(),
+            "podman:/etc/b.sock"
+        );
+        for text in ["podman:", "crio", "containerd:", "docker:", "synthetic:x", ""] {
+            assert!(text.parse::<SourceSpec>().is_err(), "{text}");
         }
     }
 }

@@ -184,6 +184,7 @@ impl Spool {
             digest,
             previous: batch.header.previous,
             created_nano: batch.header.created_nano,
+            certificate: batch.signature.certificate,
             packed: PackedEnvelope::pack(&Envelope::Batch(batch)).encode().into(),
             since_nano,
         }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Starts every segment.
-const MAGIC: [u8; 8] = *b"E2Lspl01";
+const MAGIC: [u8; 8] = *b"E2Lspl02";
 /// Bytes before the first frame.
 pub const HEADER: usize = 8 + 16;
 

@@ -1,7 +1,7 @@
 //! What is in the spool and not final yet, as memory knows it.
 
 use bytes::Bytes;
-use e2l_ledger::{BatchHeader, Digest, Signature};
+use e2l_ledger::{BatchHeader, Canonical, DecodeError, Digest, PackedEnvelope, Signature, Signer};
 
 /// An event: where it lies, and its bytes while there is room for them.
 #[derive(Debug, Clone)]
@@ -42,8 +42,29 @@ pub struct Prepared {
     pub previous: Digest,
     /// When it was signed, nanoseconds since the Unix epoch.
     pub created_nano: i64,
+    /// Certificate of the key that signed it.
+    pub certificate: Digest,
     /// Canonical bytes of the packed envelope.
     pub packed: Bytes,
     /// When each event's latency began, nanoseconds since the Unix epoch.
     pub since_nano: Vec<i64>,
+}
+
+impl Prepared {
+    /// Signs it with this key, unless it is: a peer takes what is signed with the key that the connection shows. It stays the
+    /// same batch, for its digest leaves the signature out.
+    ///
+    /// # Errors
+    /// Its bytes are no packed envelope.
+    pub fn sign_with(&mut self, signer: &dyn Signer) -> Result<(), DecodeError> {
+        let certificate = signer.certificate().digest();
+        if self.certificate == certificate {
+            return Ok(());
+        }
+        let mut envelope = PackedEnvelope::decode(&self.packed)?;
+        envelope.signature = signer.sign(&self.digest);
+        self.packed = envelope.encode().into();
+        self.certificate = certificate;
+        Ok(())
+    }
 }

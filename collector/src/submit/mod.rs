@@ -17,19 +17,22 @@ use crate::spool::Prepared;
 use crate::stats::SharedStats;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::{ClientError, LedgerClient, Outcome, SubmitStream, VerifyError, refusal_remedy, wire};
+use e2l_identity::{CurrentIdentity, Identity};
 use e2l_ledger::proof::Anchor;
-use e2l_ledger::{Member, ValidationCode};
+use e2l_ledger::{Signer, ValidationCode};
 use peers::{Peers, is_final};
 use proving::{Owing, Proving};
 use standing::Refusal;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// A stream on which nothing is answered for so long is given up, though it looks alive.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How long a certificate that holds no more is kept to, before the peers are asked again.
+const NEW_IDENTITY: Duration = Duration::from_secs(10);
 /// Rest of a peer that does not prove what it has called final.
 const DISTRUST: Duration = Duration::from_secs(60);
 
@@ -78,6 +81,8 @@ enum Ended {
     Unproven(String),
     /// The preferred peer may be back.
     Return,
+    /// This collector has a new certificate.
+    NewIdentity,
 }
 
 /// See the module.
@@ -89,17 +94,21 @@ pub struct Submitter {
     proving: Proving,
     /// The peer that has called final what is not proven.
     word_of: Option<usize>,
+    identity: watch::Receiver<Arc<Identity>>,
+    /// The one that the connections show.
+    shown: Arc<Identity>,
+    anchor: Arc<Anchor>,
     window: usize,
     stats: SharedStats,
     streams: u64,
 }
 
 impl Submitter {
-    /// Sends what comes from `batches`, at most `window` at a time, in the name of `sender`, and tells `progress`
+    /// Sends what comes from `batches`, at most `window` at a time, in the name of `identity`, and tells `progress`
     /// how far it is.
     pub fn new(
         client: &LedgerClient,
-        (anchor, sender): (Arc<Anchor>, Member),
+        (anchor, identity): (Arc<Anchor>, &CurrentIdentity),
         window: usize,
         batches: mpsc::UnboundedReceiver<Prepared>,
         progress: mpsc::UnboundedSender<Progress>,
@@ -110,8 +119,11 @@ impl Submitter {
             batches,
             progress,
             unfinal: VecDeque::new(),
-            proving: Proving::new(sender, anchor, window * 8),
+            proving: Proving::new(identity.member().clone(), Arc::clone(&anchor), window * 8),
             word_of: None,
+            identity: identity.watch(),
+            shown: identity.get(),
+            anchor,
             window,
             stats,
             streams: 0,
@@ -133,7 +145,7 @@ impl Submitter {
             sleep_until(free).await;
             match self.stream(peer).await {
                 Ended::Done => return Ok(()),
-                Ended::Return => {}
+                Ended::Return | Ended::NewIdentity => {}
                 Ended::SamePeer(pause) => {
                     self.peers.is_busy(peer);
                     sleep(pause).await;
@@ -146,7 +158,41 @@ impl Submitter {
                 Ended::Refused(refusal) => self.refused_by(peer, refusal),
                 Ended::Unproven(why) => self.distrust(peer, &why),
             }
-            self.check_standing()?;
+            if let Err(error) = self.check_standing() {
+                self.wait_for_identity(error).await?;
+            }
+        }
+    }
+
+    /// With a certificate that holds no more there is only a new one to wait for. Events go on into the spool.
+    async fn wait_for_identity(&mut self, refused: SubmitError) -> Result<(), SubmitError> {
+        let checked = self.shown.certificate().check(&self.anchor.newest(), now_nano());
+        let Err(why) = checked else {
+            return Err(refused);
+        };
+        tracing::error!(
+            alarm = true, %why,
+            "this collector's certificate holds no more: nothing is submitted until it has a new one"
+        );
+        // It may hold in a configuration that is learned meanwhile.
+        let _ = tokio::time::timeout(NEW_IDENTITY, self.identity.changed()).await;
+        self.peers.begin_anew();
+        Ok(())
+    }
+
+    /// Shows and signs with the certificate that is in use now.
+    fn show_newest_identity(&mut self) {
+        let newest = self.identity.borrow_and_update().clone();
+        if newest.certificate().digest() != self.shown.certificate().digest() {
+            self.shown = newest;
+            self.peers.renew();
+            self.peers.begin_anew();
+        }
+    }
+
+    fn sign(batch: &mut Prepared, signer: &Identity) {
+        if let Err(error) = batch.sign_with(signer) {
+            tracing::error!(%error, batch = batch.sequence, "a batch cannot be signed again: this is a defect");
         }
     }
 
@@ -228,6 +274,10 @@ impl Submitter {
             self.take_back();
         }
         self.proving.begin();
+        self.show_newest_identity();
+        for unfinal in &mut self.unfinal {
+            Self::sign(&mut unfinal.batch, &self.shown);
+        }
         // Room for all that is sent before the first answer is taken.
         let depth = self.window.max(self.unfinal.len()) * 2 + 2;
         let opened = self.peers.client(peer).submit_stream(depth).await;
@@ -271,7 +321,8 @@ impl Submitter {
                     Err(Owing::Unable(why)) => return Ended::NextPeer(why, None),
                 },
                 batch = self.batches.recv(), if self.unfinal.len() < self.window && !self.proving.is_full() => match batch {
-                    Some(batch) => {
+                    Some(mut batch) => {
+                        Self::sign(&mut batch, &self.shown);
                         if self.unfinal.is_empty() {
                             heard = Instant::now();
                         }
@@ -290,6 +341,7 @@ impl Submitter {
                     return Ended::NextPeer(why, None);
                 }
                 () = until(back) => return Ended::Return,
+                Ok(()) = self.identity.changed() => return Ended::NewIdentity,
             }
         }
     }
@@ -375,6 +427,8 @@ impl Submitter {
             Reason::SequenceGap | Reason::Duplicate => Ended::Gap(why),
             Reason::Unavailable | Reason::Unspecified => Ended::NextPeer(why, Some(pause)),
             Reason::Conflict => Ended::Refused(Refusal::Conflict(why)),
+            // The connection was made with the new one, or the batch was ordered with the old one.
+            Reason::Unauthentic if self.identity.has_changed().unwrap_or(false) => Ended::NewIdentity,
             Reason::Unauthentic | Reason::Forbidden | Reason::Malformed | Reason::WrongNetwork => {
                 let remedy = refusal_remedy(reason);
                 Ended::Refused(Refusal::Other(format!("{why}; {remedy}")))

@@ -96,6 +96,23 @@ impl Peers {
         self.standings.accepted();
     }
 
+    /// Makes new connections for what is called from now on.
+    pub fn renew(&self) {
+        for peer in &self.all {
+            peer.client.renew();
+        }
+    }
+
+    /// Nobody rests, and nobody refuses: what they refused is not what comes now.
+    pub fn begin_anew(&mut self) {
+        for peer in &mut self.all {
+            peer.rest.reset();
+            peer.refusal_rest.reset();
+            peer.until = Instant::now();
+        }
+        self.standings.accepted();
+    }
+
     /// Who refuses and why, once no other peer can be hoped for.
     pub fn all_refuse(&self) -> Option<Vec<(&str, &Refusal)>> {
         self.standings.all_refuse()

@@ -166,6 +166,7 @@ mod tests {
             digest: Digest([sequence; 32]),
             previous: Digest::ZERO,
             created_nano: 0,
+            certificate: Digest::ZERO,
             packed: bytes::Bytes::new(),
             since_nano: Vec::new(),
         }

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use e2l_collector::spool::{Directory, Opening, Owner, Spool, SpoolError};
-use e2l_identity::{Authority, FileIdentity, Validity};
+use e2l_identity::{Authority, Identity, Validity};
 use e2l_ledger::event::{Event, EventKind, Observation};
 use e2l_ledger::{Digest, Member, Role};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct Collector {
     directory: TempDir,
     spool_dir: PathBuf,
     authority: Authority,
-    pub signer: FileIdentity,
+    pub signer: Identity,
     pub owner: Owner,
 }
 
@@ -63,7 +63,7 @@ impl Collector {
     }
 
     /// Another key and certificate of the same member.
-    pub fn renew(&self) -> FileIdentity {
+    pub fn renew(&self) -> Identity {
         issue(
             &self.authority,
             &self.owner.sender,
@@ -76,10 +76,10 @@ fn validity() -> Validity {
     Validity::days(OffsetDateTime::now_utc(), 30)
 }
 
-fn issue(authority: &Authority, member: &Member, directory: &Path) -> FileIdentity {
+fn issue(authority: &Authority, member: &Member, directory: &Path) -> Identity {
     let issued = authority.issue("test", member, validity(), &[]).unwrap();
     issued.write(directory, "collector").unwrap();
-    FileIdentity::load(&directory.join("collector.pem"), &directory.join("collector.key")).unwrap()
+    Identity::load(&directory.join("collector.pem"), &directory.join("collector.key")).unwrap()
 }
 
 /// An event that differs from others by its id.

@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A voter, as the membership names it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -13,6 +14,15 @@ pub struct NodeInfo {
     pub actor: String,
     /// Where it listens.
     pub address: String,
+}
+
+/// Who votes from a height on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Electorate {
+    /// First height.
+    pub from: u64,
+    /// The voters, by Raft id.
+    pub voters: BTreeMap<u64, NodeInfo>,
 }
 
 /// An entry that is committed.
@@ -127,6 +137,7 @@ pub trait Application: Send + Sync + 'static {
     /// `None` if none answers. Their word: it bounds what `except` says.
     fn log_end(&self, except: u64) -> BoxFuture<'_, Option<u64>>;
 
-    /// The voters that governance has decided on, by Raft id.
-    fn voters(&self) -> BTreeMap<u64, NodeInfo>;
+    /// The voters that governance has decided on, as far as is known here: those of the genesis first. Asked with every
+    /// message.
+    fn electorates(&self) -> Arc<[Electorate]>;
 }

@@ -2,13 +2,14 @@
 //! from entries and truncates without asking (DESIGN section 3).
 
 use crate::application::{Application, Incoming, NodeInfo, Refusal};
+use crate::electorates::{Electorates, Sanction};
 use crate::network::SnapshotMessage;
 use crate::participation::{Participation, SharedParticipation};
 use crate::seen_terms::SeenTerms;
 use crate::types::{Marker, TypeConfig, decode};
 use e2l_store::{RaftLog, StoreError};
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
-use openraft::{Entry, EntryPayload, Membership, Vote};
+use openraft::{Entry, EntryPayload, LogId, Membership, Vote};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,8 +88,11 @@ pub enum HandleError {
         term: u64,
     },
     /// A membership that governance has not decided on.
-    #[error("entry {0} names a membership that is not the configured one")]
+    #[error("entry {0} names a membership that governance has not decided on")]
     Membership(u64),
+    /// Not a voter.
+    #[error("node {0} does not vote under the configuration that this node has come to")]
+    NotAVoter(u64),
     /// A pointer to a place in the log that there cannot be.
     #[error("the snapshot's place in the log, entry {index} of term {term}, is not acceptable: {why}")]
     Place {
@@ -136,10 +140,28 @@ pub struct Guard {
     refused: Mutex<BTreeMap<u64, u64>>,
     participation: SharedParticipation,
     seen: Arc<SeenTerms>,
+    /// Height from which on those vote that the last membership led to.
+    electorate: AtomicU64,
+}
+
+/// Entries for Raft, and how many of the message's were left out.
+pub struct Judged {
+    /// The message, without them.
+    pub request: AppendEntriesRequest<TypeConfig>,
+    /// Whether the rest can be judged only when this node has executed more.
+    pub is_partial: bool,
+}
+
+impl Judged {
+    /// Up to where the log has what was sent, if Raft takes it.
+    pub fn reaches(&self) -> Option<LogId<u64>> {
+        let last = self.request.entries.last().map(|entry| entry.log_id);
+        last.or(self.request.prev_log_id)
+    }
 }
 
 impl Guard {
-    /// Over the node's log and application.
+    /// Over the node's log and application, with the membership that its log has.
     pub fn new(
         application: Arc<dyn Application>,
         log: RaftLog,
@@ -148,6 +170,7 @@ impl Guard {
         seen: Arc<SeenTerms>,
     ) -> Self {
         Self {
+            electorate: AtomicU64::new(0),
             participation: SharedParticipation::new(participation),
             seen,
             application,
@@ -168,6 +191,18 @@ impl Guard {
         self.participation.set(participation);
     }
 
+    /// Tells the guard the membership that Raft has.
+    pub fn saw_membership(&self, membership: &Membership<u64, NodeInfo>) {
+        let target = membership.get_joint_config().last();
+        if let Some(from) = target.and_then(|ids| self.electorates().of(ids)) {
+            self.electorate.fetch_max(from, Ordering::AcqRel);
+        }
+    }
+
+    fn electorates(&self) -> Electorates {
+        Electorates(self.application.electorates())
+    }
+
     /// Tells the guard the term that Raft is in.
     pub fn saw_term(&self, term: u64) {
         self.known_term.fetch_max(term, Ordering::AcqRel);
@@ -180,6 +215,9 @@ impl Guard {
         let named = vote.leader_id.node_id;
         if named != sender {
             return Err(HandleError::OtherCandidate { sender, named });
+        }
+        if !self.electorates().votes(sender) {
+            return Err(HandleError::NotAVoter(sender));
         }
         let (found, known) = (vote.leader_id.term, self.known_term.load(Ordering::Acquire));
         if found > known.saturating_add(MAX_TERM_STEP) {
@@ -208,11 +246,10 @@ impl Guard {
         let same =
             marker.last == message.meta.last_log_id && marker.membership == message.meta.last_membership;
         let index = marker.last.map_or(0, |last| last.index);
-        if !same || !self.is_configured(marker.membership.membership()) {
-            return Err(HandleError::Membership(index));
+        if same {
+            return Ok(message);
         }
-        self.check_place(&message)?;
-        Ok(message)
+        Err(HandleError::Membership(index))
     }
 
     /// Whether there can be such a place in the log: it is of no later term than its sender's, of a leader that there is.
@@ -225,7 +262,7 @@ impl Guard {
             return refused(format!("its sender leads in term {leads}"));
         }
         // Nobody leads when the founder appends entry 0.
-        if index > 0 && !self.application.voters().contains_key(&leader) {
+        if index > 0 && !self.electorates().has(leader) {
             return refused(format!("there is no node {leader} that could have led"));
         }
         Ok(())
@@ -237,6 +274,11 @@ impl Guard {
         let (height, header) = (message.pointer.height, message.pointer.header);
         let checked = self.application.check_point(height, header).await;
         checked.map_err(|why| HandleError::Pointer { height, why })?;
+        // What is final there may have changed who votes; now it is known.
+        let membership = message.meta.last_membership.membership();
+        self.sanction(membership)
+            .ok_or_else(|| HandleError::Membership(message.meta.last_log_id.map_or(0, |last| last.index)))?;
+        self.check_place(message)?;
         let place = message.meta.last_log_id.unwrap_or_default();
         let (index, term) = (place.index, place.leader_id.term);
         let refused = |why: String| Err(HandleError::Place { index, term, why });
@@ -257,7 +299,7 @@ impl Guard {
     }
 
     /// Entries or a heartbeat. May block: it reads the log and asks the application.
-    pub fn append(&self, sender: u64, body: &[u8]) -> Result<AppendEntriesRequest<TypeConfig>, HandleError> {
+    pub fn append(&self, sender: u64, body: &[u8]) -> Result<Judged, HandleError> {
         let request: AppendEntriesRequest<TypeConfig> = parse(body)?;
         self.check_vote(sender, &request.vote)?;
         let term = request.vote.leader_id.term;
@@ -267,7 +309,13 @@ impl Guard {
                 self.refused.lock().insert(sender, term);
                 Err(error)
             }
-            checked => checked.map(|()| request),
+            checked => {
+                let acceptable = checked?;
+                let is_partial = acceptable < request.entries.len();
+                let mut request = request;
+                request.entries.truncate(acceptable);
+                Ok(Judged { request, is_partial })
+            }
         }
     }
 
@@ -282,7 +330,7 @@ impl Guard {
         &self,
         sender: u64,
         request: &AppendEntriesRequest<TypeConfig>,
-    ) -> Result<(), HandleError> {
+    ) -> Result<usize, HandleError> {
         let mut index = request
             .prev_log_id
             .map_or(Some(0), |previous| previous.index.checked_add(1))
@@ -293,7 +341,7 @@ impl Guard {
             })?;
         let mut term = request.prev_log_id.map_or(0, |previous| previous.leader_id.term);
         let mut fresh = Vec::new();
-        for entry in &request.entries {
+        for (place, entry) in request.entries.iter().enumerate() {
             let (found, found_term) = (entry.log_id.index, entry.log_id.leader_id.term);
             let order = |why| {
                 Err(HandleError::Order {
@@ -310,10 +358,43 @@ impl Guard {
             }
             (index, term) = (index.saturating_add(1), found_term);
             if self.is_new(entry)? {
+                if !self.may_become_member(entry)? {
+                    self.check_fresh(sender, &fresh)?;
+                    return Ok(place);
+                }
                 fresh.push(entry);
             }
         }
-        self.check_fresh(sender, &fresh)
+        self.check_fresh(sender, &fresh)?;
+        Ok(request.entries.len())
+    }
+
+    /// Whether an entry can be judged now. A membership that nothing known here allows may follow from a block that this
+    /// node has still to execute; when it has executed all that come before the entry, it does not.
+    fn may_become_member(&self, entry: &Entry<TypeConfig>) -> Result<bool, HandleError> {
+        let EntryPayload::Membership(membership) = &entry.payload else {
+            return Ok(true);
+        };
+        let index = entry.log_id.index;
+        if self.sanction(membership).is_some() {
+            return Ok(true);
+        }
+        if self.applied.load(Ordering::Acquire).saturating_add(1) >= index {
+            return Err(HandleError::Membership(index));
+        }
+        Ok(false)
+    }
+
+    /// Notes a membership that governance has decided on; `None` if it has not, as far as is known.
+    fn sanction(&self, membership: &Membership<u64, NodeInfo>) -> Option<()> {
+        let floor = self.electorate.load(Ordering::Acquire);
+        match self.electorates().judge(membership, floor) {
+            Sanction::Decided(from) => {
+                self.electorate.fetch_max(from, Ordering::AcqRel);
+                Some(())
+            }
+            Sanction::Unknown => None,
+        }
     }
 
     /// Whether this node does not hold the entry yet.
@@ -352,31 +433,18 @@ impl Guard {
         let mut proposals = Vec::new();
         for entry in fresh {
             match &entry.payload {
-                EntryPayload::Blank => {}
+                EntryPayload::Blank | EntryPayload::Membership(_) => {}
                 EntryPayload::Normal(payload) => proposals.push(Incoming {
                     term: entry.log_id.leader_id.term,
                     index: entry.log_id.index,
                     payload: &payload.0,
                 }),
-                EntryPayload::Membership(membership) => {
-                    if !self.is_configured(membership) {
-                        return Err(HandleError::Membership(entry.log_id.index));
-                    }
-                }
             }
         }
         if proposals.is_empty() {
             return Ok(());
         }
         Ok(self.application.validate(sender, &proposals)?)
-    }
-
-    fn is_configured(&self, membership: &Membership<u64, NodeInfo>) -> bool {
-        let configured = self.application.voters();
-        let voters: Vec<u64> = membership.voter_ids().collect();
-        let nodes: BTreeMap<u64, NodeInfo> =
-            membership.nodes().map(|(id, node)| (*id, node.clone())).collect();
-        nodes == configured && voters.len() == configured.len()
     }
 }
 

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod application;
+mod electorates;
 mod flusher;
 #[doc(hidden)]
 pub mod forge;
@@ -25,7 +26,9 @@ mod state_machine;
 mod transport;
 mod types;
 
-pub use application::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
+pub use application::{
+    Application, ApplicationError, Committed, Electorate, Incoming, NodeInfo, Refusal, SnapshotPoint,
+};
 pub use guard::HandleError;
 pub use log_standing::{BadMarker, LogStanding, begin_rejoining, marker_index};
 pub use node::{ConsensusError, Leadership, ProposeError, RaftNode, RaftRole, Reach};

@@ -1,6 +1,7 @@
 //! A Raft node.
 
 use crate::application::{Application, ApplicationError};
+use crate::electorates::Electorates;
 use crate::guard::{Guard, HandleError, MAX_BODY};
 use crate::log_standing::step_down;
 use crate::log_store::LogStore;
@@ -14,9 +15,10 @@ use crate::transport::{MessageKind, Transport};
 use crate::types::{Payload, TypeConfig, encode};
 use bytes::Bytes;
 use e2l_store::{RaftLog, StoreError};
-use openraft::{Config, Raft, ServerState, Snapshot, SnapshotPolicy};
+use openraft::raft::AppendEntriesResponse;
+use openraft::{ChangeMembers, Config, Raft, ServerState, Snapshot, SnapshotPolicy};
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ const LOG_CHECK: Duration = Duration::from_millis(250);
 /// Bytes of entries up to which judging them takes less than handing them to another thread. Raft's own task waits for the
 /// same log besides.
 const JUDGED_AT_ONCE: usize = 8 << 10;
+/// Pause before a leader sends again what this node cannot judge yet.
+const NOT_YET: Duration = Duration::from_millis(20);
 /// Proposals that wait to be handed to Raft.
 const QUEUE: usize = 64;
 
@@ -48,6 +52,9 @@ pub enum ConsensusError {
     /// The system.
     #[error("the system gives no thread: {0}")]
     Thread(#[from] std::io::Error),
+    /// The group's voters cannot be changed now.
+    #[error("the voters of the Raft group cannot be changed now: {0}")]
+    Membership(String),
     /// Raft does not start.
     #[error("ordering does not start: {0}")]
     Start(String),
@@ -188,6 +195,7 @@ impl RaftNode {
         let raft = Raft::new(options.node_id, Arc::new(config), network, store, machine)
             .await
             .map_err(|error| ConsensusError::Start(error.to_string()))?;
+        guard.saw_membership(raft.metrics().borrow().membership_config.membership());
         tokio::spawn(bound_log(raft.clone(), recent));
         let (proposals, queue) = mpsc::channel(QUEUE);
         tokio::spawn(hand_over(raft.clone(), queue));
@@ -205,18 +213,58 @@ impl RaftNode {
         })
     }
 
-    /// Founds the group, if nobody has: the voter with the lowest id does.
+    /// Founds the group, if nobody has: the voter with the lowest id of the genesis does.
     ///
     /// # Errors
     /// Ordering has stopped.
     pub async fn initialize(&self) -> Result<(), ConsensusError> {
         let start = |error: &dyn fmt::Display| ConsensusError::Start(error.to_string());
-        let voters = self.application.voters();
+        let voters = Electorates(self.application.electorates()).founders();
         let founder = voters.keys().next() == Some(&self.node_id);
         if !founder || self.raft.is_initialized().await.map_err(|error| start(&error))? {
             return Ok(());
         }
         self.raft.initialize(voters).await.map_err(|error| start(&error))
+    }
+
+    /// Makes the voters that governance has decided on the group's, if this node leads and they are not: new ones join
+    /// as learners first. Says whether there was anything to do.
+    ///
+    /// # Errors
+    /// It does not lead any more, or another change is under way: call again.
+    pub async fn bring_in_voters(&self) -> Result<bool, ConsensusError> {
+        let electorates = self.application.electorates();
+        let Some(decided) = electorates.last() else {
+            return Ok(false);
+        };
+        let wanted: BTreeSet<u64> = decided.voters.keys().copied().collect();
+        let stored = self.raft.metrics().borrow().membership_config.clone();
+        let membership = stored.membership();
+        let nodes: BTreeSet<u64> = membership.nodes().map(|(id, _)| *id).collect();
+        let uniform = membership.get_joint_config().len() == 1;
+        if uniform && nodes == wanted && membership.voter_ids().eq(wanted.iter().copied()) {
+            return Ok(false);
+        }
+        let failed = |error: &dyn fmt::Display| ConsensusError::Membership(error.to_string());
+        for (id, node) in decided.voters.iter().filter(|(id, _)| !nodes.contains(id)) {
+            let added = self.raft.add_learner(*id, node.clone(), false).await;
+            added.map_err(|error| failed(&error))?;
+        }
+        let change = ChangeMembers::ReplaceAllVoters(wanted);
+        let changed = self.raft.change_membership(change, false).await;
+        let changed = changed.map_err(|error| failed(&error))?;
+        if let Some(membership) = changed.membership {
+            self.guard.saw_membership(&membership);
+        }
+        Ok(true)
+    }
+
+    /// This node does not vote any more: it leads nobody, and stands for no election.
+    pub fn resign(&self) {
+        self.guard.participate(Participation::Waiting);
+        let config = self.raft.runtime_config();
+        config.elect(false);
+        config.heartbeat(false);
     }
 
     /// How far this node takes part.
@@ -236,9 +284,9 @@ impl RaftNode {
             }
         }
         self.guard.participate(participation);
-        self.raft
-            .runtime_config()
-            .elect(participation == Participation::Voting);
+        let config = self.raft.runtime_config();
+        config.elect(participation == Participation::Voting);
+        config.heartbeat(true);
         Ok(())
     }
 
@@ -288,18 +336,21 @@ impl RaftNode {
         let stopped = |error: &dyn fmt::Display| HandleError::Stopped(error.to_string());
         let answer = match kind {
             MessageKind::AppendEntries => {
-                let request = if body.len() <= JUDGED_AT_ONCE {
+                let judged = if body.len() <= JUDGED_AT_ONCE {
                     self.guard.append(authenticated, &body)?
                 } else {
                     let guard = self.guard.clone();
                     let judged = tokio::task::spawn_blocking(move || guard.append(authenticated, &body));
                     judged.await.map_err(|error| stopped(&error))??
                 };
-                let answer = self
-                    .raft
-                    .append_entries(request)
-                    .await
-                    .map_err(|error| stopped(&error))?;
+                let (partial, reaches) = (judged.is_partial, judged.reaches());
+                let answer = self.raft.append_entries(judged.request).await;
+                let mut answer = answer.map_err(|error| stopped(&error))?;
+                if partial && answer == AppendEntriesResponse::Success {
+                    answer = AppendEntriesResponse::PartialSuccess(reaches);
+                    // The leader sends the rest at once, and it takes a moment to execute what comes before.
+                    tokio::time::sleep(NOT_YET).await;
+                }
                 encode(&answer)
             }
             MessageKind::Vote => {

@@ -40,6 +40,11 @@ fn proposal(term: u64, index: u64, text: &'static str) -> Entry<TypeConfig> {
     )
 }
 
+/// Those that every ledger here has.
+fn voters() -> BTreeMap<u64, NodeInfo> {
+    MemoryLedger::new(&[1, 2, 3]).electorates()[0].voters.clone()
+}
+
 fn membership(nodes: BTreeMap<u64, NodeInfo>) -> Membership<u64, NodeInfo> {
     Membership::new(vec![nodes.keys().copied().collect::<BTreeSet<_>>()], nodes)
 }
@@ -72,7 +77,7 @@ impl Follower {
             ledger,
             _directory: directory,
         };
-        let configured = membership(follower.ledger.voters());
+        let configured = membership(voters());
         let founding = Entry {
             log_id: LogId::default(),
             payload: EntryPayload::Membership(configured),
@@ -279,14 +284,23 @@ async fn entries_follow_each_other() {
 
 #[tokio::test]
 async fn membership_is_what_governance_decided() {
-    let mut without = MemoryLedger::new(&[1, 2, 3]).voters();
+    let mut without = voters();
     without.remove(&2);
-    let mut renamed = MemoryLedger::new(&[1, 2, 3]).voters();
-    renamed.get_mut(&3).unwrap().address = "elsewhere:1".to_owned();
-    for nodes in [without, renamed] {
+    let mut stranger = voters();
+    stranger.insert(4, NodeInfo::default());
+    for nodes in [without, stranger] {
         let follower = Follower::new().await;
         let payload = EntryPayload::Membership(membership(nodes.clone()));
         let request = append(1, Some(log_id(1, 1, 3)), vec![entry(1, 4, payload)], None);
+        // A block that is still to be executed might have decided on it.
+        let taken = follower.append(&request).await.unwrap();
+        assert_eq!(taken, AppendEntriesResponse::PartialSuccess(Some(log_id(1, 1, 3))));
+        let committed = append(1, Some(log_id(1, 1, 3)), Vec::new(), Some(log_id(1, 1, 3)));
+        follower.append(&committed).await.unwrap();
+        eventually("all below is executed", || async {
+            follower.ledger.proposals() == ["first", "second"]
+        })
+        .await;
         let error = follower.refused(&request).await;
         assert!(matches!(error, HandleError::Membership(4)), "{error}");
 
@@ -327,10 +341,10 @@ async fn a_proposal_that_the_ledger_refuses_is_not_appended() {
 }
 
 /// A pointer of node 1, which leads in term 1, with the configured voters.
-fn pointer(follower: &Follower, last: Option<LogId<u64>>, header: [u8; 32]) -> Bytes {
+fn pointer(last: Option<LogId<u64>>, header: [u8; 32]) -> Bytes {
     let marker = Marker {
         last,
-        membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
+        membership: StoredMembership::new(Some(LogId::default()), membership(voters())),
     };
     let message = SnapshotMessage {
         vote: Vote::new_committed(1, 1),
@@ -364,7 +378,7 @@ async fn a_pointer_to_an_invented_place_in_the_log_is_refused() {
     ];
     for (others_end, place) in places {
         *follower.ledger.log_end.lock() = others_end;
-        let body = pointer(&follower, Some(place), [7; 32]);
+        let body = pointer(Some(place), [7; 32]);
         let answer = follower.node.handle(1, 1, MessageKind::Snapshot, body).await;
         let error = answer.unwrap_err();
         assert!(matches!(error, HandleError::Place { .. }), "{place}: {error}");
@@ -393,7 +407,7 @@ async fn a_pointer_to_an_invented_place_in_the_log_is_refused() {
 #[tokio::test]
 async fn a_pointer_that_nobody_proves_is_refused() {
     let follower = Follower::new().await;
-    let body = pointer(&follower, Some(log_id(1, 1, 9)), [8; 32]);
+    let body = pointer(Some(log_id(1, 1, 9)), [8; 32]);
     let answer = follower.node.handle(1, 1, MessageKind::Snapshot, body).await;
     let error = answer.unwrap_err();
     assert!(matches!(error, HandleError::Pointer { height: 1, .. }), "{error}");
@@ -428,7 +442,7 @@ async fn mutated_messages_neither_stop_a_node_nor_change_what_is_applied() {
     );
     let marker = Marker {
         last: Some(log_id(1, 1, 3)),
-        membership: StoredMembership::new(Some(LogId::default()), membership(follower.ledger.voters())),
+        membership: StoredMembership::new(Some(LogId::default()), membership(voters())),
     };
     let pointer = SnapshotMessage {
         vote: Vote::new_committed(1, 1),

@@ -28,7 +28,7 @@ fn a_restored_node_goes_on_where_its_own_log_begins_with_the_configured_voters()
     let begins = purged(dir.path());
     let standing = LogStanding::read(dir.path()).unwrap();
     assert_eq!((standing.purged, standing.height), (Some(5), 4));
-    let voters = MemoryLedger::new(&[1, 2, 3]).voters();
+    let voters = MemoryLedger::new(&[1, 2, 3]).electorates()[0].voters.clone();
     let marker: Marker = decode(&standing.resume(voters.clone()).unwrap()).unwrap();
     assert_eq!(marker.last, Some(begins));
     let membership = marker.membership.membership();
@@ -42,7 +42,7 @@ fn a_restored_node_goes_on_where_its_own_log_begins_with_the_configured_voters()
 fn an_empty_log_leaves_the_membership_to_the_leader() {
     let dir = tempfile::tempdir().unwrap();
     let standing = LogStanding::read(dir.path()).unwrap();
-    let voters = MemoryLedger::new(&[1, 2, 3]).voters();
+    let voters = MemoryLedger::new(&[1, 2, 3]).electorates()[0].voters.clone();
     let marker: Marker = decode(&standing.resume(voters).unwrap()).unwrap();
     assert_eq!(
         (marker.last, marker.membership),

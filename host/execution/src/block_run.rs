@@ -2,16 +2,16 @@
 
 use crate::chaincodes::Chaincodes;
 use crate::error::ExecutionError;
-use crate::governance::{Governance, cannot_apply};
+use crate::governance::{Called, Governance, cannot_apply};
 use crate::head_cache::HeadCache;
 use crate::host::CallHost;
 use crate::overlay::{MapChange, Overlay, SharedArgument, Writes};
 use crate::signatures::SignatureCache;
 use e2l_ledger::governance::{GOVERNANCE, ProposalRecord, ProposalStatus};
 use e2l_ledger::{
-    Call, Canonical, Certificate, ChaincodeDefinition, Digest, Envelope, Header, Inspection, Limits, LogHead,
-    NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, TransactionResult,
-    ValidationCode, check_envelope,
+    ActorConfig, Call, Canonical, Certificate, ChaincodeDefinition, Digest, Envelope, Header, Inspection, Limits, LogHead,
+    NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, Suffrage,
+    TransactionResult, ValidationCode, check_envelope,
 };
 use e2l_runtime::{CallContext, Failure, Outcome, RejectionKind, Session};
 use std::collections::HashMap;
@@ -32,6 +32,8 @@ pub(crate) struct BlockRun<'a> {
     results: Vec<TransactionResult>,
     /// Proposals whose policy this block has met, in order.
     approved: Vec<Approved>,
+    /// Actors whose peers have said in this block that they are ready to vote.
+    ready: Vec<String>,
 }
 
 /// A proposal whose policy is met, and the call that met it.
@@ -62,6 +64,7 @@ impl<'a> BlockRun<'a> {
             overlay: Some(overlay),
             results: Vec::new(),
             approved: Vec::new(),
+            ready: Vec::new(),
         }
     }
 
@@ -268,12 +271,7 @@ impl<'a> BlockRun<'a> {
         let (code, output) = match governance.call(call)? {
             Ok(called) => {
                 self.overlay().keep_call(caller);
-                self.approved.extend(called.approved.then(|| Approved {
-                    proposal: called.proposal,
-                    caller: caller.clone(),
-                    argument,
-                }));
-                (ValidationCode::Valid, called.proposal.to_string())
+                (ValidationCode::Valid, self.note(called, caller, argument))
             }
             Err(refused) => (refused.code, refused.reason),
         };
@@ -287,8 +285,26 @@ impl<'a> BlockRun<'a> {
         Ok(())
     }
 
-    /// Puts in force what this block has approved, one proposal after the other, from the next height on. Returns the
-    /// configuration, if it is another one then.
+    /// Notes what the end of the block has to do after a call; returns what the call's result says.
+    fn note(&mut self, called: Called, caller: &Provenance, argument: SharedArgument) -> String {
+        match called {
+            Called::Decided { proposal, approved } => {
+                self.approved.extend(approved.then(|| Approved {
+                    proposal,
+                    caller: caller.clone(),
+                    argument,
+                }));
+                proposal.to_string()
+            }
+            Called::Ready(actor) => {
+                self.ready.push(actor.clone());
+                actor
+            }
+        }
+    }
+
+    /// Puts in force what this block has approved, one proposal after the other, from the next height on, and gives the
+    /// actors that are ready their votes. Returns the configuration, if it is another one then.
     pub(crate) fn put_in_force(&mut self) -> Result<Option<NetworkConfig>, ExecutionError> {
         let mut changed: Option<NetworkConfig> = None;
         for approved in std::mem::take(&mut self.approved) {
@@ -301,13 +317,10 @@ impl<'a> BlockRun<'a> {
             let before = changed.clone().unwrap_or_else(|| self.config.clone());
             record.outcome = match self.next_config(&before, &approved, &record)? {
                 Ok(next) => {
-                    let from_height = height + 1;
-                    let bytes = next.encode();
-                    self.overlay()
-                        .put_system(StateKey::config_from(from_height), bytes.clone());
-                    self.overlay().put_system(StateKey::config(), bytes);
                     changed = Some(next);
-                    ProposalStatus::Active { from_height }
+                    ProposalStatus::Active {
+                        from_height: height + 1,
+                    }
                 }
                 Err(refused) => ProposalStatus::Failed {
                     height,
@@ -317,7 +330,31 @@ impl<'a> BlockRun<'a> {
             };
             self.overlay().put_system(key, record.encode());
         }
+        self.give_votes(&mut changed);
+        if let Some(next) = &changed {
+            let bytes = next.encode();
+            let from = StateKey::config_from(self.height + 1);
+            self.overlay().put_system(from, bytes.clone());
+            self.overlay().put_system(StateKey::config(), bytes);
+        }
         Ok(changed)
+    }
+
+    /// Actors whose peers are ready vote, unless the same block has decided otherwise about them.
+    fn give_votes(&mut self, changed: &mut Option<NetworkConfig>) {
+        for ready in std::mem::take(&mut self.ready) {
+            let mut next = changed.clone().unwrap_or_else(|| self.config.clone());
+            let actor = next.actors.iter_mut().find(|actor| actor.name == ready);
+            let before = self.config.actor(&ready);
+            let same = |actor: &&mut ActorConfig| before.is_some_and(|before| *before == **actor);
+            let Some(actor) = actor.filter(same) else {
+                continue;
+            };
+            actor.suffrage = Suffrage::Voter;
+            if next.check().is_ok() {
+                *changed = Some(next);
+            }
+        }
     }
 
     /// The configuration with a proposal's changes, after the migrations of the contracts that it deploys.

@@ -9,7 +9,7 @@ use e2l_ledger::governance::{
     Proposing, Verdict, function, may_decide,
 };
 use e2l_ledger::{
-    Call, Canonical, Digest, Domain, NetworkConfig, Provenance, Refused, Role, StateKey, ValidationCode,
+    Call, Canonical, Digest, Domain, NetworkConfig, Provenance, Refused, Role, StateKey, Suffrage, ValidationCode,
 };
 use e2l_runtime::AdmissionError;
 use std::collections::BTreeSet;
@@ -29,11 +29,16 @@ pub(crate) struct Governance<'a> {
 }
 
 /// What a call came to.
-pub(crate) struct Called {
-    /// The proposal's id.
-    pub(crate) proposal: Digest,
-    /// Whether its policy is met now: it is put in force at the end of the block.
-    pub(crate) approved: bool,
+pub(crate) enum Called {
+    /// A decision about a proposal.
+    Decided {
+        /// The proposal's id.
+        proposal: Digest,
+        /// Whether its policy is met now: it is put in force at the end of the block.
+        approved: bool,
+    },
+    /// This actor is to vote from the next height on.
+    Ready(String),
 }
 
 type Judged<T> = Result<Result<T, Refused>, ExecutionError>;
@@ -63,6 +68,9 @@ impl Governance<'_> {
     /// Executes a call.
     pub(crate) fn call(&mut self, call: &Call) -> Judged<Called> {
         let sender = &self.caller.sender;
+        if call.function == function::READY {
+            return Ok(self.ready());
+        }
         if sender.role != Role::Admin {
             return refused(
                 ValidationCode::RoleNotAllowed,
@@ -79,6 +87,21 @@ impl Governance<'_> {
                 format!("`{other}` is not a function of the governance: call propose, approve or reject"),
             ),
         }
+    }
+
+    /// The peer of an actor that is to vote has caught up. Whose certificate it is was judged with the envelope.
+    fn ready(&self) -> Result<Called, Refused> {
+        let sender = &self.caller.sender;
+        let actor = self.config.actor(&sender.actor);
+        let staging = actor.filter(|actor| actor.suffrage == Suffrage::Staging);
+        let peer = staging.and_then(|actor| actor.peer.as_ref());
+        if sender.role == Role::Peer && peer.is_some_and(|peer| peer.name == sender.name) {
+            return Ok(Called::Ready(sender.actor.clone()));
+        }
+        Err(refuse(
+            ValidationCode::RoleNotAllowed,
+            format!("{sender} is not the peer of an actor that is to vote and does not yet"),
+        ))
     }
 
     fn propose(&mut self, argument: &[u8]) -> Judged<Called> {
@@ -139,7 +162,7 @@ impl Governance<'_> {
             self.close(&id)?;
         }
         self.put(StateKey::proposal(&id), record.encode());
-        Ok(Ok(Called {
+        Ok(Ok(Called::Decided {
             proposal: id,
             approved: verdict == Verdict::Approved,
         }))

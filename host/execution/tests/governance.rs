@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::members::{Identity, Members};
+use common::members::{Identity, Members, OTHERS};
 use common::peer::{Orderer, Peer, apply_alike, outcomes};
 use common::{contracts, count, deep, hostile};
 use e2l_ledger::governance::{
@@ -11,7 +11,8 @@ use e2l_ledger::governance::{
     ProposedChange, Proposing, function,
 };
 use e2l_ledger::{
-    Call, Canonical, ChaincodeDefinition, Digest, Domain, Envelope, Limits, Signer, StateKey, ValidationCode,
+    Call, Canonical, ChaincodeDefinition, Digest, Domain, Envelope, Limits, Signer, StateKey, Suffrage,
+    ValidationCode,
 };
 
 /// Two peers, and the next nonce.
@@ -426,5 +427,51 @@ fn what_a_certificate_signs_after_its_revocation_is_refused_and_what_it_signed_b
         let batch = stage.orderer.batch(vec![hostile("count", "")]);
         assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::CreatorRevoked);
         assert_eq!(stage.peers[0].query("hostile", "count", "").unwrap(), "1");
+    });
+}
+
+#[test]
+fn an_actor_gets_its_vote_when_its_own_peer_is_ready_and_not_before() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let actor = OTHERS[0].to_owned();
+        let [developer, user] = &members.others;
+        let ready = || governance(function::READY, Vec::new());
+        let refused = stage.call(&members.other_peer, ready());
+        assert_eq!(refused.0, ValidationCode::RoleNotAllowed, "it votes: {}", refused.1);
+        let votes = |votes| Change::Vote {
+            actor: actor.clone(),
+            votes,
+        };
+        let suffrage = |stage: &Stage<'_>| stage.peers[0].config().actor(OTHERS[0]).unwrap().suffrage;
+        for (change, then) in [(votes(false), Suffrage::Nonvoter), (votes(true), Suffrage::Staging)] {
+            let proposal = stage.proposal([change], 40);
+            let id = proposal.id();
+            assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
+            if suffrage(&stage) == Suffrage::Voter {
+                assert_eq!(stage.call(developer, approve(id)).0, ValidationCode::Valid);
+            }
+            assert_eq!(stage.call(user, approve(id)).0, ValidationCode::Valid);
+            assert_eq!(suffrage(&stage), then);
+        }
+        let proposal = stage.proposal([limits(|limits| limits.block_max_transactions = 7)], 40);
+        assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
+        let early = stage.call(developer, approve(proposal.id()));
+        assert_eq!(early.0, ValidationCode::RoleNotAllowed, "it has no say yet");
+        for (who, name) in [(&members.admin, "an admin"), (&members.peer, "another actor's peer")] {
+            assert_eq!(stage.call(who, ready()).0, ValidationCode::RoleNotAllowed, "{name}");
+        }
+        // No other call is a peer's to make.
+        let approves = stage.call(&members.other_peer, approve(proposal.id()));
+        assert_eq!(approves.0, ValidationCode::RoleNotAllowed);
+        assert_eq!(suffrage(&stage), Suffrage::Staging);
+        let said = stage.call(&members.other_peer, ready());
+        assert_eq!(said, (ValidationCode::Valid, actor.clone()));
+        assert_eq!(suffrage(&stage), Suffrage::Voter);
+        let from = stage.height() + 1;
+        let kept = stage.peers[1].state(&StateKey::config_from(from)).unwrap();
+        assert_eq!(kept, stage.peers[1].config().encode());
+        assert_eq!(stage.call(developer, approve(proposal.id())).0, ValidationCode::Valid);
     });
 }

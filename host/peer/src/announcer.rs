@@ -31,17 +31,23 @@ struct Told {
 }
 
 /// Runs until the process ends.
-pub async fn announce(node: Arc<Node>, link: Link) {
+pub async fn announce(node: Arc<Node>, link: Arc<Link>) {
     let mut newest = node.votes.watch();
     let mut told = Told::default();
     let mut line = None;
+    let mut connection = link.connection();
     loop {
-        let (votes, number) = node.votes.since(told.votes);
+        // The line of an old certificate ends when that expires.
+        if connection.has_changed().unwrap_or(false) {
+            connection.mark_unchanged();
+            line = None;
+        }
+        let news = node.votes.since(told.votes);
         let evidence = node.evidence.after(told.evidence, MAX_PASSED_ON);
         let passed_on = evidence.len();
         let mut request = AnnounceRequest {
-            votes,
-            certificate: node.signer.certificate().der().to_vec().into(),
+            votes: news.votes,
+            certificate: news.certificate,
             applied_height: node.newest().header.height,
             final_height: node.finalized().map_or(0, |finalized| finalized.at.header.height),
             evidence,
@@ -53,12 +59,12 @@ pub async fn announce(node: Arc<Node>, link: Link) {
         }
         match say(&mut line, &link, request).await {
             Ok(reply) => {
-                told.votes = number;
+                told.votes = news.last;
                 told.evidence += passed_on;
                 told.applied = reply.applied_height;
                 hear(&node, &link, &reply);
                 // New votes go out at once, together with all that came up meanwhile.
-                if node.votes.since(told.votes).0.is_empty() {
+                if node.votes.since(told.votes).votes.is_empty() {
                     let _ = tokio::time::timeout(IDLE, newest.changed()).await;
                 }
             }

@@ -10,7 +10,9 @@ use crate::node::Node;
 use crate::proposal_cache::Kept;
 use crate::standing::log_end;
 use crate::votes_in::now_nano;
-use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
+use e2l_consensus::{
+    Application, ApplicationError, Committed, Electorate, Incoming, NodeInfo, Refusal, SnapshotPoint,
+};
 use e2l_execution::check_proposal;
 use e2l_ledger::{
     ActorConfig, Canonical, Certificate, NetworkConfig, PackedProposal, PackedProposalError, PeerConfig,
@@ -18,6 +20,7 @@ use e2l_ledger::{
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,12 +29,19 @@ pub struct LedgerApplication {
     node: Arc<Node>,
     chain: ChainThread,
     links: Arc<Links>,
+    /// Those of the configurations that are known.
+    electorates: Mutex<Arc<[Electorate]>>,
 }
 
 impl LedgerApplication {
     /// Connects Raft to the chain.
     pub fn new(node: Arc<Node>, chain: ChainThread, links: Arc<Links>) -> Self {
-        Self { node, chain, links }
+        Self {
+            node,
+            chain,
+            links,
+            electorates: Mutex::new(Arc::new([])),
+        }
     }
 
     /// One proposal that a leader wants to append.
@@ -40,7 +50,7 @@ impl LedgerApplication {
         let inspected = match inspect(&self.node, entry.payload, &config.limits) {
             Ok(inspected) => inspected,
             Err(PackedProposalError::Encoding(error)) => return Err(error.to_string()),
-            Err(error) => return self.unless_ahead(entry.payload, error.to_string()),
+            Err(error) => return self.unless_out_of_turn(entry.payload, error.to_string()),
         };
         let proposal = &inspected.proposal;
         let header = &proposal.header;
@@ -59,7 +69,7 @@ impl LedgerApplication {
             match checked {
                 Ok(()) => {}
                 Err(error) if error.depends_on_configuration() => {
-                    return self.unless_ahead(entry.payload, error.to_string());
+                    return self.unless_out_of_turn(entry.payload, error.to_string());
                 }
                 Err(error) => return Err(error.to_string()),
             }
@@ -81,11 +91,12 @@ impl LedgerApplication {
 
     /// A proposal that breaks a rule of the configuration that this peer has come to: it is refused if it comes next.
     /// Blocks that this peer has still to execute may change the configuration, and then the chain decides: whoever
-    /// refuses what the others accept is never told that those blocks are committed.
-    fn unless_ahead(&self, payload: &[u8], why: String) -> Result<(), String> {
+    /// refuses what the others accept is never told that those blocks are committed. Blocks that it has executed, before
+    /// Raft came to them, may have changed it: no block comes of such a proposal.
+    fn unless_out_of_turn(&self, payload: &[u8], why: String) -> Result<(), String> {
         let packed = PackedProposal::decode(payload).map_err(|error| error.to_string())?;
-        if packed.header.height > self.node.newest().header.height.saturating_add(1) {
-            tracing::debug!(%why, "a proposal is judged when the blocks before it are executed");
+        if packed.header.height != self.node.newest().header.height.saturating_add(1) {
+            tracing::debug!(%why, "a proposal is judged by the chain, when its turn comes");
             return Ok(());
         }
         Err(why)
@@ -197,8 +208,19 @@ impl Application for LedgerApplication {
         log_end(&self.node, &self.links, except).boxed()
     }
 
-    fn voters(&self) -> BTreeMap<u64, NodeInfo> {
-        voters(&self.node.config())
+    fn electorates(&self) -> Arc<[Electorate]> {
+        let newest = self.node.anchor.newest_from();
+        let mut known = self.electorates.lock();
+        if known.last().is_none_or(|last| last.from != newest) {
+            let epochs = self.node.anchor.epochs().into_iter();
+            *known = epochs
+                .map(|epoch| Electorate {
+                    from: epoch.from,
+                    voters: voters(&epoch.config),
+                })
+                .collect();
+        }
+        known.clone()
     }
 }
 

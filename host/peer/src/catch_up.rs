@@ -57,8 +57,8 @@ pub async fn catch_up(
 ) -> Result<(), CatchUpError> {
     while node.newest().header.height < height {
         let before = node.newest().header.height;
-        for link in links.iter() {
-            if let Err(why) = fetch_up_to(node, link, chain, height).await? {
+        for link in links.all() {
+            if let Err(why) = fetch_up_to(node, &link, chain, height).await? {
                 tracing::warn!(peer = %link.actor, %why, "cannot catch up from this peer");
             }
         }
@@ -93,8 +93,8 @@ pub async fn check_point(node: &Node, links: &Links, height: u64, expected: Dige
         return same_header(own, expected);
     }
     let mut said = Vec::new();
-    for link in links.iter() {
-        match proven_header(node, link, height).await {
+    for link in links.all() {
+        match proven_header(node, &link, height).await {
             Ok(found) => return same_header(found, expected),
             Err(why) => said.push(format!("{}: {why}", link.actor)),
         }
@@ -169,6 +169,9 @@ pub(crate) async fn fetch_up_to(
                 Err(why) => return Ok(Err(why)),
             };
             patience = patience.saturating_sub(began.elapsed());
+            if let Err(why) = learn_changes(node, link, &reply).await {
+                return Ok(Err(why));
+            }
             let block = match proven_block(node, &reply) {
                 Ok((block, proof)) if block.header.height <= height => {
                     keep_endorsements(node, &proof)?;

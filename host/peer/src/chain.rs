@@ -2,6 +2,7 @@
 //! runs on one thread with a stack that deep contract calls need.
 
 use crate::admission::inspect;
+use crate::engine::check_engine;
 use crate::evidence::check_ledger_batch;
 use crate::node::{Executed, Node};
 use e2l_consensus::Committed;
@@ -10,8 +11,8 @@ use e2l_execution::{
 };
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Acknowledgement, Block, Certificate, Digest, Domain, Endorsement, Envelope, Header, InspectedProposal,
-    NetworkConfig, PackedProposalError, SignedProposal, SignedVote, StateKey, Vote,
+    Acknowledgement, Block, Canonical, Certificate, Digest, Domain, Endorsement, Envelope, Header, InspectedProposal,
+    NetworkConfig, PackedProposal, PackedProposalError, SignedProposal, SignedVote, StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, SignOnceError, Statement, StoreError, View};
 use std::sync::Arc;
@@ -107,7 +108,11 @@ impl Chain {
                         }
                         // So are those that a restored ledger has executed: Raft resumes below its height.
                         Err(Judged::Void(why)) => {
-                            tracing::warn!(index, term, %why, "a committed proposal is void: no block comes of it");
+                            if self.is_executed(&bytes) {
+                                tracing::debug!(index, term, "a committed proposal is executed already");
+                            } else {
+                                tracing::warn!(index, term, %why, "a committed proposal is void: no block comes of it");
+                            }
                             self.node.pool.unpropose();
                             false
                         }
@@ -120,6 +125,11 @@ impl Chain {
             self.node.store.save_raft_applied(&self.marker)?;
         }
         Ok(())
+    }
+
+    /// Whether a proposal is of a height that this peer has executed before Raft came to it.
+    fn is_executed(&self, bytes: &[u8]) -> bool {
+        PackedProposal::decode(bytes).is_ok_and(|packed| packed.header.height <= self.tip.height)
     }
 
     fn judge(&self, bytes: &[u8], term: u64) -> Result<InspectedProposal, Judged> {
@@ -196,15 +206,17 @@ impl Chain {
     /// peer's execution. For any other that would only be one more sync and one more message: the acknowledgement goes
     /// with the endorsement.
     fn acknowledge_and_execute(&mut self, inspected: InspectedProposal) -> Result<(), ChainError> {
+        check_engine(&self.config)?;
+        let votes = self.node.votes_under(&self.config);
         let together = self.quick && inspected.proposal.transactions() <= SMALL_BLOCK;
-        if !together {
+        if votes && !together {
             self.acknowledge(&inspected.proposal)?;
         }
         let base = self.node.newest().view;
         let begun = Instant::now();
         let execution = self.executor.execute(inspected, &self.tip, &self.config, base)?;
         self.quick = begun.elapsed() < QUICK;
-        self.write(execution, together)
+        self.write(execution, votes && together)
     }
 
     /// Makes a block durable together with this peer's votes about it, and tells the others.
@@ -238,7 +250,7 @@ impl Chain {
         }
         let acknowledgement = write.acknowledges.then(|| {
             let vote = self.acknowledgement(height, block.header.proposal);
-            SignedVote::sign(vote, &*self.node.signer)
+            SignedVote::sign(vote, &*self.node.signer())
         });
         let endorsement = vote.as_ref().map(|(_, vote)| vote);
         self.node.offer(acknowledgement.iter().chain(endorsement));
@@ -266,6 +278,9 @@ impl Chain {
     /// Signs the header, unless this peer has signed another one at this height or above, or what it computes is not
     /// what the others do.
     fn endorse(&self, height: u64, header: Digest) -> Result<Option<ActorVote>, ChainError> {
+        if !self.node.votes_under(&self.config) {
+            return Ok(None);
+        }
         if self.node.with_finality(|finality| finality.outvoted()).is_some() {
             return Ok(None);
         }
@@ -282,7 +297,7 @@ impl Chain {
             height,
             header,
         });
-        let vote = SignedVote::sign(vote, &*self.node.signer);
+        let vote = SignedVote::sign(vote, &*self.node.signer());
         Ok(Some((self.node.me().actor.clone(), vote)))
     }
 
@@ -296,6 +311,7 @@ impl Chain {
         if height <= self.tip.height {
             return Ok(());
         }
+        check_engine(&self.config)?;
         let foreign = |why: String| ChainError::Foreign { height, why };
         match self.check(&block.proposal) {
             Ok(()) => {}

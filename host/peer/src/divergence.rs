@@ -21,9 +21,9 @@ pub async fn report_divergence(node: Arc<Node>, links: Arc<Links>) {
         let Some(height) = node.with_finality(|finality| finality.outvoted()) else {
             continue;
         };
-        for link in links.iter() {
-            match their_block(&node, link, height).await {
-                Ok(theirs) => return compare(&node, link, &theirs),
+        for link in links.all() {
+            match their_block(&node, &link, height).await {
+                Ok(theirs) => return compare(&node, &link, &theirs),
                 Err(why) => tracing::debug!(peer = %link.actor, height, why, "it does not show its block"),
             }
         }

@@ -2,16 +2,19 @@
 //! verified.
 //!
 //! A height is final when endorsements of it, or of a block above it on this peer's own chain, meet the
-//! policy, and every other voting peer that is in step has acknowledged the same proposals. A peer that has no
+//! policy of that height, and every other voting peer that is in step has acknowledged the same proposals. A peer that has no
 //! link, or that keeps a height waiting longer than `suspect_after`, is out of step until it has caught up.
 
 mod divergence;
+mod eras;
 #[cfg(test)]
 mod tests;
 
 pub use divergence::{Disputed, Divergence};
+pub use eras::Era;
 
-use e2l_ledger::{Digest, Policy, Vote};
+use e2l_ledger::{Digest, Vote};
+use eras::Eras;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -52,7 +55,7 @@ struct Witness {
 /// Follows votes and says which heights are final and sealed.
 #[derive(Debug)]
 pub struct Finality {
-    policy: Policy,
+    eras: Eras,
     me: String,
     witnesses: BTreeMap<String, Witness>,
     own: BTreeMap<u64, Own>,
@@ -69,16 +72,12 @@ pub struct Finality {
 }
 
 impl Finality {
-    /// Starts at a height that was final before.
-    pub fn new(policy: Policy, me: &str, voters: impl Iterator<Item = String>, final_height: u64) -> Self {
-        let witnesses = voters
-            .filter(|actor| actor != me)
-            .map(|actor| (actor, Witness::default()))
-            .collect();
-        Self {
-            policy,
+    /// Starts at a height that was final before, with those who voted first.
+    pub fn new(first: Era, me: &str, final_height: u64) -> Self {
+        let mut finality = Self {
+            eras: Eras::new(first.clone()),
             me: me.to_owned(),
-            witnesses,
+            witnesses: BTreeMap::new(),
             own: BTreeMap::new(),
             applied: final_height,
             endorsed: 0,
@@ -87,6 +86,20 @@ impl Finality {
             news: Vec::new(),
             told: BTreeMap::new(),
             accepted: BTreeMap::new(),
+        };
+        finality.hear(&first);
+        finality
+    }
+
+    /// Others vote, or more or fewer must agree, from a height on that is not executed yet.
+    pub fn begin(&mut self, era: Era) {
+        self.hear(&era);
+        self.eras.begin(era);
+    }
+
+    fn hear(&mut self, era: &Era) {
+        for actor in era.voters().filter(|actor| *actor != self.me) {
+            self.witnesses.entry(actor.to_owned()).or_default();
         }
     }
 
@@ -167,7 +180,7 @@ impl Finality {
         let Some(witness) = self.witnesses.get_mut(actor) else {
             return;
         };
-        let own = &self.own;
+        let (own, eras) = (&self.own, &self.eras);
         let mut diverged = Vec::new();
         let mut settle = |ahead: &mut BTreeMap<u64, Digest>,
                           reached: &mut u64,
@@ -177,7 +190,9 @@ impl Finality {
                 let Some(mine) = own.get(height).map(pick) else {
                     return *height > *reached;
                 };
-                if mine == *digest {
+                if !eras.at(*height).has(actor) {
+                    // Nobody asked it.
+                } else if mine == *digest {
                     *reached = (*reached).max(*height);
                 } else {
                     diverged.push(Divergence {
@@ -247,8 +262,12 @@ impl Finality {
             .divergences
             .iter()
             .filter(|found| found.what == Disputed::Header);
-        let others: BTreeSet<&str> = headers.map(|found| found.actor.as_str()).collect();
-        let outvoted = others.len() >= self.policy.required(self.voters());
+        let era = self.current();
+        let others: BTreeSet<&str> = headers
+            .map(|found| found.actor.as_str())
+            .filter(|actor| era.has(actor))
+            .collect();
+        let outvoted = others.len() >= era.required();
         self.divergences.iter().filter(move |found| match found.what {
             Disputed::Proposal => !self.accepted.contains_key(&found.actor),
             Disputed::Header => outvoted,
@@ -263,8 +282,9 @@ impl Finality {
         for divergence in headers.filter(|divergence| divergence.what == Disputed::Header) {
             *results.entry((divergence.height, divergence.other)).or_default() += 1;
         }
-        let required = self.policy.required(self.voters());
-        let outvoting = results.into_iter().find(|(_, actors)| *actors >= required);
+        let outvoting = results
+            .into_iter()
+            .find(|((height, _), actors)| *actors >= self.eras.at(*height).required());
         outvoting.map(|((height, _), _)| height)
     }
 
@@ -282,16 +302,7 @@ impl Finality {
     /// (every [`SUSPECT_AFTER`] or more often), so that a silent peer does not hold finality up.
     pub fn advance(&mut self, now: Instant) -> u64 {
         if self.disputes().next().is_none() {
-            let endorsed = self.endorsed_to_policy().min(self.applied);
-            self.judge_pace(endorsed, now);
-            let acknowledged = self
-                .witnesses
-                .values()
-                .filter(|witness| witness.in_step)
-                .map(|witness| witness.acknowledged.max(witness.endorsed))
-                .min()
-                .unwrap_or(u64::MAX);
-            self.final_height = self.final_height.max(endorsed.min(acknowledged));
+            while self.advance_in_era(now) {}
         }
         for witness in self.witnesses.values_mut() {
             let reached = witness.acknowledged.max(witness.endorsed);
@@ -301,19 +312,49 @@ impl Finality {
         self.final_height
     }
 
-    /// The highest height that enough actors have endorsed.
+    /// Those who vote about the next height to become final.
+    fn current(&self) -> &Era {
+        self.eras.at(self.final_height.saturating_add(1))
+    }
+
+    /// Advances as far as those who vote about the next height allow; says whether that is where their votes end.
+    fn advance_in_era(&mut self, now: Instant) -> bool {
+        let next = self.final_height.saturating_add(1);
+        let end = self.eras.end(next);
+        let endorsed = self.endorsed_to_policy().min(self.applied).min(end);
+        self.judge_pace(endorsed, now);
+        let era = self.current();
+        let in_step = self
+            .witnesses
+            .iter()
+            .filter(|(actor, witness)| witness.in_step && era.has(actor));
+        let acknowledged = in_step.map(|(_, witness)| witness.acknowledged.max(witness.endorsed));
+        let reached = endorsed.min(acknowledged.min().unwrap_or(u64::MAX));
+        self.final_height = self.final_height.max(reached);
+        reached == end
+    }
+
+    /// The highest height that an actor has endorsed, this peer's own among them.
+    fn endorsed_of(&self, actor: &str) -> u64 {
+        if actor == self.me {
+            return self.endorsed;
+        }
+        self.witnesses.get(actor).map_or(0, |witness| witness.endorsed)
+    }
+
+    /// The highest height that enough of those have endorsed who vote about the next one.
     fn endorsed_to_policy(&self) -> u64 {
-        let mut heights: Vec<u64> = self.witnesses.values().map(|witness| witness.endorsed).collect();
-        heights.push(self.endorsed);
+        let era = self.current();
+        let mut heights: Vec<u64> = era.voters().map(|actor| self.endorsed_of(actor)).collect();
         heights.sort_unstable_by(|a, b| b.cmp(a));
-        let required = self.policy.required(heights.len());
-        heights.get(required - 1).copied().unwrap_or(0)
+        heights.get(era.required() - 1).copied().unwrap_or(0)
     }
 
     fn judge_pace(&mut self, endorsed: u64, now: Instant) {
         let waiting = endorsed > self.final_height;
-        for witness in self.witnesses.values_mut() {
-            let behind = witness.acknowledged.max(witness.endorsed) <= self.final_height;
+        let era = self.eras.at(self.final_height.saturating_add(1));
+        for (actor, witness) in &mut self.witnesses {
+            let behind = era.has(actor) && witness.acknowledged.max(witness.endorsed) <= self.final_height;
             if !(waiting && behind && witness.in_step) {
                 witness.blocking_since = None;
                 continue;
@@ -339,34 +380,33 @@ impl Finality {
         self.final_height
     }
 
-    /// Height up to which every voting actor has endorsed.
+    /// The highest height that every actor has endorsed that votes about it. Some below may never be sealed: those that
+    /// an actor missed which has left the network since.
     pub fn sealed_height(&self) -> u64 {
-        let others = self.witnesses.values().map(|witness| witness.endorsed);
-        others
-            .min()
-            .unwrap_or(u64::MAX)
-            .min(self.endorsed)
-            .min(self.final_height)
+        let sealed = self.eras.newest_first().find_map(|era| {
+            let reached = era.voters().map(|actor| self.endorsed_of(actor)).min()?;
+            let reached = reached.min(self.final_height).min(self.eras.end(era.from));
+            (reached >= era.from).then_some(reached)
+        });
+        sealed.unwrap_or(0)
+    }
+
+    /// Whether every actor that votes about a height has endorsed it.
+    pub fn is_sealed(&self, height: u64) -> bool {
+        let mut voters = self.eras.at(height).voters();
+        height <= self.final_height && voters.all(|actor| self.endorsed_of(actor) >= height)
     }
 
     /// Actors whose endorsement covers a height, sorted.
     pub fn endorsed_by(&self, height: u64) -> Vec<String> {
-        let mut actors: Vec<String> = self
-            .witnesses
-            .iter()
-            .filter(|(_, witness)| witness.endorsed >= height)
-            .map(|(actor, _)| actor.clone())
-            .collect();
-        if self.endorsed >= height {
-            actors.push(self.me.clone());
-        }
-        actors.sort_unstable();
-        actors
+        let voters = self.eras.at(height).voters();
+        let endorsed = voters.filter(|actor| self.endorsed_of(actor) >= height);
+        endorsed.map(str::to_owned).collect()
     }
 
-    /// Number of voting actors.
-    pub fn voters(&self) -> usize {
-        self.witnesses.len() + 1
+    /// Number of actors that vote about a height.
+    pub fn voters(&self, height: u64) -> usize {
+        self.eras.at(height).size()
     }
 
     /// Heights that an actor's peer has acknowledged and endorsed on our chain.

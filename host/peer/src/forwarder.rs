@@ -29,7 +29,7 @@ pub async fn forward(node: Arc<Node>, links: Arc<Links>, mut leadership: watch::
         let waiting = node.pool.to_forward(now.term, MAX_BYTES);
         match link {
             Some(link) if !waiting.is_empty() => {
-                if !forward_some(&node, link, now.term, waiting, &mut gaps).await {
+                if !forward_some(&node, &link, now.term, waiting, &mut gaps).await {
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -33,7 +33,7 @@ enum Useless {
 
 /// Asks one peer, until the process ends. Finality and the evidence remember a bounded number of heights, so the
 /// questions are bounded.
-pub async fn inquire(node: Arc<Node>, link: Link) {
+pub async fn inquire(node: Arc<Node>, link: Arc<Link>) {
     let mut asked = BTreeSet::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -16,7 +16,6 @@ use crate::incident::Incident;
 use crate::links::Links;
 use crate::node::Finalized;
 use crate::options::PeerOptions;
-use crate::peer::{my_raft_id, read_genesis};
 use crate::proofs;
 use crate::repair::Repairer;
 use crate::scrubber::{ScrubOptions, Scrubber};
@@ -24,7 +23,7 @@ use crate::standing::ask_all;
 use anyhow::{Context, Result};
 use e2l_client::wire::{EventsReply, EventsRequest, GetBlockReply};
 use e2l_execution::{QueryCall, QueryRunner};
-use e2l_identity::{ExpectedPeer, FileIdentity, Trust, client_config};
+use e2l_identity::{ExpectedPeer, Trust, client_config};
 use e2l_ledger::proof::{AncestryProof, LogPageProof, Receipt, SenderHeadProof};
 use e2l_ledger::{Digest, Member, Vote};
 use e2l_runtime::Runtime;
@@ -57,8 +56,7 @@ impl Mender {
     /// As when a peer is started.
     pub fn start(options: &PeerOptions, open: OpenLedger) -> Result<Self> {
         let OpenLedger { node, executor, .. } = open;
-        let genesis = read_genesis(options)?;
-        let identity = Arc::new(FileIdentity::load(&options.certificate, &options.key)?);
+        let identity = node.identity.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -66,13 +64,13 @@ impl Mender {
         let inside = runtime.enter();
         let trust: Arc<dyn Trust> = node.clone();
         let tls = client_config(&identity, trust, ExpectedPeer::Any)?;
-        let links = Links::new(&node, my_raft_id(&genesis, &identity)?, &tls)?;
+        let links = Links::new(&node, &tls)?;
         let components = Arc::new(ComponentDirectory::new(options.chaincode_dir.clone()));
         let runner = QueryRunner::new(Arc::new(Runtime::new()?), components);
         let reports = node.take_reports().context("the ledger has a repairer")?;
         tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         // Their votes say what is final.
-        for link in links.iter() {
+        for link in links.all() {
             tokio::spawn(announce(node.clone(), link.clone()));
         }
         drop(inside);

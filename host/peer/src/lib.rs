@@ -10,7 +10,7 @@
 //! | `finality`, `vote_log`, `votes_in`, `announcer`, `standpoint` | a block's way to finality |
 //! | `inquiry`, `evidence`, `evidence_book`, `dispute`, `dispute_book` | who told two stories, and what comes of it |
 //! | `api`, `waiters`, `chain_query` | what callers see |
-//! | `links` | connections to other peers |
+//! | `links`, `membership`, `join` | connections to other peers, who votes, and those that do not |
 //! | `soundness`, `proofs`, `read_check`, `scrubber`, `repair`, `incident_log` | nothing is served that is not proven, and what is damaged is mended |
 //! | `open_ledger`, `restore`, `standing`, `take_part` | a start after damage or a rollback |
 
@@ -30,6 +30,7 @@ mod components;
 mod dispute;
 mod dispute_book;
 mod divergence;
+mod engine;
 mod evidence;
 mod evidence_book;
 mod finality;
@@ -41,7 +42,9 @@ mod incident_log;
 mod inquiry;
 #[doc(hidden)]
 pub mod inside;
+mod join;
 mod links;
+mod membership;
 mod metrics;
 mod node;
 pub mod offline;
@@ -55,6 +58,7 @@ mod proposer;
 mod read_check;
 mod repair;
 mod restore;
+mod rotation;
 mod scrubber;
 mod silence;
 mod soundness;
@@ -66,9 +70,10 @@ mod votes_in;
 mod waiters;
 
 pub use e2l_store::wait_until_closed;
+pub use engine::my_engine_profile;
 pub use finality::{Disputed, Divergence, Finality, Own, SUSPECT_AFTER};
 pub use incident::Incident;
 pub use options::{OptionsError, PeerOptions, RaftSettings};
-pub use peer::{Decisions, Peer, my_engine_profile};
+pub use peer::{Decisions, Peer};
 pub use pool::PoolOptions;
 pub use scrubber::ScrubOptions;

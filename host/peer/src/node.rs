@@ -4,7 +4,7 @@ use crate::alarms::Alarms;
 use crate::dispute::AcceptError;
 use crate::dispute_book::DisputeBook;
 use crate::evidence_book::EvidenceBook;
-use crate::finality::{Divergence, Finality, Own};
+use crate::finality::{Divergence, Era, Finality, Own};
 use crate::header_tree::HeaderTree;
 use crate::heard_votes::HeardVotes;
 use crate::pool::{Pool, Pooled, heads_after};
@@ -16,16 +16,16 @@ use crate::vote_log::VoteLog;
 use crate::votes_in::now_nano;
 use crate::waiters::Waiters;
 use e2l_execution::SignatureCache;
-use e2l_identity::Trust;
+use e2l_identity::{CurrentIdentity, Identity, Trust};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{
-    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer,
-    StateKey, Vote,
+    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, Role, SenderHead, SignedVote,
+    Signer, StateKey, Vote,
 };
 use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 
@@ -55,8 +55,12 @@ pub struct Node {
     pub anchor: Anchor,
     /// The configuration of the next height.
     config: watch::Sender<Arc<NetworkConfig>>,
-    /// Signs in this peer's name.
-    pub signer: Arc<dyn Signer>,
+    /// The newest configuration that is known.
+    trusted: watch::Sender<Arc<NetworkConfig>>,
+    /// Who this peer is now.
+    pub identity: Arc<CurrentIdentity>,
+    /// Raft id that this peer takes part with; none before it is admitted.
+    raft_id: OnceLock<u64>,
     /// Blocks and state.
     pub store: LedgerStore,
     /// Signatures found good.
@@ -116,9 +120,10 @@ pub struct Finalized {
     pub at: Arc<Executed>,
 }
 
+/// Whoever is behind trusts what the others do by now: it could not come to the height where it would learn it.
 impl Trust for Node {
     fn config(&self) -> Arc<NetworkConfig> {
-        Self::config(self)
+        self.trusted()
     }
 }
 
@@ -129,19 +134,21 @@ impl Node {
     /// The store cannot be read.
     pub fn new(
         genesis: &Genesis,
-        signer: Arc<dyn Signer>,
+        identity: Arc<CurrentIdentity>,
         store: LedgerStore,
         pool: Pool,
     ) -> Result<Arc<Self>, StoreError> {
         let tip = store.tip()?;
-        let actor = signer.certificate().member().actor.clone();
+        let actor = identity.member().actor.clone();
         let view = Arc::new(store.view());
         let anchor = Anchor::checked(genesis);
         know_configs(&anchor, &view)?;
         let config = anchor.newest();
-        let voters = config.voters().map(|(actor, _)| actor.name.clone());
         let final_height = store.final_height().min(tip.height);
-        let mut finality = Finality::new(config.finality, &actor, voters, final_height);
+        let mut finality = Finality::new(Era::of(0, &genesis.config), &actor, final_height);
+        for epoch in anchor.epochs() {
+            finality.begin(Era::of(epoch.from, &epoch.config));
+        }
         let (transactions, uncounted) = count_transactions(&view, tip.height)?;
         let newest = Executed {
             header: tip.header,
@@ -172,14 +179,16 @@ impl Node {
             network: genesis.digest(),
             evidence: EvidenceBook::load(&store, &anchor)?,
             anchor,
+            trusted: watch::Sender::new(config.clone()),
             config: watch::Sender::new(config),
-            signer,
+            votes: VoteLog::new(identity.get()),
+            identity,
+            raft_id: OnceLock::new(),
             store,
             signatures: Arc::default(),
             pool,
             proposals: ProposalCache::default(),
             waiters: Waiters::default(),
-            votes: VoteLog::default(),
             heard_votes: HeardVotes::default(),
             keeping_votes: Mutex::default(),
             headers: HeaderTree::default(),
@@ -201,7 +210,7 @@ impl Node {
             heard: Mutex::default(),
         };
         let node = Arc::new(node);
-        node.remember_endorser(node.signer.certificate())?;
+        node.remember_endorser(node.signer().certificate())?;
         node.repeat_votes()?;
         node.disputes.alarm(&node);
         node.advance();
@@ -230,7 +239,58 @@ impl Node {
 
     /// Who this peer is.
     pub fn me(&self) -> &Member {
-        self.signer.certificate().member()
+        self.identity.member()
+    }
+
+    /// Signs in this peer's name, with the key that is in use now: taken once for what belongs together.
+    pub fn signer(&self) -> Arc<Identity> {
+        self.identity.get()
+    }
+
+    /// Signs with another key from now on, if it is this peer's and the configuration in force trusts its certificate;
+    /// says whether it is another. Proofs of what it endorses need the certificate, so that is kept first.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    pub fn take_identity(&self, candidate: Identity) -> Result<bool, String> {
+        let judged = self.identity.judge(candidate, &self.config(), now_nano());
+        let Some(successor) = judged.map_err(|error| error.to_string())? else {
+            return Ok(false);
+        };
+        match self.remember_endorser(successor.certificate()) {
+            Ok(true) => {}
+            Ok(false) => return Err("this peer has used too many certificates: restart it".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        self.identity.publish(successor);
+        self.votes.sign_with(self.signer());
+        Ok(true)
+    }
+
+    /// The Raft id that a configuration gives this peer; `None` if it is not the peer of its actor there.
+    pub fn raft_id_in(&self, config: &NetworkConfig) -> Option<u64> {
+        let me = self.me();
+        let peer = config.actor(&me.actor).and_then(|actor| actor.peer.as_ref());
+        let peer = peer.filter(|peer| me.role == Role::Peer && peer.name == me.name);
+        peer.map(|peer| peer.raft_id)
+    }
+
+    /// The Raft id that this peer takes part with; `None` before it is admitted.
+    pub fn raft_id(&self) -> Option<u64> {
+        self.raft_id.get().copied()
+    }
+
+    /// This peer takes part with this Raft id from now on.
+    pub fn take_part_as(&self, raft_id: u64) {
+        // A peer has one for its life: another one is another disk.
+        let _ = self.raft_id.set(raft_id);
+    }
+
+    /// Whether this peer votes about heights of a configuration. What it might have signed under another Raft id, with
+    /// another disk, it does not know: there it signs nothing.
+    pub fn votes_under(&self, config: &NetworkConfig) -> bool {
+        let mine = self.raft_id_in(config);
+        mine.is_some() && mine == self.raft_id() && config.is_voting_peer(self.me())
     }
 
     /// The configuration of the next height.
@@ -238,21 +298,54 @@ impl Node {
         self.config.borrow().clone()
     }
 
+    /// The configurations whose actors have still to vote: that of the next height to be final, and the newest if that is
+    /// another.
+    pub fn deciding(&self) -> Vec<Arc<NetworkConfig>> {
+        let next = self.with_finality(Finality::final_height).saturating_add(1);
+        let (deciding, newest) = (self.anchor.config_at(next), self.config());
+        match Arc::ptr_eq(&deciding, &newest) || *deciding == *newest {
+            true => vec![newest],
+            false => vec![deciding, newest],
+        }
+    }
+
     /// Follows the configuration.
     pub fn watch_config(&self) -> watch::Receiver<Arc<NetworkConfig>> {
         self.config.subscribe()
+    }
+
+    /// The newest configuration that is known, executed or proven: it says who is trusted now.
+    pub fn trusted(&self) -> Arc<NetworkConfig> {
+        self.trusted.borrow().clone()
+    }
+
+    /// Follows it.
+    pub fn watch_trusted(&self) -> watch::Receiver<Arc<NetworkConfig>> {
+        self.trusted.subscribe()
+    }
+
+    /// Others have proven a change of the configuration, perhaps one that this peer has still to execute.
+    pub fn on_proven_config(&self) {
+        let newest = self.anchor.newest();
+        self.trusted.send_if_modified(|known| {
+            let news = !Arc::ptr_eq(known, &newest);
+            *known = newest;
+            news
+        });
     }
 
     /// A block that was executed has changed the configuration, from this height on.
     pub fn on_config(&self, from: u64, config: NetworkConfig) {
         tracing::info!(from, root = %config.root(), "the network's configuration changes");
         self.anchor.know(from, config.clone());
+        self.finality.lock().begin(Era::of(from, &config));
         self.config.send_replace(Arc::new(config));
+        self.on_proven_config();
     }
 
     /// Signs a vote and offers it to the other peers. The caller has made the sign-once record durable.
     pub fn cast(&self, vote: Vote) -> SignedVote {
-        let vote = SignedVote::sign(vote, &*self.signer);
+        let vote = SignedVote::sign(vote, &*self.signer());
         self.offer([&vote]);
         vote
     }
@@ -451,12 +544,9 @@ impl Node {
 
     /// Answers everyone whose block is final.
     pub fn settle(&self) {
-        let (height, voters) = self.with_finality(|finality| (finality.final_height(), finality.voters()));
-        self.waiters.finalized(
-            height,
-            |height| self.with_finality(|f| f.endorsed_by(height)),
-            voters,
-        );
+        let height = self.with_finality(Finality::final_height);
+        let endorsed_by = |height| self.with_finality(|f| (f.endorsed_by(height), f.voters(height)));
+        self.waiters.finalized(height, endorsed_by);
     }
 
     /// The newest final height; `None` until one is known after a start.
@@ -507,7 +597,14 @@ impl Node {
         if let Err(error) = self.store.condemn(why) {
             tracing::error!(%error, "that it must be restored cannot be noted");
         }
-        self.fatal.send_replace(Some(why.to_owned()));
+        self.stop(format!(
+            "the ledger is damaged: {why}; start this peer again, and it restores its ledger from the others"
+        ));
+    }
+
+    /// The peer must stop, and says this.
+    pub fn stop(&self, why: String) {
+        self.fatal.send_replace(Some(why));
     }
 
     /// Becomes a reason when this peer must stop.

@@ -10,7 +10,8 @@ use crate::votes_in::now_nano;
 use anyhow::{Context, Result, anyhow, bail};
 use e2l_consensus::{LogStanding, begin_rejoining, marker_index};
 use e2l_execution::{Components, ExecutionError, Executor};
-use e2l_ledger::{Genesis, Signer, Vote};
+use e2l_identity::CurrentIdentity;
+use e2l_ledger::{Genesis, Vote};
 use e2l_runtime::Runtime;
 use e2l_store::{LedgerStore, StoreError, condemned, set_aside, wait_until_closed};
 use std::path::{Path, PathBuf};
@@ -29,8 +30,8 @@ pub struct Opening<'a> {
     pub options: &'a PeerOptions,
     /// The network's genesis.
     pub genesis: &'a Genesis,
-    /// Signs in this peer's name.
-    pub signer: Arc<dyn Signer>,
+    /// Who this peer is.
+    pub identity: Arc<CurrentIdentity>,
     /// The engine.
     pub runtime: Arc<Runtime>,
     /// The chaincodes' components.
@@ -124,7 +125,7 @@ impl Opening<'_> {
             self.carry_over(&store)?;
         }
         let pool = Pool::new(self.options.pool.clone());
-        let node = Node::new(self.genesis, self.signer.clone(), store, pool)?;
+        let node = Node::new(self.genesis, self.identity.clone(), store, pool)?;
         let mut executor = Executor::new(
             &node.store,
             self.runtime.clone(),

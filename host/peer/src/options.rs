@@ -3,6 +3,7 @@
 use crate::pool::PoolOptions;
 use crate::scrubber::ScrubOptions;
 use e2l_client::{IncomingLimits, MetricsOptions};
+use e2l_identity::{Identity, IdentityOrigin, WorkloadOptions};
 use e2l_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -13,10 +14,15 @@ use std::path::{Path, PathBuf};
 pub struct PeerOptions {
     /// The network's genesis.
     pub genesis: PathBuf,
-    /// This peer's certificate.
-    pub certificate: PathBuf,
+    /// This peer's certificate. A new one that is put in its place is taken while the peer runs.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
     /// Its key; mode 0600.
-    pub key: PathBuf,
+    #[serde(default)]
+    pub key: Option<PathBuf>,
+    /// Instead of both: a SPIFFE Workload API.
+    #[serde(default)]
+    pub identity: Option<WorkloadOptions>,
     /// Components of chaincodes, each `<digest>.wasm`.
     pub chaincode_dir: PathBuf,
     /// Ledger and Raft log.
@@ -183,13 +189,42 @@ impl PeerOptions {
         let base = path.parent().unwrap_or(Path::new("."));
         for field in [
             &mut options.genesis,
-            &mut options.certificate,
-            &mut options.key,
             &mut options.chaincode_dir,
             &mut options.data_dir,
         ] {
             *field = base.join(&field);
         }
+        for field in [&mut options.certificate, &mut options.key] {
+            *field = field.take().map(|path| base.join(path));
+        }
+        let origin = options.identity_origin();
+        origin.map_err(|message| OptionsError::Parse {
+            path: path.to_owned(),
+            message: message.to_owned(),
+        })?;
         Ok(options)
+    }
+
+    /// Where this peer's identity comes from.
+    ///
+    /// # Errors
+    /// It names none, or two.
+    pub fn identity_origin(&self) -> Result<IdentityOrigin, &'static str> {
+        IdentityOrigin::of(
+            self.certificate.as_ref(),
+            self.key.as_ref(),
+            self.identity.as_ref(),
+        )
+    }
+
+    /// The identity in this peer's files.
+    ///
+    /// # Errors
+    /// It is not in files, or they do not hold it.
+    pub fn identity_in_files(&self) -> anyhow::Result<Identity> {
+        match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => Ok(Identity::load(certificate, key)?),
+            _ => anyhow::bail!("this peer's identity is not in files"),
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Puts a peer together and runs it.
 
-use crate::announcer::announce;
 use crate::api::{LedgerApi, PeeringApi};
 use crate::application::LedgerApplication;
 use crate::chain::Chain;
@@ -9,8 +8,10 @@ use crate::chain_thread::ChainThread;
 use crate::components::ComponentDirectory;
 use crate::divergence::report_divergence;
 use crate::forwarder::forward;
-use crate::inquiry::inquire;
+use crate::engine::check_engine;
+use crate::join::join;
 use crate::links::Links;
+use crate::membership::{bring_in_voters, keep_company, keep_up, leave_when_removed, serve_in_role};
 use crate::metrics::Watched;
 use crate::node::Node;
 use crate::open_ledger::{OpenLedger, Opening};
@@ -18,16 +19,19 @@ use crate::options::PeerOptions;
 use crate::proposer::propose;
 use crate::repair::Repairer;
 use crate::restore::restore;
+use crate::rotation::{get_introduced, rotate};
 use crate::scrubber::scrub;
 use crate::silence::watch_silence;
-use crate::take_part::take_part;
+use crate::votes_in::now_nano;
 use anyhow::{Context, Result, bail};
 use e2l_client::{TlsIncoming, ledger_server, peering_server, serve, serve_metrics};
-use e2l_consensus::{ConsensusError, Participation, RaftNode, RaftOptions};
-use e2l_execution::{Components, ExecutionError, QueryRunner};
-use e2l_identity::{ExpectedPeer, FileIdentity, client_config, server_config};
-use e2l_ledger::{EngineProfile, Genesis, GenesisFile, Role, Signer};
-use e2l_runtime::{Runtime, engine_profile};
+use e2l_consensus::{Participation, RaftNode, RaftOptions};
+use e2l_execution::{Components, QueryRunner};
+use e2l_identity::{
+    CurrentIdentity, ExpectedPeer, Wanted, client_config, introduction_config, server_config,
+};
+use e2l_ledger::{Genesis, GenesisFile, Role, Signer};
+use e2l_runtime::Runtime;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +57,7 @@ pub struct Decisions {
 pub struct Peer {
     node: Arc<Node>,
     raft: Arc<RaftNode>,
-    taking_part: JoinHandle<Result<(), ConsensusError>>,
+    in_role: JoinHandle<Result<()>>,
     routes: Routes,
     incoming: TlsIncoming,
     address: String,
@@ -67,11 +71,14 @@ impl Peer {
     /// not this network's, a damaged Raft log, a missing component, another engine profile, a port in use.
     pub async fn start(options: &PeerOptions, decisions: Decisions) -> Result<Self> {
         let genesis = read_genesis(options)?;
-        let identity = FileIdentity::load(&options.certificate, &options.key)
-            .with_context(|| format!("this peer's identity {}", options.certificate.display()))?;
-        let identity = Arc::new(identity);
-        let my_raft_id = my_raft_id(&genesis, &identity)?;
-        check_engine(&genesis)?;
+        let origin = options.identity_origin().map_err(anyhow::Error::msg)?;
+        let wanted = Wanted {
+            network: genesis.config.network.clone(),
+            role: Role::Peer,
+        };
+        let opened = origin.open(wanted).await;
+        let (identity, source) = opened.with_context(|| format!("this peer's identity {origin}"))?;
+        let identity = CurrentIdentity::new(identity);
 
         let runtime = Arc::new(Runtime::new()?);
         let components: Arc<dyn Components> =
@@ -79,7 +86,7 @@ impl Peer {
         let opening = Opening {
             options,
             genesis: &genesis,
-            signer: identity.clone(),
+            identity: identity.clone(),
             runtime: runtime.clone(),
             components: components.clone(),
         };
@@ -97,15 +104,21 @@ impl Peer {
             executor,
             restoring,
         } = ledger;
+        check_engine(&node.config())?;
+        warn_if_not_trusted(&node);
         let chain = ChainThread::start(Chain::new(node.clone(), executor))?;
         let queries = QueryThreads::new(Arc::new(QueryRunner::new(runtime, components)), node.clone());
 
         let trust: Arc<dyn e2l_identity::Trust> = node.clone();
         let tls = client_config(&identity, trust.clone(), ExpectedPeer::Any)?;
-        let links = Links::new(&node, my_raft_id, &tls)?;
+        let links = Links::new(&node, &tls)?;
+        let introduction = introduction_config(&identity, identity.network())?;
+        tokio::spawn(get_introduced(node.clone(), links.clone(), introduction));
         if let Some(why) = restoring {
             restore(&node, &links, &chain, &log, why).await?;
         }
+        let my_raft_id = join(&node, &links, &chain).await?;
+        node.take_part_as(my_raft_id);
         let application = LedgerApplication::new(node.clone(), chain.clone(), links.clone());
         let raft = RaftNode::start(
             RaftOptions {
@@ -135,7 +148,7 @@ impl Peer {
             listener,
             server_config(&identity, trust)?,
             options.connections.limits(),
-            node.watch_config(),
+            node.watch_trusted(),
         )?;
         let routes = Routes::new(ledger_server(LedgerApi::new(
             node.clone(),
@@ -146,7 +159,6 @@ impl Peer {
         .add_service(peering_server(PeeringApi::new(
             node.clone(),
             raft.clone(),
-            my_raft_id,
         )));
         let watched = Watched {
             node: node.clone(),
@@ -159,9 +171,17 @@ impl Peer {
         if let Some(reports) = node.take_reports() {
             tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         }
-        tokio::spawn(scrub(node.clone(), chain, options.scrub.clone()));
+        tokio::spawn(scrub(node.clone(), chain.clone(), options.scrub.clone()));
+        tokio::spawn(keep_up(
+            node.clone(),
+            raft.clone(),
+            links.clone(),
+            chain.clone(),
+        ));
+        tokio::spawn(rotate(node.clone(), links.clone(), source));
+        let role = serve_in_role(node.clone(), raft.clone(), links, chain, log.rejoining);
         Ok(Self {
-            taking_part: tokio::spawn(take_part(node.clone(), raft.clone(), links, log.rejoining)),
+            in_role: tokio::spawn(role),
             node,
             raft,
             routes,
@@ -183,15 +203,15 @@ impl Peer {
         let Self {
             node,
             raft,
-            taking_part,
+            in_role,
             routes,
             incoming,
             ..
         } = self;
         let (mut ordering, mut ledger) = (raft.fatal(), node.fatal());
         let failed = async {
-            let not_taking_part = async {
-                match taking_part.await {
+            let out_of_role = async {
+                match in_role.await {
                     Ok(Ok(())) => std::future::pending().await,
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
@@ -201,17 +221,17 @@ impl Peer {
             tokio::select! {
                 _ = ordering.wait_for(|failure| failure.is_some()) => None,
                 _ = ledger.wait_for(|failure| failure.is_some()) => None,
-                failure = not_taking_part => Some(failure),
+                failure = out_of_role => Some(failure),
             }
         };
-        let mut not_taking_part = None;
+        let mut out_of_role = None;
         let served = serve(
             routes,
             incoming,
             async {
                 tokio::select! {
                     () = stop => {}
-                    failure = failed => not_taking_part = failure,
+                    failure = failed => out_of_role = failure,
                 }
                 node.begin_to_stop();
             },
@@ -222,10 +242,8 @@ impl Peer {
         let damage = node.fatal().borrow().clone();
         raft.shutdown().await;
         drop(node);
-        match (failure.or(not_taking_part), damage) {
-            (_, Some(why)) => bail!(
-                "the ledger is damaged: {why}; start this peer again, and it restores its ledger from the others"
-            ),
+        match (failure.or(out_of_role), damage) {
+            (_, Some(why)) => bail!(why),
             (Some(why), None) => bail!("ordering has stopped: {why}"),
             (None, None) => Ok(()),
         }
@@ -237,11 +255,10 @@ impl Peer {
 /// # Errors
 /// As [`Peer::start`].
 pub fn open_ledger(options: &PeerOptions) -> Result<OpenLedger> {
-    let identity = FileIdentity::load(&options.certificate, &options.key)?;
     let opening = Opening {
         options,
         genesis: &read_genesis(options)?,
-        signer: Arc::new(identity),
+        identity: CurrentIdentity::new(options.identity_in_files()?),
         runtime: Arc::new(Runtime::new()?),
         components: Arc::new(ComponentDirectory::new(options.chaincode_dir.clone())),
     };
@@ -249,10 +266,9 @@ pub fn open_ledger(options: &PeerOptions) -> Result<OpenLedger> {
 }
 
 fn spawn_work(node: &Arc<Node>, raft: &Arc<RaftNode>, links: &Arc<Links>) {
-    for link in links.iter() {
-        tokio::spawn(announce(node.clone(), link.clone()));
-        tokio::spawn(inquire(node.clone(), link.clone()));
-    }
+    tokio::spawn(keep_company(node.clone(), links.clone()));
+    tokio::spawn(bring_in_voters(node.clone(), raft.clone()));
+    tokio::spawn(leave_when_removed(node.clone()));
     tokio::spawn(report_divergence(node.clone(), links.clone()));
     tokio::spawn(watch_silence(node.clone()));
     tokio::spawn(propose(node.clone(), raft.clone(), raft.leadership()));
@@ -277,50 +293,16 @@ pub(crate) fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
     Ok(file.genesis)
 }
 
-/// This peer must be the one that the genesis names for its actor.
-pub(crate) fn my_raft_id(genesis: &Genesis, identity: &FileIdentity) -> Result<u64> {
-    let member = identity.certificate().member();
-    identity
+/// The others decide whether they trust this peer: it may not know yet of the configuration that does.
+fn warn_if_not_trusted(node: &Node) {
+    let signer = node.signer();
+    if let Err(error) = signer
         .certificate()
-        .check(&genesis.config, crate::votes_in::now_nano())?;
-    let configured = genesis
-        .config
-        .actor(&member.actor)
-        .and_then(|actor| actor.peer.as_ref());
-    match configured.filter(|peer| peer.name == member.name && member.role == Role::Peer) {
-        Some(peer) => Ok(peer.raft_id),
-        None => bail!(
-            "{member} is not a peer of network `{}`: use the peer certificate",
-            genesis.config.network
-        ),
-    }
-}
-
-fn check_engine(genesis: &Genesis) -> Result<(), ExecutionError> {
-    let mine = my_engine_profile();
-    if genesis.config.engine == mine {
-        return Ok(());
-    }
-    let show = |profile: &EngineProfile| {
-        format!(
-            "{} on {} ({})",
-            profile.engine,
-            profile.architecture,
-            profile.configuration.short()
-        )
-    };
-    Err(ExecutionError::EngineProfile {
-        expected: show(&genesis.config.engine),
-        found: show(&mine),
-    })
-}
-
-/// The engine profile of this binary.
-pub fn my_engine_profile() -> EngineProfile {
-    let mine = engine_profile();
-    EngineProfile {
-        engine: mine.engine,
-        architecture: mine.architecture,
-        configuration: e2l_ledger::Digest(mine.configuration_digest),
+        .check(&node.trusted(), now_nano())
+    {
+        tracing::error!(
+            alarm = true, %error,
+            "this peer's certificate is not trusted as far as it knows: if the others say the same, renew it"
+        );
     }
 }

@@ -236,13 +236,20 @@ pub(crate) fn damaged_log(key: &StateKey, why: &dyn std::fmt::Display) -> NoProo
     }
 }
 
-/// The endorsements of a header that are known here, by actor.
+/// The endorsements of a header that are known here and prove something, by actor: with the certificate that its peer had
+/// at that height. A peer that has executed the block later may have signed with one that was issued after it.
 fn endorsements(
     node: &Node,
     height: u64,
     header: &Digest,
 ) -> Result<BTreeMap<String, (SignedVote, Vec<u8>)>, StoreError> {
     let mut found = BTreeMap::new();
+    let config = node.anchor.config_at(height);
+    let time = node
+        .newest()
+        .view
+        .header(height)?
+        .map_or(0, |header| header.time_nano);
     for (actor, vote) in node.store.votes(height)? {
         if !matches!(&vote.vote, Vote::Endorsement(endorsement) if endorsement.header == *header) {
             continue;
@@ -254,7 +261,7 @@ fn endorsements(
         let signed = node
             .signatures
             .verify(&vote.vote.digest(), &vote.signature, &certificate);
-        if signed.is_ok() {
+        if signed.is_ok() && certificate.check(&config, time).is_ok() {
             found.insert(actor, (vote, certificate.der().to_vec()));
         }
     }

@@ -6,7 +6,9 @@ use crate::proposal_cache::Kept;
 use crate::votes_in::now_nano;
 use bytes::Bytes;
 use e2l_consensus::{Leadership, RaftNode};
-use e2l_ledger::{Canonical, Digest, InspectedProposal, PackedProposal, ProposalHeader, SignedProposal};
+use e2l_ledger::{
+    Canonical, Digest, InspectedProposal, PackedProposal, ProposalHeader, SignedProposal, Signer,
+};
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ pub async fn propose(node: Arc<Node>, raft: Arc<RaftNode>, mut leadership: watch
     let mut signed = Signed::default();
     loop {
         let now = leadership.borrow_and_update().clone();
-        if now.is_leader() {
+        if now.is_leader() && node.votes_under(&node.config()) {
             // Everything of earlier terms must be executed here before the chain can be continued.
             match raft.linearizable().await {
                 Ok(()) => lead(&node, &raft, now.term, &mut leadership, &mut signed).await,
@@ -156,7 +158,7 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
     let config = node.config();
     let limits = &config.limits;
     let waiting = node.pool.unproposed(term);
-    if waiting == Load::default() {
+    if waiting == Load::default() || !node.votes_under(&config) {
         *oldest = None;
         return Cut::Wait;
     }
@@ -195,7 +197,8 @@ fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedP
         envelopes_root: Digest::ZERO,
         envelopes: 0,
     };
-    let mine = node.signer.certificate();
+    let signer = node.signer();
+    let mine = signer.certificate();
     let needed = pooled.iter().map(|pooled| &pooled.certificate).chain([mine]);
     let mut certificates = BTreeMap::new();
     for certificate in needed {
@@ -211,7 +214,7 @@ fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedP
         .unzip();
     let certificates = certificates.into_values().collect();
     InspectedProposal {
-        proposal: SignedProposal::sign(header, certificates, envelopes, &*node.signer),
+        proposal: SignedProposal::sign(header, certificates, envelopes, &*signer),
         inspections,
     }
 }

@@ -147,8 +147,8 @@ impl Repairer {
         let quarantined = self.node.store.quarantine_block(height, &case(damage))?;
         self.incidents.opened(&self.node, damage, quarantined)?;
         loop {
-            for link in self.links.iter() {
-                match self.fetch_block(link, height).await {
+            for link in self.links.all() {
+                match self.fetch_block(&link, height).await {
                     Ok((block, proof)) => {
                         let kept = self.write_block(&block, &proof, damage)?;
                         return self.incidents.closed(&self.node, &damage.what, &link.actor, kept);
@@ -259,9 +259,9 @@ impl Repairer {
                 let me = &self.node.me().actor;
                 return self.incidents.closed(&self.node, &damage.what, me, 0);
             }
-            for link in self.links.iter() {
+            for link in self.links.all() {
                 let view = self.node.store.view();
-                match self.fetch_log(link, &view, key).await {
+                match self.fetch_log(&link, &view, key).await {
                     Ok(references) => {
                         if self.node.store.rewrite_log(&view, key, &references)? {
                             // The view from before still sees what was there.

@@ -74,8 +74,8 @@ async fn fetch_all(node: &Arc<Node>, links: &Links, chain: &ChainThread, answers
         .map(|answer| answer.final_height)
         .max()
         .unwrap_or(0);
-    for link in links.iter() {
-        if let Err(why) = fetch_up_to(node, link, chain, highest).await? {
+    for link in links.all() {
+        if let Err(why) = fetch_up_to(node, &link, chain, highest).await? {
             tracing::info!(peer = %link.actor, %why, "no more blocks from this peer");
         }
     }

@@ -5,10 +5,11 @@ use crate::links::{Link, Links};
 use crate::node::Node;
 use e2l_client::wire::StandingReply;
 use e2l_consensus::{Participation, RaftNode};
-use e2l_ledger::{Canonical, Certificate, SignedVote, Vote};
+use e2l_ledger::{Canonical, Certificate, SignedVote, Signer, Vote};
 use e2l_store::StoreError;
 use futures::future::join_all;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Pause before the others are asked again.
@@ -79,11 +80,11 @@ pub fn reply(
 
 /// Asks all other peers at once; those that do not answer are left out.
 pub async fn ask_all(node: &Node, links: &Links) -> Vec<Standing> {
-    let answers = join_all(links.iter().map(|link| ask(node, link))).await;
+    let answers = join_all(links.all().into_iter().map(|link| ask(node, link))).await;
     answers.into_iter().flatten().collect()
 }
 
-async fn ask(node: &Node, link: &Link) -> Option<Standing> {
+async fn ask(node: &Node, link: Arc<Link>) -> Option<Standing> {
     let reply = match link.standing().await {
         Ok(reply) => reply,
         Err(status) => {
@@ -117,7 +118,7 @@ pub async fn ask_until(node: &Node, links: &Links, patience: Duration) -> Vec<St
         for answer in ask_all(node, links).await {
             heard.insert(answer.actor.clone(), answer);
         }
-        let all = heard.len() == links.iter().count();
+        let all = heard.len() == links.count();
         if all || (began.elapsed() >= patience && heard.len() >= majority_of_others(node)) {
             break;
         }
@@ -134,8 +135,7 @@ pub async fn ask_until(node: &Node, links: &Links, patience: Duration) -> Vec<St
 
 /// How far the logs of others reach, that of the Raft id `except` left out: the highest index that one names.
 pub async fn log_end(node: &Node, links: &Links, except: u64) -> Option<u64> {
-    let except = links.get(except).map(|link| link.actor.as_str());
-    let asked = links.iter().filter(|link| Some(link.actor.as_str()) != except);
+    let asked = links.all().into_iter().filter(|link| link.peer.raft_id != except);
     let answers = join_all(asked.map(|link| ask(node, link))).await;
     answers.into_iter().flatten().map(|answer| answer.last).max()
 }
@@ -145,14 +145,20 @@ fn own_vote(node: &Node, vote: &[u8], der: &[u8]) -> Option<Vote> {
     let vote = SignedVote::decode(vote).ok()?;
     let certificate = Certificate::parse(der).ok()?;
     let mine = certificate.member() == node.me() && *vote.vote.network() == node.network;
-    let known = certificate.digest() == node.signer.certificate().digest()
-        || certificate
-            .check(&node.config(), crate::votes_in::now_nano())
-            .is_ok();
+    let known =
+        certificate.digest() == node.signer().certificate().digest() || was_trusted(node, &certificate);
     let signed = node
         .signatures
         .verify(&vote.vote.digest(), &vote.signature, &certificate);
     (mine && known && signed.is_ok()).then_some(vote.vote)
+}
+
+/// Whether a certificate is one that this peer may have signed with, as far as is known: it may have another one since,
+/// from another authority. A revoked one is in others' hands, and says nothing.
+fn was_trusted(node: &Node, certificate: &Certificate) -> bool {
+    let revoked = node.anchor.newest().revoked.contains(&certificate.digest());
+    let mut epochs = node.anchor.epochs().into_iter();
+    !revoked && epochs.any(|epoch| certificate.check_issued(&epoch.config).is_ok())
 }
 
 /// Answers that, with this peer itself, make a majority of the voters.

@@ -67,7 +67,7 @@ async fn hear_the_late(
     answers: &[Standing],
 ) -> Result<(), ConsensusError> {
     let mut heard: BTreeSet<String> = answers.iter().map(|answer| answer.actor.clone()).collect();
-    while heard.len() < links.iter().count() {
+    while heard.len() < links.count() {
         tokio::time::sleep(LATE_PAUSE).await;
         let late = ask_all(node, links).await;
         let late: Vec<Standing> = late
@@ -104,6 +104,10 @@ fn what_is_lost(node: &Node, raft: &RaftNode, answers: &[Standing]) -> Option<St
     let (last, term) = (reach.last, reach.term);
     for answer in answers {
         for vote in &answer.own_votes {
+            // What this actor's peer has signed with another disk is not this one's to know.
+            if !node.votes_under(&node.anchor.config_at(vote.height())) {
+                continue;
+            }
             let known = match vote {
                 Vote::Acknowledgement(_) => signed.ack,
                 Vote::Endorsement(_) => signed.endorsement,
@@ -151,7 +155,7 @@ async fn follow_until_whole(node: &Node, raft: &RaftNode, links: &Links) -> Resu
         tokio::time::sleep(PAUSE).await;
         let answers = ask_all(node, links).await;
         let others: Vec<&Standing> = answers.iter().filter(|answer| !answer.rejoining).collect();
-        if others.len() < links.iter().count() {
+        if others.len() < links.count() {
             continue;
         }
         let newest_term = others.iter().map(|answer| answer.term).max().unwrap_or(0);

@@ -62,6 +62,18 @@ pub fn now_nano() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// Who votes about a height the configuration of that height says: one who has left votes about those before.
+fn check_signer(node: &Node, actor: &str, certificate: &Certificate, height: u64) -> Result<(), VotesError> {
+    let (signer, config) = (certificate.member(), node.anchor.config_at(height));
+    if signer.actor != actor || !config.is_voting_peer(signer) {
+        return Err(VotesError::OtherSigner {
+            found: signer.to_string(),
+            expected: actor.to_owned(),
+        });
+    }
+    Ok(certificate.check(&config, now_nano())?)
+}
+
 /// Takes the votes that the peer of `actor` sent.
 ///
 /// # Errors
@@ -81,14 +93,6 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         Some(known) => known,
         None => Certificate::parse(certificate)?,
     };
-    let signer = certificate.member();
-    if signer.actor != actor || !node.config().is_voting_peer(signer) {
-        return Err(VotesError::OtherSigner {
-            found: signer.to_string(),
-            expected: actor.to_owned(),
-        });
-    }
-    certificate.check(&node.config(), now_nano())?;
     let mut counted = Vec::with_capacity(news.len());
     let mut kept: Vec<(String, SignedVote)> = Vec::with_capacity(news.len());
     let horizon = node.newest().header.height.saturating_add(AHEAD);
@@ -98,6 +102,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         if *vote.vote.network() != node.network {
             return Err(VotesError::OtherNetwork(*vote.vote.network()));
         }
+        check_signer(node, actor, &certificate, vote.vote.height())?;
         node.signatures
             .verify(&vote.vote.digest(), &vote.signature, &certificate)
             .map_err(|source| VotesError::Signature {

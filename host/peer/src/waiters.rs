@@ -101,14 +101,14 @@ impl Waiters {
         }
     }
 
-    /// Everything up to `height` is final. `endorsed_by` says who endorsed a height.
-    pub fn finalized(&self, height: u64, endorsed_by: impl Fn(u64) -> Vec<String>, voters: usize) {
+    /// Everything up to `height` is final. `endorsed_by` says who endorsed a height, and how many vote about it.
+    pub fn finalized(&self, height: u64, endorsed_by: impl Fn(u64) -> (Vec<String>, usize)) {
         let mut inner = self.inner.lock();
         let above = inner.executed.split_off(&(height + 1));
         let settled = std::mem::replace(&mut inner.executed, above);
         drop(inner);
         for (height, waiting) in settled {
-            let endorsed_by = endorsed_by(height);
+            let (endorsed_by, voters) = endorsed_by(height);
             for (answer, waiter) in waiting {
                 let answer = answer.map(|settled| complete(settled, &endorsed_by, voters));
                 let _ = waiter.send(answer);

@@ -3,9 +3,9 @@
 
 pub mod link;
 
-use e2l_identity::{Authority, FileIdentity, Issued, StaticTrust, Trust, Validity};
+use e2l_identity::{Authority, Identity, Issued, StaticTrust, Trust, Validity};
 use e2l_ledger::{
-    ActorConfig, Digest, EngineProfile, Limits, Member, NetworkConfig, PeerConfig, Policy, Role,
+    ActorConfig, Digest, EngineProfile, Limits, Member, NetworkConfig, PeerConfig, Policy, Role, Suffrage,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -53,10 +53,10 @@ pub fn member(actor: &str, role: Role, name: &str) -> Member {
 }
 
 /// An issued certificate with its key, through the files that a process reads.
-pub fn identity(issued: &Issued) -> FileIdentity {
+pub fn identity(issued: &Issued) -> Identity {
     let home = tempfile::tempdir().unwrap();
     issued.write(home.path(), "it").unwrap();
-    FileIdentity::load(&home.path().join("it.pem"), &home.path().join("it.key")).unwrap()
+    Identity::load(&home.path().join("it.pem"), &home.path().join("it.key")).unwrap()
 }
 
 /// Two actors with a peer each.
@@ -78,7 +78,7 @@ impl Two {
                 raft_id,
                 address: "127.0.0.1:1".to_owned(),
             }),
-            voting: true,
+            suffrage: Suffrage::Voter,
         };
         let config = NetworkConfig {
             network: NETWORK.to_owned(),
@@ -89,6 +89,7 @@ impl Two {
             limits: Limits::default(),
             chaincodes: Vec::new(),
             engine: engine(),
+            next_raft_id: 3,
         };
         Self {
             provider,
@@ -102,18 +103,18 @@ impl Two {
     }
 
     /// A good identity of the provider.
-    pub fn of_provider(&self, role: Role, name: &str) -> FileIdentity {
+    pub fn of_provider(&self, role: Role, name: &str) -> Identity {
         self.in_time(role, name, valid())
     }
 
     /// An identity of the provider with a validity of its own.
-    pub fn in_time(&self, role: Role, name: &str, validity: Validity) -> FileIdentity {
+    pub fn in_time(&self, role: Role, name: &str, validity: Validity) -> Identity {
         let member = member("provider", role, name);
         identity(&self.provider.issue(NETWORK, &member, validity, &[]).unwrap())
     }
 
     /// The user's peer.
-    pub fn user_peer(&self) -> FileIdentity {
+    pub fn user_peer(&self) -> Identity {
         let member = member("user", Role::Peer, "peer");
         identity(&self.user.issue(NETWORK, &member, valid(), &[]).unwrap())
     }
@@ -136,7 +137,11 @@ pub struct Forger {
 
 impl Forger {
     pub fn new() -> Self {
-        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        Self::with(KeyPair::generate_for(&PKCS_ED25519).unwrap())
+    }
+
+    /// The same with a key of another kind.
+    pub fn with(key: KeyPair) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "forger");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -151,6 +156,11 @@ impl Forger {
     /// A certificate with these URIs and this CommonName, and its key (PKCS #8), both DER.
     pub fn forge(&self, uris: &[&str], common_name: &str) -> (Vec<u8>, Vec<u8>) {
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        (self.issue(uris, common_name, &key), key.serialize_der())
+    }
+
+    /// A certificate for this key, DER.
+    pub fn issue(&self, uris: &[&str], common_name: &str, key: &KeyPair) -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -163,8 +173,7 @@ impl Forger {
                 .subject_alt_names
                 .push(SanType::URI((*uri).try_into().unwrap()));
         }
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.der().to_vec(), key.serialize_der())
+        params.signed_by(key, &self.issuer).unwrap().der().to_vec()
     }
 }
 

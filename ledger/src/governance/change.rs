@@ -1,6 +1,11 @@
 use super::GOVERNANCE;
-use crate::config::{ChaincodeDefinition, ConfigError, Limits, NetworkConfig};
+use crate::config::{
+    ActorConfig, ChaincodeDefinition, ConfigError, EngineProfile, Limits, NetworkConfig, PeerConfig,
+    PeerPlace,
+};
 use crate::hash::{Digest, Domain};
+use crate::policy::Policy;
+use crate::suffrage::Suffrage;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -26,6 +31,55 @@ pub enum Change {
         #[serde(with = "crate::config::hex_list")]
         authorities: Vec<Vec<u8>>,
     },
+    /// Admits an actor.
+    AddActor(NewActor),
+    /// Removes an actor: from the next height on nothing that it signs is accepted.
+    RemoveActor(String),
+    /// Gives an actor a new peer, in place of the one it has: one with an empty disk, and another Raft id.
+    ReplacePeer {
+        /// The actor.
+        actor: String,
+        /// Its peer from now on.
+        peer: PeerPlace,
+    },
+    /// An actor's peer, the same one, is found elsewhere.
+    MovePeer {
+        /// The actor.
+        actor: String,
+        /// `host:port` that others reach it at.
+        address: String,
+    },
+    /// Gives an actor that has a peer a vote, as soon as that is ready, or takes it.
+    Vote {
+        /// The actor.
+        actor: String,
+        /// Whether it is to vote.
+        votes: bool,
+    },
+    /// Sets the policies.
+    Policies {
+        /// Endorsements that make a block final.
+        finality: Policy,
+        /// Approvals that change chaincode and configuration.
+        lifecycle: Policy,
+    },
+    /// Sets what executes chaincode. Peers of a release with another engine stop at that height.
+    Engine(EngineProfile),
+}
+
+/// An actor that is to be admitted.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewActor {
+    /// Its name.
+    pub name: String,
+    /// DER bytes of its certificate authorities.
+    #[serde(with = "crate::config::hex_list")]
+    pub authorities: Vec<Vec<u8>>,
+    /// Its peer, if it runs one.
+    pub peer: Option<PeerPlace>,
+    /// Whether it is to vote, as soon as its peer is ready.
+    pub votes: bool,
 }
 
 impl Change {
@@ -42,6 +96,19 @@ impl Change {
                 let actor = config.actor(actor);
                 actor.and_then(|actor| borsh::to_vec(&actor.authorities).ok())
             }
+            Self::AddActor(NewActor { name: actor, .. }) | Self::RemoveActor(actor) => {
+                config.actor(actor).and_then(|actor| borsh::to_vec(actor).ok())
+            }
+            Self::ReplacePeer { actor, .. } | Self::MovePeer { actor, .. } => {
+                let actor = config.actor(actor);
+                actor.and_then(|actor| borsh::to_vec(&actor.peer).ok())
+            }
+            Self::Vote { actor, .. } => {
+                let actor = config.actor(actor);
+                actor.and_then(|actor| borsh::to_vec(&actor.suffrage).ok())
+            }
+            Self::Policies { .. } => borsh::to_vec(&(config.finality, config.lifecycle)).ok(),
+            Self::Engine(_) => borsh::to_vec(&config.engine).ok(),
         };
         part.map_or(Digest::ZERO, |part| Domain::ConfigPart.hash(&part))
     }
@@ -79,13 +146,75 @@ impl Change {
             }
             Self::Revoke(certificates) => config.revoked.extend(certificates.iter().copied()),
             Self::Authorities { actor, authorities } => {
-                let found = config.actors.iter_mut().find(|known| known.name == *actor);
-                let found = found.ok_or_else(|| {
-                    ConfigError::Missing(format!("`{actor}` is not an actor of the network"))
-                })?;
-                found.authorities.clone_from(authorities);
+                found(config, actor)?.authorities.clone_from(authorities);
             }
+            Self::AddActor(actor) => actor.admit(config)?,
+            Self::RemoveActor(actor) => {
+                found(config, actor)?;
+                config.actors.retain(|known| known.name != *actor);
+            }
+            Self::ReplacePeer { actor, peer } => {
+                if found(config, actor)?.peer.as_ref().is_some_and(|old| old.name == peer.name) {
+                    return Err(ConfigError::Missing(format!(
+                        "the peer of `{actor}` is named `{}` already: a new one needs a certificate of another name",
+                        peer.name
+                    )));
+                }
+                let peer = config.admit_peer(peer);
+                found(config, actor)?.peer = Some(peer);
+            }
+            Self::MovePeer { actor, address } => peer_of(config, actor)?.address.clone_from(address),
+            Self::Vote { actor, votes } => {
+                let actor = found(config, actor)?;
+                actor.suffrage = match (votes, actor.suffrage) {
+                    (false, _) => Suffrage::Nonvoter,
+                    (true, Suffrage::Voter) => Suffrage::Voter,
+                    (true, _) => Suffrage::Staging,
+                };
+            }
+            Self::Policies { finality, lifecycle } => {
+                config.finality = *finality;
+                config.lifecycle = *lifecycle;
+            }
+            Self::Engine(engine) => config.engine = engine.clone(),
         }
+        Ok(())
+    }
+}
+
+fn found<'a>(config: &'a mut NetworkConfig, name: &str) -> Result<&'a mut ActorConfig, ConfigError> {
+    let found = config.actors.iter_mut().find(|known| known.name == name);
+    found.ok_or_else(|| ConfigError::Missing(format!("`{name}` is not an actor of the network")))
+}
+
+fn peer_of<'a>(config: &'a mut NetworkConfig, actor: &str) -> Result<&'a mut PeerConfig, ConfigError> {
+    let found = found(config, actor)?.peer.as_mut();
+    found.ok_or_else(|| ConfigError::Missing(format!("actor `{actor}` has no peer")))
+}
+
+impl NewActor {
+    fn admit(&self, config: &mut NetworkConfig) -> Result<(), ConfigError> {
+        let place = config.actors.binary_search_by(|known| known.name.cmp(&self.name));
+        let Err(at) = place else {
+            return Err(ConfigError::Twice {
+                what: "actor",
+                name: self.name.clone(),
+            });
+        };
+        let peer = self.peer.as_ref().map(|place| config.admit_peer(place));
+        config.actors.insert(
+            at,
+            ActorConfig {
+                name: self.name.clone(),
+                authorities: self.authorities.clone(),
+                peer,
+                suffrage: if self.votes {
+                    Suffrage::Staging
+                } else {
+                    Suffrage::Nonvoter
+                },
+            },
+        );
         Ok(())
     }
 }
@@ -141,6 +270,36 @@ impl fmt::Display for Change {
                     authorities.len()
                 )
             }
+            Self::AddActor(actor) => write!(f, "{actor}"),
+            Self::RemoveActor(actor) => write!(f, "actor {actor} leaves the network"),
+            Self::ReplacePeer { actor, peer } => {
+                write!(f, "{actor} gets a new peer `{}` at {}", peer.name, peer.address)
+            }
+            Self::MovePeer { actor, address } => write!(f, "{actor}'s peer moves to {address}"),
+            Self::Vote { actor, votes: true } => write!(f, "{actor} gets a vote"),
+            Self::Vote { actor, votes: false } => write!(f, "{actor} loses its vote"),
+            Self::Policies { finality, lifecycle } => {
+                write!(f, "blocks are final by {finality}, changes are made by {lifecycle}")
+            }
+            Self::Engine(engine) => write!(
+                f,
+                "contracts are executed by {} on {} ({})",
+                engine.engine,
+                engine.architecture,
+                engine.configuration.short()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for NewActor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, peer, votes, .. } = self;
+        let what = if *votes { "with a vote" } else { "without a vote" };
+        write!(f, "{name} joins the network {what}")?;
+        match peer {
+            Some(peer) => write!(f, ", its peer `{}` is at {}", peer.name, peer.address),
+            None => f.write_str(", without a peer"),
         }
     }
 }

@@ -8,7 +8,7 @@ mod change;
 mod proposal;
 mod record;
 
-pub use change::{Change, ProposedChange};
+pub use change::{Change, NewActor, ProposedChange};
 pub use proposal::{CannotApply, Decision, GovernanceProposal, Proposing};
 pub use record::{
     ProposalIndex, ProposalRecord, ProposalStatus, Verdict, Vote as GovernanceVote, may_decide,
@@ -28,4 +28,7 @@ pub mod function {
     pub const APPROVE: &str = "approve";
     /// Rejects a proposal; the argument is a [`Decision`](super::Decision).
     pub const REJECT: &str = "reject";
+    /// Says that the peer of an actor that is to vote has caught up with the others; signed by that peer itself. There is
+    /// no argument. The actor votes from the next height on.
+    pub const READY: &str = "ready";
 }

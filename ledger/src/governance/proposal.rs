@@ -91,6 +91,25 @@ impl GovernanceProposal {
         Ok(changed)
     }
 
+    /// Actors that leave the network by it.
+    pub fn leaving(&self) -> Vec<&str> {
+        let leaving = self.changes.iter().filter_map(|proposed| match &proposed.change {
+            Change::RemoveActor(actor) => Some(actor.as_str()),
+            _ => None,
+        });
+        leaving.collect()
+    }
+
+    /// The actor that it is the business of alone: all that it changes is that actor's peer.
+    pub fn owner(&self) -> Option<&str> {
+        let mut owners = self.changes.iter().map(|proposed| match &proposed.change {
+            Change::ReplacePeer { actor, .. } | Change::MovePeer { actor, .. } => Some(actor.as_str()),
+            _ => None,
+        });
+        let first = owners.next()??;
+        owners.all(|owner| owner == Some(first)).then_some(first)
+    }
+
     /// The contracts that it deploys.
     pub fn definitions(&self) -> impl Iterator<Item = &ChaincodeDefinition> {
         self.changes.iter().filter_map(|proposed| match &proposed.change {

@@ -5,6 +5,7 @@ use crate::code::ValidationCode;
 use crate::config::NetworkConfig;
 use crate::hash::Digest;
 use crate::member::Member;
+use crate::policy::Policy;
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,24 +125,47 @@ impl ProposalRecord {
     }
 
     /// What the lifecycle policy says of it. Only actors that vote now count.
+    ///
+    /// An actor's removal cannot wait for that actor: the policy is met by the others, but never by fewer than a majority
+    /// of all, or half of the actors could throw the others out. An actor alone decides about its own peer: where that is
+    /// found, and that one with an empty disk takes its place (DESIGN section 7).
     pub fn verdict(&self, config: &NetworkConfig) -> Verdict {
         let voters: Vec<&str> = config.voters().map(|(actor, _)| actor.name.as_str()).collect();
-        let count = |approves: bool| {
-            let said = |actor: &&&str| {
-                self.votes
-                    .get(**actor)
-                    .is_some_and(|vote| vote.approves == approves)
-            };
-            voters.iter().filter(said).count()
+        if let Some(owner) = self.proposal.owner()
+            && self.said(owner) == Some(true)
+            && voters.contains(&owner)
+        {
+            return Verdict::Approved;
+        }
+        let leaving = self.proposal.leaving();
+        let others: Vec<&str> = voters
+            .iter()
+            .copied()
+            .filter(|actor| !leaving.contains(actor))
+            .collect();
+        let of_others = config.lifecycle.required(others.len());
+        let (of_others, of_all) = match leaving.is_empty() {
+            true => (of_others, 0),
+            false => (of_others.min(others.len()), Policy::Majority.required(voters.len())),
         };
-        let required = config.lifecycle.required(voters.len());
-        if count(true) >= required {
+        let count = |actors: &[&str], approves| {
+            let said = actors.iter().filter(|actor| self.said(actor) == Some(approves));
+            said.count()
+        };
+        if count(&others, true) >= of_others && count(&voters, true) >= of_all {
             Verdict::Approved
-        } else if voters.len() - count(false) < required {
+        } else if others.len() < of_others + count(&others, false)
+            || voters.len() < of_all + count(&voters, false)
+        {
             Verdict::Rejected
         } else {
             Verdict::Undecided
         }
+    }
+
+    /// What an actor has decided.
+    fn said(&self, actor: &str) -> Option<bool> {
+        self.votes.get(actor).map(|vote| vote.approves)
     }
 
     /// Actors whose decision is still open.

@@ -153,7 +153,7 @@ impl Members {
                     raft_id,
                     address: format!("127.0.0.1:{raft_id}"),
                 }),
-                voting: true,
+                suffrage: Suffrage::Voter,
             });
         let config = NetworkConfig {
             network: NETWORK.to_owned(),
@@ -168,6 +168,7 @@ impl Members {
                 architecture: "none".to_owned(),
                 configuration: Digest::ZERO,
             },
+            next_raft_id: 100,
         };
         let genesis = Genesis {
             created_nano: START,

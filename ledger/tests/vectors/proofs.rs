@@ -345,7 +345,9 @@ impl Vectors {
         let mut config = ledger.members.genesis.genesis.config.clone();
         config.limits.block_max_transactions = 400;
         for actor in &mut config.actors {
-            actor.voting &= actor.name != "user";
+            if actor.name == "user" {
+                actor.suffrage = Suffrage::Nonvoter;
+            }
         }
         ledger.add(&[&["web"]]);
         ledger.add(&[&["db"]]);

@@ -10,10 +10,10 @@ use e2l_client::wire::{
 };
 use e2l_client::{IncomingLimits, Target, TlsIncoming, connect_lazy, peering_server, serve};
 use e2l_consensus::{
-    Application, ApplicationError, Committed, Incoming, MessageKind, NodeInfo, RaftNode, RaftOptions,
+    Application, ApplicationError, Committed, Electorate, Incoming, MessageKind, NodeInfo, RaftNode, RaftOptions,
     Refusal, SnapshotPoint, Transport, TransportError, forge,
 };
-use e2l_identity::{FileIdentity, StaticTrust, server_config};
+use e2l_identity::{Identity, StaticTrust, server_config};
 use e2l_ledger::{
     Canonical, Digest, Envelope, GenesisFile, Limits, PackedEnvelope, PackedProposal, ProposalHeader, Role,
     SignedProposal, SignedVote, Signer,
@@ -70,7 +70,7 @@ struct Lies {
 
 impl Lies {
     /// Whatever a peer has signed, this one signs for it, and for it alone.
-    fn answer(&self, actor: &str, announced: AnnounceRequest, signer: &FileIdentity) -> AnnounceReply {
+    fn answer(&self, actor: &str, announced: AnnounceRequest, signer: &Identity) -> AnnounceReply {
         let mute = self.mute.load(Ordering::SeqCst);
         let votes = announced.votes.iter().filter(|_| !mute).map(|vote| {
             let heard = SignedVote::decode(vote).unwrap();
@@ -92,7 +92,7 @@ impl Lies {
 
 pub struct MaliciousPeer {
     pub raft: Arc<RaftNode>,
-    pub identity: Arc<FileIdentity>,
+    pub identity: Arc<Identity>,
     pub raft_id: u64,
     pub beginning: Story,
     pub voters: BTreeMap<u64, NodeInfo>,
@@ -293,7 +293,7 @@ impl MaliciousPeer {
     }
 
     /// Tells an actor's peer of a vote in the name of another peer, whose key it has.
-    pub async fn announce(&self, actor: &str, signer: &FileIdentity, vote: &SignedVote) {
+    pub async fn announce(&self, actor: &str, signer: &Identity, vote: &SignedVote) {
         let address = &self.addresses[actor];
         let tls = self.members.tls(signer).unwrap();
         let target = Target::new(address, tls).unwrap();
@@ -460,14 +460,15 @@ impl Application for Nothing {
         futures::future::ready(None).boxed()
     }
 
-    fn voters(&self) -> BTreeMap<u64, NodeInfo> {
-        self.voters.clone()
+    fn electorates(&self) -> Arc<[Electorate]> {
+        let voters = self.voters.clone();
+        Arc::new([Electorate { from: 0, voters }])
     }
 }
 
 struct Service {
     raft: Arc<RaftNode>,
-    identity: Arc<FileIdentity>,
+    identity: Arc<Identity>,
     lies: Arc<Lies>,
 }
 

@@ -4,7 +4,7 @@ use super::stage::Stage;
 use bytes::Bytes;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::submit_reply::Outcome;
-use e2l_identity::FileIdentity;
+use e2l_identity::Identity;
 use e2l_ledger::{
     Algorithm, BatchHeader, Call, Canonical, Digest, Domain, Envelope, PackedCalls, PackedEnvelope, Role,
     SignedBatch, SignedRequest, pack_calls,
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// An envelope, who submits it, and what must come of it.
 struct Case {
     what: &'static str,
-    from: Arc<FileIdentity>,
+    from: Arc<Identity>,
     envelope: Bytes,
     packed: bool,
     reason: Reason,
@@ -48,7 +48,7 @@ impl Cases {
     fn from(
         &mut self,
         what: &'static str,
-        from: Arc<FileIdentity>,
+        from: Arc<Identity>,
         envelope: Vec<u8>,
         reason: Reason,
         says: &'static str,
@@ -321,11 +321,11 @@ fn places(cases: &mut Cases) {
     );
 }
 
-fn requests(cases: &mut Cases, admin: &Arc<FileIdentity>) {
+fn requests(cases: &mut Cases, admin: &Arc<Identity>) {
     use Reason::{Forbidden, Malformed, Unauthentic, WrongNetwork};
     let network = cases.honest.header(&[]).network;
     let call = cases.calls().remove(0);
-    let sign = |network, expires_at, signer: &FileIdentity| {
+    let sign = |network, expires_at, signer: &Identity| {
         SignedRequest::sign(network, [7; 16], expires_at, call.clone(), signer)
     };
     let encode = |request| Envelope::Request(request).encode();
@@ -378,7 +378,7 @@ fn requests(cases: &mut Cases, admin: &Arc<FileIdentity>) {
     );
 }
 
-fn batch_of_an_admin(cases: &mut Cases, admin: &Arc<FileIdentity>) {
+fn batch_of_an_admin(cases: &mut Cases, admin: &Arc<Identity>) {
     use e2l_ledger::Signer;
     let calls = cases.calls();
     let header = BatchHeader {

@@ -2,14 +2,14 @@
 
 use super::stage::{Stage, issue, member, valid};
 use e2l_client::ClientError;
-use e2l_identity::{Authority, FileIdentity, Validity};
+use e2l_identity::{Authority, Identity, Validity};
 use e2l_ledger::Role;
 use e2l_tests::{Network, TestCollector, event};
 use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
 /// Whoever calls with it learns why it is refused.
-async fn is_refused(stage: &Stage, what: &str, identity: &FileIdentity, says: &str) {
+async fn is_refused(stage: &Stage, what: &str, identity: &Identity, says: &str) {
     for actor in Network::actors() {
         let client = stage.members.only(identity, actor).unwrap();
         let error = client.status().await.unwrap_err();

@@ -5,7 +5,7 @@ use super::stage::{Stage, issue, member, valid};
 use bytes::Bytes;
 use e2l_client::wire;
 use e2l_client::wire::refusal::Reason;
-use e2l_identity::{Authority, FileIdentity};
+use e2l_identity::{Authority, Identity};
 use e2l_ledger::{Canonical, Digest, Endorsement, Role, SignedVote, Signer, Vote};
 use e2l_tests::{Network, TestCollector, event};
 use prost::Message;
@@ -125,7 +125,7 @@ async fn raft_messages_in_anothers_name_or_without_sense_are_refused() {
 }
 
 /// Announces votes with a certificate; what the peer says.
-async fn announce(caller: &Caller, signer: &FileIdentity, votes: Vec<Vec<u8>>) -> (Code, String) {
+async fn announce(caller: &Caller, signer: &Identity, votes: Vec<Vec<u8>>) -> (Code, String) {
     let message = wire::AnnounceRequest {
         votes: votes.into_iter().map(Bytes::from).collect(),
         certificate: signer.certificate().der().to_vec().into(),
@@ -150,7 +150,7 @@ async fn votes_that_are_not_the_callers_do_not_count() {
         member(liar, Role::Peer, "peer"),
         valid(),
     );
-    let vote = |network, signer: &FileIdentity| {
+    let vote = |network, signer: &Identity| {
         let endorsement = Endorsement {
             network,
             height: 1,
@@ -161,7 +161,7 @@ async fn votes_that_are_not_the_callers_do_not_count() {
     let network = stage.members.digest();
     let mut flipped = vote(network, &mine);
     flipped.signature.bytes[3] ^= 1;
-    let cases: [(&str, &FileIdentity, Vec<Vec<u8>>, &str); 9] = [
+    let cases: [(&str, &Identity, Vec<Vec<u8>>, &str); 9] = [
         (
             "another peer's",
             &others,

@@ -4,7 +4,7 @@ use super::caller::{Caller, Reply};
 use super::stage::{Stage, valid};
 use e2l_client::wire;
 use e2l_client::wire::refusal::Reason;
-use e2l_identity::FileIdentity;
+use e2l_identity::Identity;
 use e2l_ledger::{Role, Signer};
 use e2l_tests::{Network, TestCollector, event};
 use tonic::Code;
@@ -100,7 +100,7 @@ async fn votes_and_envelopes_of_those_who_may_not_bring_them_are_not_looked_at()
         }],
     };
     // A good batch of a good collector, through a door that is not the sender's.
-    let identities: [FileIdentity; 3] = [
+    let identities: [Identity; 3] = [
         stage.issue("provider", Role::Client, "mallory", valid()),
         stage.issue("provider", Role::Auditor, "mallory", valid()),
         // A certificate for a peer that the configuration does not know.

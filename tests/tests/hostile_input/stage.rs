@@ -2,7 +2,7 @@
 
 use super::caller::Caller;
 use e2l_client::wire;
-use e2l_identity::{Authority, FileIdentity, Validity};
+use e2l_identity::{Authority, Identity, Validity};
 use e2l_ledger::{Member, Role};
 use e2l_tests::{Members, Network, PATIENCE, TestCollector, event, eventually};
 use time::OffsetDateTime;
@@ -103,14 +103,14 @@ impl Stage {
     }
 
     /// A connection to an actor's peer in a member's name.
-    pub async fn caller(&self, identity: &FileIdentity, actor: &str) -> Caller {
+    pub async fn caller(&self, identity: &Identity, actor: &str) -> Caller {
         let address = self.members.address(actor).unwrap();
         let tls = self.members.tls(identity).unwrap();
         Caller::connect(&address, tls).await.unwrap()
     }
 
     /// An identity that an actor's own authority issues now.
-    pub fn issue(&self, actor: &str, role: Role, name: &str, validity: Validity) -> FileIdentity {
+    pub fn issue(&self, actor: &str, role: Role, name: &str, validity: Validity) -> Identity {
         let authority = Authority::load(actor, &self.members.home(actor, "ca")).unwrap();
         issue(
             &authority,
@@ -135,9 +135,9 @@ pub fn valid() -> Validity {
 }
 
 /// A certificate with its key, through the files that a process reads.
-pub fn issue(authority: &Authority, network: &str, member: Member, validity: Validity) -> FileIdentity {
+pub fn issue(authority: &Authority, network: &str, member: Member, validity: Validity) -> Identity {
     let home = tempfile::tempdir().unwrap();
     let issued = authority.issue(network, &member, validity, &[]).unwrap();
     issued.write(home.path(), "it").unwrap();
-    FileIdentity::load(&home.path().join("it.pem"), &home.path().join("it.key")).unwrap()
+    Identity::load(&home.path().join("it.pem"), &home.path().join("it.key")).unwrap()
 }

@@ -1,10 +1,11 @@
 //! `e2l proposal create`.
 
 use super::decide::conclude;
+use crate::component::engine;
 use crate::error::{CliError, CliResult};
 use crate::session::Session;
 use e2l_ledger::governance::{Change, GOVERNANCE, GovernanceProposal, ProposedChange, Proposing, function};
-use e2l_ledger::{Call, Canonical, Certificate, Digest, Limits};
+use e2l_ledger::{Call, Canonical, Certificate, Digest, Limits, Policy};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,35 @@ pub enum CreateCommand {
         #[command(flatten)]
         life: Lifetime,
     },
+    /// Change how many actors must agree
+    Policies {
+        /// Endorsements that make a block final: all, majority, or a number of actors
+        #[arg(long, value_name = "POLICY", value_parser = policy)]
+        finality: Option<Policy>,
+        /// Approvals that change contracts and configuration: all, majority, or a number of actors
+        #[arg(long, value_name = "POLICY", value_parser = policy, required_unless_present = "finality")]
+        lifecycle: Option<Policy>,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// Give an actor a vote, as soon as its peer is ready, or take it
+    Vote {
+        /// The actor
+        of: String,
+        /// Whether it is to vote
+        #[arg(value_enum)]
+        votes: Votes,
+        #[command(flatten)]
+        life: Lifetime,
+    },
+    /// Change the engine that executes contracts to that of this release
+    ///
+    /// Peers of a release with another engine stop at the height at which it comes into force: install this one there
+    /// first. Blocks below are executed again by the release that executed them.
+    Engine {
+        #[command(flatten)]
+        life: Lifetime,
+    },
     /// End a contract; its state stays on the ledger
     RemoveChaincode {
         /// Its name
@@ -61,6 +91,27 @@ pub struct Lifetime {
     /// Why, for those who are asked to approve
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub note: String,
+}
+
+/// Whether an actor is to vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Votes {
+    /// It gets a vote
+    Yes,
+    /// It loses its vote
+    No,
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    match text {
+        "all" => Ok(Policy::All),
+        "majority" => Ok(Policy::Majority),
+        _ => {
+            let count = text.parse().ok().filter(|count| *count > 0);
+            let count = count.ok_or("it must be all, majority, or a number of actors")?;
+            Ok(Policy::AtLeast(count))
+        }
+    }
 }
 
 fn parse_setting(text: &str) -> Result<(String, u64), String> {
@@ -85,6 +136,22 @@ pub(super) async fn run(session: &Session, command: &CreateCommand) -> CliResult
             let actor = of.clone();
             (Change::Authorities { actor, authorities }, life)
         }
+        CreateCommand::Policies {
+            finality,
+            lifecycle,
+            life,
+        } => {
+            let (finality, lifecycle) = (
+                finality.unwrap_or(config.finality),
+                lifecycle.unwrap_or(config.lifecycle),
+            );
+            (Change::Policies { finality, lifecycle }, life)
+        }
+        CreateCommand::Vote { of, votes, life } => {
+            let (actor, votes) = (of.clone(), *votes == Votes::Yes);
+            (Change::Vote { actor, votes }, life)
+        }
+        CreateCommand::Engine { life } => (Change::Engine(engine()), life),
         CreateCommand::RemoveChaincode { name, life } => (Change::RemoveChaincode(name.clone()), life),
     };
     propose(session, vec![change], Vec::new(), life).await

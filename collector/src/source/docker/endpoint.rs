@@ -4,17 +4,23 @@ use super::super::SourceError;
 use super::tls;
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::rustls::ClientConfig;
 
 /// Longest wait for the engine to answer a request, seconds.
 const ANSWER_SECONDS: u64 = 30;
 /// Where it is, unless `DOCKER_HOST` says.
 const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
+/// Podman's, in the directory for sockets of user or machine.
+const PODMAN_SOCKET: &str = "podman/podman.sock";
 /// Port of an engine with TLS whose address names none.
 const TLS_PORT: u16 = 2376;
+/// And without: what HTTP has.
+const PLAIN_PORT: u16 = 80;
 
 /// Where an engine is, as configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +54,22 @@ impl Address {
         Self {
             url,
             tls: tls.then(|| directory().unwrap_or_default()),
+        }
+    }
+}
+
+impl Address {
+    /// What Podman's own client would use: `CONTAINER_HOST`, or the socket of the user's service if there is one, else that of
+    /// the machine's.
+    pub fn of_podman(variable: impl Fn(&str) -> Option<String>, exists: impl Fn(&Path) -> bool) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if let Some(url) = set("CONTAINER_HOST") {
+            return Self { url, tls: None };
+        }
+        let users = set("XDG_RUNTIME_DIR").map(|directory| Path::new(&directory).join(PODMAN_SOCKET));
+        match users.filter(|path| exists(path)) {
+            Some(path) => Self::socket(&path),
+            None => Self::socket(&Path::new("/run").join(PODMAN_SOCKET)),
         }
     }
 }
@@ -92,10 +114,39 @@ impl Endpoint {
             return Docker::connect_with_http(url, ANSWER_SECONDS, version);
         };
         let (_, authority) = url.split_once("://").unwrap_or_default();
-        let authority: Arc<str> = with_port(authority.trim_end_matches('/')).into();
+        let authority: Arc<str> = with_port(authority.trim_end_matches('/'), TLS_PORT).into();
         let place = format!("http://{authority}");
         let transport = move |request: BollardRequest| tls::request(tls.clone(), authority.clone(), request);
         Docker::connect_with_custom_transport(transport, Some(place), ANSWER_SECONDS, version)
+    }
+}
+
+/// What bytes are sent and read through.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+impl Endpoint {
+    /// A connection without a client, and the name to greet with, for what the client cannot ask.
+    ///
+    /// # Errors
+    /// The engine is not there.
+    pub async fn connect(&self) -> io::Result<(Box<dyn Connection>, String)> {
+        let (scheme, place) = self.url.split_once("://").unwrap_or_default();
+        if scheme == "unix" {
+            return Ok((Box::new(UnixStream::connect(place).await?), "engine".to_owned()));
+        }
+        let place = place.trim_end_matches('/');
+        match self.tls.clone() {
+            Some(tls) => {
+                let authority = with_port(place, TLS_PORT);
+                Ok((Box::new(tls::connect(tls, &authority).await?), authority))
+            }
+            None => {
+                let authority = with_port(place, PLAIN_PORT);
+                Ok((Box::new(TcpStream::connect(&authority).await?), authority))
+            }
+        }
     }
 }
 
@@ -105,11 +156,11 @@ impl fmt::Display for Endpoint {
     }
 }
 
-fn with_port(authority: &str) -> String {
+fn with_port(authority: &str, otherwise: u16) -> String {
     let port = authority.rsplit_once(':').map(|(_, port)| port);
     match port.is_some_and(|port| port.parse::<u16>().is_ok()) {
         true => authority.to_owned(),
-        false => format!("{authority}:{TLS_PORT}"),
+        false => format!("{authority}:{otherwise}"),
     }
 }
 
@@ -144,6 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn podman_is_the_users_where_the_user_has_one() {
+        let of = |variables: &[(&str, &str)], there: &[&str]| {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            Address::of_podman(variable, |path| {
+                there.iter().any(|there| Path::new(there) == path)
+            })
+            .url
+        };
+        let (users, machines) = ("/run/user/1/podman/podman.sock", "unix:///run/podman/podman.sock");
+        let runtime = ("XDG_RUNTIME_DIR", "/run/user/1");
+        assert_eq!(of(&[], &[]), machines);
+        assert_eq!(of(&[runtime], &[]), machines);
+        assert_eq!(of(&[runtime], &[users]), format!("unix://{users}"));
+        let named = ("CONTAINER_HOST", "tcp://10.0.0.1:8080");
+        assert_eq!(of(&[runtime, named], &[users]), named.1);
+    }
+
+    #[test]
     fn an_address_that_makes_no_sense_is_refused() {
         let address = Address {
             url: "ssh://host".to_owned(),
@@ -151,7 +223,7 @@ mod tests {
         };
         let error = Endpoint::open(&address).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("only unix://"), "{error}");
-        assert_eq!(with_port("engine.example"), "engine.example:2376");
-        assert_eq!(with_port("10.0.0.1:1"), "10.0.0.1:1");
+        assert_eq!(with_port("engine.example", TLS_PORT), "engine.example:2376");
+        assert_eq!(with_port("10.0.0.1:1", TLS_PORT), "10.0.0.1:1");
     }
 }

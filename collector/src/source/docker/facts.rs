@@ -2,15 +2,20 @@
 
 use super::super::engine_event::marked;
 use super::engine::nano;
-use crate::reconcile::{Inspected, InspectedService, Phase};
+use crate::reconcile::{Inspected, InspectedService, Phase, RunMark};
 use bollard::Docker;
+use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, Service};
 use e2l_ledger::event::{Event, EventKind, Facts};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Longest wait for an inspection; the event is recorded without it then, and later inspected again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often an answer is asked for again that cannot be read.
+const TRIES: u32 = 10;
+/// After so long.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// Whether facts belong to this event.
 pub fn wanted(event: &Event) -> bool {
@@ -19,8 +24,7 @@ pub fn wanted(event: &Event) -> bool {
 
 /// Asks the engine; `None` when the container is gone or the engine is slow. With `--rm` that is a race.
 pub async fn ask(docker: &Docker, event: &Event) -> Option<Inspected> {
-    let asked = docker.inspect_container(&event.actor_id, None);
-    match timeout(PATIENCE, asked).await {
+    match timeout(PATIENCE, inspect(docker, &event.actor_id)).await {
         Ok(Ok(answer)) => inspected(&event.actor_id, answer),
         Ok(Err(error)) => {
             tracing::debug!(container = %event.actor_id, %error, "no facts");
@@ -29,6 +33,20 @@ pub async fn ask(docker: &Docker, event: &Event) -> Option<Inspected> {
         Err(_) => {
             tracing::debug!(container = %event.actor_id, "no facts: the engine is slow");
             None
+        }
+    }
+}
+
+/// Podman names states of a moment that Docker does not know: just after a death, and before a start.
+async fn inspect(docker: &Docker, id: &str) -> Result<ContainerInspectResponse, Error> {
+    let mut tries = 0;
+    loop {
+        match docker.inspect_container(id, None).await {
+            Err(Error::JsonDataError { .. }) if tries < TRIES => {
+                tries += 1;
+                sleep(A_MOMENT).await;
+            }
+            answer => return answer,
         }
     }
 }
@@ -79,6 +97,7 @@ pub fn inspected(id: &str, answer: ContainerInspectResponse) -> Option<Inspected
         labels: marked(config.labels.unwrap_or_default().into_iter().collect()),
         created_nano: nano(answer.created.as_deref())?,
         phase: phase(&state)?,
+        mark: RunMark::Start,
         started_nano: nano(state.started_at.as_deref()),
         finished_nano: nano(state.finished_at.as_deref()),
         // A start that failed overwrites the last run's.

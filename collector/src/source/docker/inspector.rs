@@ -5,11 +5,14 @@
 //! what is remembered and was not read is put into the queue, which also mends what the engine has skipped, and the
 //! answers behind it: whoever takes them there has taken every event that they can know of.
 
+use super::super::intake::{Intake, Newest, Offered, Origin};
 use super::super::{Asked, EngineEvent};
+use super::dialect::Dialect;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
 use super::facts;
-use super::intake::{Intake, Newest, Offered, Origin};
+use super::history::History;
+use super::log;
 use super::memory::{self, REMEMBERED, print_of};
 use crate::backoff::Backoff;
 use crate::clock::now_nano;
@@ -22,7 +25,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Containers that are asked for together.
@@ -35,6 +38,8 @@ const TRIES: u32 = 5;
 const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
 /// A manager changes a service first and emits the event a little later.
 const TOLD_LATER: Duration = Duration::from_millis(500);
+/// An event that a log has for so long, and its stream has not brought, it will not bring; nanoseconds.
+const SKIPPED: i64 = 2_000_000_000;
 /// Pause after a round that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
@@ -50,6 +55,10 @@ pub struct Inspector {
     pub epoch: watch::Receiver<u64>,
     /// Room for answers.
     pub places: Arc<Semaphore>,
+    /// What was read before.
+    pub history: History,
+    /// Told when the stream does not bring what happens.
+    pub skips: Arc<Notify>,
 }
 
 /// What a part is asked for with.
@@ -124,9 +133,10 @@ impl Inspector {
         let docker = self.address.client()?;
         let engine = Engine::ask(&docker).await?;
         let asking = self.asking(&docker, &engine, again);
-        let all = ListContainersOptionsBuilder::new().all(true).build();
-        let containers = docker.list_containers(Some(all)).await?;
-        let listed: BTreeSet<String> = containers.into_iter().filter_map(|one| one.id).collect();
+        let listed = match engine.dialect {
+            Dialect::Docker => listed(&docker).await?,
+            Dialect::Podman => log::listed(&self.address).await?,
+        };
         let ids: Vec<String> = listed.iter().cloned().collect();
         for part in ids.chunks(PART) {
             self.ask(&asking, part, None).await?;
@@ -189,21 +199,28 @@ impl Inspector {
             if services.is_some() {
                 sleep(TOLD_LATER).await;
             }
-            let highest = self.intake.highest_nano();
-            let remembered = memory::read(asking.docker, asking.engine, highest).await?;
+            let reach = self.history.reach_of_moment(&self.intake, asking.engine);
+            let remembered = memory::read(&self.address, asking.docker, asking.engine, reach).await?;
             if *self.epoch.borrow() != asking.epoch {
                 // Another subscription, or none: its beginning asks again.
                 return Ok(());
             }
+            let keeps_log = asking.engine.dialect == Dialect::Podman;
             let reaches_back = match newest {
-                Some(newest) => holds(&remembered, newest),
-                None => remembered.len() < REMEMBERED,
+                Some(newest) => place_of(&remembered, newest),
+                None => (keeps_log || remembered.len() < REMEMBERED).then_some(0),
             };
-            let complete = if reaches_back {
-                self.put(&remembered)
-            } else {
+            let complete = match reaches_back {
+                // Of a log all that is older was read, and there may be more of it than is known as a repeat.
+                Some(place) if keeps_log => self.put_log(&remembered[place..], asking.engine),
+                Some(_) => self.put(&remembered),
+                // Only a new subscription finds out what is missing of a log.
+                None if keeps_log => {
+                    self.skips.notify_one();
+                    return Ok(());
+                }
                 // Events of other kinds may have filled it; what is remembered of the others was read then.
-                self.goes_on(before.as_ref(), &remembered)
+                None => self.goes_on(before.as_ref(), &remembered),
             };
             before = remembered.last().cloned();
             if complete {
@@ -252,11 +269,27 @@ impl Inspector {
         }
         complete
     }
+
+    /// The same of a log, whose stream is given up if it has skipped some of it.
+    fn put_log(&self, remembered: &[EngineEvent], engine: &Engine) -> bool {
+        let told_by = engine.nano(now_nano()).saturating_sub(SKIPPED);
+        let due = remembered.iter().take_while(|event| event.time_nano < told_by);
+        if !self.intake.knows(due.filter_map(|event| print_of(event.clone()))) {
+            self.skips.notify_one();
+        }
+        self.put(remembered)
+    }
 }
 
-fn holds(remembered: &[EngineEvent], newest: Newest) -> bool {
-    let mut prints = remembered.iter().rev().map(|event| print_of(event.clone()));
-    prints.any(|print| print == Some(newest.print))
+async fn listed(docker: &Docker) -> Result<BTreeSet<String>, Error> {
+    let all = ListContainersOptionsBuilder::new().all(true).build();
+    let containers = docker.list_containers(Some(all)).await?;
+    Ok(containers.into_iter().filter_map(|one| one.id).collect())
+}
+
+fn place_of(remembered: &[EngineEvent], newest: Newest) -> Option<usize> {
+    let is_newest = |event: &EngineEvent| print_of(event.clone()) == Some(newest.print);
+    remembered.iter().rposition(is_newest)
 }
 
 async fn inspect(docker: &Docker, ids: &[String]) -> Result<Vec<(String, Option<Inspected>)>, Error> {
@@ -274,7 +307,11 @@ async fn inspect_one(docker: Docker, id: String) -> Result<Option<(String, Optio
         Ok(answer) => Ok(facts::inspected(&id, answer).map(|seen| (id, Some(seen)))),
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Some((id, None))),
         // One that cannot be inspected keeps nobody else from being compared.
-        Err(error @ (Error::DockerResponseServerError { .. } | Error::RequestTimeoutError)) => {
+        Err(
+            error @ (Error::DockerResponseServerError { .. }
+            | Error::JsonDataError { .. }
+            | Error::RequestTimeoutError),
+        ) => {
             tracing::warn!(container = %id, %error, "the engine does not tell a container's state");
             Ok(None)
         }

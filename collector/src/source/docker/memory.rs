@@ -1,15 +1,17 @@
-//! What the engine remembers: its last events, of all kinds.
+//! What the engine remembers: its last events, of all kinds, or a log of them.
 
 use super::super::EngineEvent;
+use super::super::intake::Newest;
+use super::dialect::Dialect;
+use super::endpoint::Endpoint;
 use super::engine::Engine;
-use super::intake::Newest;
+use super::log;
 use crate::clock::now_nano;
 use crate::recent::{Fingerprint, fingerprint};
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -34,9 +36,23 @@ pub enum Continuity {
     Broken(&'static str),
 }
 
+/// From when on an engine is asked, nanoseconds since the Unix epoch by its clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    /// The highest time that was read of it.
+    pub highest_nano: i64,
+    /// From where on its log is wanted, if it keeps one.
+    pub since_nano: i64,
+}
+
 /// Compares what is remembered with the event that was read last. `resumed`: something may have been read, though it is
 /// not known what.
-pub fn continuity(remembered: &[EngineEvent], newest: Option<Newest>, resumed: bool) -> Continuity {
+pub fn continuity(
+    dialect: Dialect,
+    remembered: &[EngineEvent],
+    newest: Option<Newest>,
+    resumed: bool,
+) -> Continuity {
     let place = newest.and_then(|newest| {
         remembered
             .iter()
@@ -45,6 +61,9 @@ pub fn continuity(remembered: &[EngineEvent], newest: Option<Newest>, resumed: b
     match place {
         Some(place) => Continuity::Proven(place),
         None if newest.is_none() && !resumed => Continuity::Fresh,
+        None if dialect == Dialect::Podman => {
+            Continuity::Broken("the engine's log does not reach back to what was read last")
+        }
         None if remembered.len() >= REMEMBERED => {
             Continuity::Broken("not read for too long: the engine forgot events")
         }
@@ -57,43 +76,66 @@ pub fn print_of(event: EngineEvent) -> Option<Fingerprint> {
     event.normalise(1).ok().flatten().map(|event| fingerprint(&event))
 }
 
-/// Asks the engine for what it remembers, oldest first. `highest_nano` is the highest time that was read of it.
-pub async fn read(docker: &Docker, engine: &Engine, highest_nano: i64) -> Result<Vec<EngineEvent>, Error> {
+/// Asks the engine for what it remembers, oldest first.
+pub async fn read(
+    address: &Endpoint,
+    docker: &Docker,
+    engine: &Engine,
+    reach: Reach,
+) -> Result<Vec<EngineEvent>, Error> {
+    if engine.dialect == Dialect::Podman {
+        return log::read(address, reach.since_nano).await;
+    }
     let now = engine.nano(now_nano());
     let mut events = Vec::new();
-    if highest_nano <= now {
+    if reach.highest_nano <= now {
         // With an end, the engine tells what it remembers and closes the stream.
-        let mut stream = stream(docker, false, Some(now + MARGIN));
+        let mut stream = all(docker, Some(now + MARGIN));
         while let Some(event) = stream.next().await {
-            events.push(event?.into());
+            events.push(event?);
         }
         return Ok(events);
     }
     // Its clock was set back: it would leave out what has a later time than the end.
-    let mut stream = stream(docker, false, None);
+    let mut stream = all(docker, None);
     let end = Instant::now() + SURELY;
     while let Ok(Some(event)) = timeout_at(end.min(Instant::now() + QUIET), stream.next()).await {
-        events.push(event?.into());
+        events.push(event?);
     }
     Ok(events)
 }
 
-/// Everything that the engine remembers, and then what happens, or only up to a moment of its clock. Not from a moment
-/// on: it would stop at the first older timestamp, and clocks step.
-pub fn stream(
-    docker: &Docker,
-    recorded_kinds: bool,
-    until_nano: Option<i64>,
-) -> impl Stream<Item = Result<EventMessage, Error>> + Unpin + use<> {
-    let mut options = EventsOptionsBuilder::new().since("1");
-    if recorded_kinds {
-        let filters = HashMap::from([("type", vec!["container", "service"])]);
-        options = options.filters(&filters);
+/// Events as they come.
+pub type EventStream = Box<dyn Stream<Item = Result<EngineEvent, Error>> + Send + Unpin>;
+
+/// Everything of all kinds that the engine remembers, up to a moment of its clock, or with what happens then.
+fn all(docker: &Docker, until_nano: Option<i64>) -> EventStream {
+    // Not from a moment on: it would stop at the first older timestamp, and clocks step.
+    let options = EventsOptionsBuilder::new().since("1");
+    let options = match until_nano {
+        Some(nano) => options.until(&seconds(nano)),
+        None => options,
+    };
+    told(docker, options)
+}
+
+/// What happens, of the kinds that are recorded, after what the engine remembers; of a log only what is younger than
+/// `since_nano`.
+pub fn subscribe(address: &Endpoint, docker: &Docker, engine: &Engine, since_nano: i64) -> EventStream {
+    if engine.dialect == Dialect::Podman {
+        return log::follow(address, since_nano);
     }
-    if let Some(nano) = until_nano {
-        options = options.until(&format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000));
-    }
-    Box::pin(docker.events(Some(options.build())))
+    let filters = HashMap::from([("type", vec!["container", "service"])]);
+    told(docker, EventsOptionsBuilder::new().since("1").filters(&filters))
+}
+
+fn told(docker: &Docker, options: EventsOptionsBuilder) -> EventStream {
+    let events = docker.events(Some(options.build()));
+    Box::new(Box::pin(events.map_ok(EngineEvent::from)))
+}
+
+fn seconds(nano: i64) -> String {
+    format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000)
 }
 
 #[cfg(test)]
@@ -119,10 +161,21 @@ mod tests {
     fn what_is_remembered_tells_a_restart_from_an_overrun() {
         let few: Vec<_> = (0..10).map(|number| event("container", number)).collect();
         let full: Vec<_> = (0..256).map(|number| event("container", number)).collect();
-        assert_eq!(continuity(&few, newest(7), true), Continuity::Proven(7));
-        assert_eq!(continuity(&full, newest(0), false), Continuity::Proven(0));
-        assert_eq!(continuity(&few, None, false), Continuity::Fresh);
-        let reason = |remembered: &[EngineEvent], newest| match continuity(remembered, newest, true) {
+        assert_eq!(
+            continuity(Dialect::Docker, &few, newest(7), true),
+            Continuity::Proven(7)
+        );
+        assert_eq!(
+            continuity(Dialect::Docker, &full, newest(0), false),
+            Continuity::Proven(0)
+        );
+        assert_eq!(continuity(Dialect::Docker, &few, None, false), Continuity::Fresh);
+        let reason = |remembered: &[EngineEvent], newest| match continuity(
+            Dialect::Docker,
+            remembered,
+            newest,
+            true,
+        ) {
             Continuity::Broken(why) => why,
             other => panic!("{other:?}"),
         };
@@ -135,7 +188,7 @@ mod tests {
     fn events_of_kinds_that_are_not_recorded_fill_its_memory_and_are_not_what_was_read() {
         let networks: Vec<_> = (0..256).map(|number| event("network", number)).collect();
         assert!(
-            matches!(continuity(&networks, newest(3), true), Continuity::Broken(why) if why.contains("forgot"))
+            matches!(continuity(Dialect::Docker, &networks, newest(3), true), Continuity::Broken(why) if why.contains("forgot"))
         );
     }
 }

@@ -1,33 +1,40 @@
-//! Events of a container engine, as they happen, and its state, to find out what did not come as an event.
+//! Events of an engine with Docker's interface, Docker itself or [Podman](dialect), as they happen, and its state, to find
+//! out what did not come as an event.
 //!
 //! Three tasks: one does nothing but read into memory ([`reader`]), because the engine skips a subscriber that does not;
 //! one asks for the engine's state ([`inspector`]); the last asks for facts and passes on, in order.
 
 mod behind;
 mod conflict;
+mod dialect;
 mod endpoint;
 mod engine;
 mod facts;
+mod history;
 mod inspector;
-mod intake;
+mod log;
 mod memory;
+mod overlap;
+mod raw;
 mod reader;
 mod tls;
 
+use super::intake::{Intake, Outlet};
 use super::{Given, Resume, Source, SourceError, SourceSpec, Sourced};
 use crate::stats::SharedStats;
 use conflict::{CONFLICT, conflict};
 use endpoint::{Address, Endpoint};
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
+use history::History;
 use inspector::Inspector;
-use intake::{Intake, Outlet};
 use reader::Reader;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// With more than this waiting, facts are left out until the backlog is gone; they are asked for later.
@@ -57,6 +64,7 @@ impl Default for EngineOptions {
 
 /// See the module.
 pub struct DockerSource {
+    family: &'static str,
     address: Address,
     options: EngineOptions,
     stats: SharedStats,
@@ -65,11 +73,15 @@ pub struct DockerSource {
 impl DockerSource {
     /// The engine that `spec` names. Whether it answers is written to `stats`.
     pub fn new(spec: &SourceSpec, options: EngineOptions, stats: SharedStats) -> Self {
-        let address = match spec {
-            SourceSpec::Socket(path) => Address::socket(path),
-            _ => Address::from_environment(|name| std::env::var(name).ok()),
+        let variable = |name: &str| std::env::var(name).ok();
+        let (family, address) = match spec {
+            SourceSpec::Socket(path) => ("docker", Address::socket(path)),
+            SourceSpec::Podman(Some(path)) => ("podman", Address::socket(path)),
+            SourceSpec::Podman(None) => ("podman", Address::of_podman(variable, Path::exists)),
+            _ => ("docker", Address::from_environment(variable)),
         };
         Self {
+            family,
             address,
             options,
             stats,
@@ -79,7 +91,7 @@ impl DockerSource {
 
 impl Source for DockerSource {
     fn name(&self) -> String {
-        format!("docker at {}", self.address.url)
+        format!("{} at {}", self.family, self.address.url)
     }
 
     fn repeats(&self) -> bool {
@@ -100,19 +112,28 @@ impl Source for DockerSource {
             let (intake, outlet) =
                 Intake::new(&resume.recent, self.options.memory_max_bytes, resume.collector);
             let (epoch, epochs) = watch::channel(0);
+            let skips = Arc::new(Notify::new());
+            let history = History {
+                floor_nano: resume.floor_nano,
+                newest_nano: resume.newest_nano,
+            };
             let inspector = Inspector {
                 address: engine.clone(),
                 intake: intake.clone(),
                 every: self.options.reconcile_every,
                 epoch: epochs,
                 places: Arc::new(Semaphore::new(ANSWERS)),
+                history,
+                skips: Arc::clone(&skips),
             };
             let reader = Reader {
                 address: engine.clone(),
                 intake,
-                floor_nano: resume.floor_nano,
+                history,
                 resumed: resume.resumed,
+                identity: None,
                 epoch,
+                skips,
                 stats: self.stats.clone(),
             };
             // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when

@@ -1,33 +1,43 @@
 //! The task that does nothing but read: the engine skips a subscriber that does not.
 
 use super::super::EngineEvent;
+use super::super::identity::EngineIdentity;
+use super::super::intake::{Intake, Origin};
 use super::behind::Behind;
+use super::dialect::Dialect;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
-use super::intake::{Intake, Origin};
-use super::memory::{self, Continuity, print_of};
+use super::history::History;
+use super::log;
+use super::memory::{self, Continuity, EventStream, print_of};
+use super::overlap::{Joint, Overlap};
 use crate::backoff::Backoff;
 use crate::clock::now_nano;
 use crate::gap;
-use crate::recent::Fingerprint;
 use crate::stats::SharedStats;
 use bollard::Docker;
+use bollard::errors::Error;
 use futures::StreamExt;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
 
 /// Said while it is so.
 const NOT_READ: &str = "the engine's events are not read: it does not answer";
 
 /// A stream that brings nothing for so long may be that of an engine that is gone: subscribe again.
 const QUIET: Duration = Duration::from_secs(300);
+/// When the stream of a log has brought nothing for so long, it is looked whether it still would.
+const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks at the clock of such an engine.
+const CLOCK: Duration = Duration::from_secs(15);
+/// How much older that is than now, when it begins, nanoseconds.
+const OVERLAP: i64 = 60_000_000_000;
 
 /// Why a subscription ended.
 enum Ended {
-    /// It brought nothing for too long.
+    /// It brought nothing for too long, or may not bring what happens.
     Quiet,
     /// The engine closed it.
     ByEngine,
@@ -39,12 +49,16 @@ pub struct Reader {
     pub address: Endpoint,
     /// Takes what is read.
     pub intake: Arc<Intake>,
-    /// Events before this moment are not this spool's, if it is new; nanoseconds since the Unix epoch.
-    pub floor_nano: i64,
+    /// What was read before.
+    pub history: History,
     /// Whether something may have been read before.
     pub resumed: bool,
+    /// What the engine was when it was last recorded.
+    pub identity: Option<EngineIdentity>,
     /// Counts the subscriptions, and what makes the engine's state worth a comparison; even: there is none.
     pub epoch: watch::Sender<u64>,
+    /// Somebody knows that the stream does not bring what happens.
+    pub skips: Arc<Notify>,
     /// Takes whether the engine answers.
     pub stats: SharedStats,
 }
@@ -53,11 +67,12 @@ impl Reader {
     /// Reads until nobody listens; connects again whenever the stream ends.
     pub async fn run(mut self) {
         let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        let intake = Arc::clone(&self.intake);
+        let (intake, skips) = (Arc::clone(&self.intake), Arc::clone(&self.skips));
         self.stats.trouble(NOT_READ, true);
         loop {
             let ended = tokio::select! {
                 ended = self.subscribe(&mut pauses) => ended,
+                () = skips.notified() => Ok(Ended::Quiet),
                 () = intake.closed() => return,
             };
             self.epoch.send_if_modified(|epoch| {
@@ -85,38 +100,42 @@ impl Reader {
     }
 
     /// One subscription. Asks for everything that the engine still has; repeats are known by their content.
-    async fn subscribe(&mut self, pauses: &mut Backoff) -> Result<Ended, bollard::errors::Error> {
+    async fn subscribe(&mut self, pauses: &mut Backoff) -> Result<Ended, Error> {
         let docker = self.address.client()?;
         let engine = self.greet(&docker).await?;
-        let remembered = memory::read(&docker, &engine, self.intake.highest_nano()).await?;
-        self.check_continuity(&remembered, &engine);
-        let mut overlap = prints(&remembered);
+        let reach = self.history.reach_of_absence(&self.intake, &engine);
+        let remembered = memory::read(&self.address, &docker, &engine, reach).await?;
+        let mut overlap = Overlap::new(engine.dialect, &remembered);
         // Taken now: the engine may forget the oldest of them until the subscription begins.
         let received_nano = now_nano();
-        for event in remembered {
+        for event in self.missed(remembered, &engine) {
             self.intake.offer(event, Origin::Stream, received_nano);
         }
-        let mut stream = memory::stream(&docker, true, None);
+        let since_nano = engine.nano(received_nano).saturating_sub(OVERLAP).max(1);
+        let mut stream = memory::subscribe(&self.address, &docker, &engine, since_nano);
         let mut behind = Behind::default();
         self.epoch.send_modify(|epoch| *epoch += 1);
         self.stats.trouble(NOT_READ, false);
         loop {
-            let message = match timeout(QUIET, stream.next()).await {
-                Ok(Some(message)) => message,
-                Ok(None) => return Ok(Ended::ByEngine),
-                Err(_) => return Ok(Ended::Quiet),
+            let event = match self.next(&mut stream, &docker, &engine, since_nano).await? {
+                Ok(event) => event,
+                Err(ended) => return Ok(ended),
             };
-            let event: EngineEvent = message?.into();
             pauses.reset();
             let received_nano = now_nano();
-            if let Some(remembered) = overlap.take()
-                && print_of(event.clone()).is_some_and(|print| !remembered.contains(&print))
-            {
-                self.doubt(
+            match overlap.join(&event) {
+                Joint::GoesOn => {}
+                Joint::Repeats => continue,
+                Joint::Broken => self.doubt(
                     "not read for too long: the engine forgot events",
                     None,
                     received_nano,
-                );
+                ),
+            }
+            if engine.dialect == Dialect::Podman {
+                // Its service waits for a reader that is slow, and its log is read in any case.
+                self.intake.offer(event, Origin::Stream, received_nano);
+                continue;
             }
             let doubt = behind.read(event.time_nano, engine.nano(received_nano));
             self.intake.offer(event, Origin::Stream, received_nano);
@@ -132,39 +151,58 @@ impl Reader {
         }
     }
 
-    async fn greet(&self, docker: &Docker) -> Result<Engine, bollard::errors::Error> {
-        let version = docker.version().await?;
+    async fn greet(&mut self, docker: &Docker) -> Result<Engine, Error> {
         let engine = Engine::ask(docker).await?;
+        if engine.dialect == Dialect::Podman {
+            log::check(&self.address).await?;
+        }
+        let identity = &engine.identity;
         tracing::info!(
-            address = %self.address,
-            engine = version.version.as_deref().unwrap_or("unknown"),
-            api = version.api_version.as_deref().unwrap_or("unknown"),
+            address = %self.address, engine = identity.name, version = %identity.version, api = %identity.api,
             clock_ahead_ms = engine.ahead.middle_nano() / 1_000_000,
             "reading the engine's events"
         );
+        if self.identity.as_ref() != Some(identity) {
+            let (collector, address) = (self.intake.collector(), self.address.to_string());
+            self.intake
+                .say(identity.statement(collector, &address, now_nano()));
+            self.identity = Some(identity.clone());
+        }
         Ok(engine)
     }
 
-    /// Records a gap unless the engine remembers the event that was read last.
-    fn check_continuity(&mut self, remembered: &[EngineEvent], engine: &Engine) {
+    /// What is remembered and may not have been taken. Records a gap unless the event that was read last is remembered.
+    fn missed(&mut self, mut remembered: Vec<EngineEvent>, engine: &Engine) -> Vec<EngineEvent> {
         let newest = self.intake.newest();
-        let older = match memory::continuity(remembered, newest, self.resumed) {
-            Continuity::Proven(place) => &remembered[..=place],
-            Continuity::Fresh => remembered,
+        let older = match memory::continuity(engine.dialect, &remembered, newest, self.resumed) {
+            Continuity::Proven(place) => place + 1,
+            Continuity::Fresh => remembered.len(),
             Continuity::Broken(why) => {
                 let from_nano = newest.and_then(|newest| newest.time_nano);
                 self.doubt(why, from_nano, now_nano());
                 // Said once: from here on there is nothing to be continuous with.
                 self.intake.forget_newest();
-                if newest.is_none() { remembered } else { &[] }
+                if newest.is_none() { remembered.len() } else { 0 }
             }
         };
+        let proven = newest.is_some() && older > 0;
+        self.resumed = true;
+        if engine.dialect == Dialect::Podman {
+            // A log has its order: what is before the event that was read last was read, or was not this spool's.
+            return if proven {
+                remembered.split_off(older)
+            } else {
+                remembered
+            };
+        }
         // What was before the spool, by the engine's clock. Only of what surely is older: clocks step.
-        let floor_nano = self.floor_nano.saturating_add(engine.ahead.surely_nano());
-        let before = older.iter().filter(|event| event.time_nano < floor_nano);
+        let floor_nano = self.history.floor_nano(engine);
+        let before = remembered[..older]
+            .iter()
+            .filter(|event| event.time_nano < floor_nano);
         self.intake
             .leave_out(before.filter_map(|event| print_of(event.clone())));
-        self.resumed = true;
+        remembered
     }
 
     fn doubt(&self, reason: &str, from_nano: Option<i64>, to_nano: i64) {
@@ -175,13 +213,48 @@ impl Reader {
         self.intake
             .say(gap::not_read(self.intake.collector(), reason, from_nano, to_nano));
     }
-}
 
-/// What the first event of a subscription must be among; `None` if there is nothing that it could be.
-fn prints(remembered: &[EngineEvent]) -> Option<HashSet<Fingerprint>> {
-    let prints: HashSet<_> = remembered
-        .iter()
-        .filter_map(|event| print_of(event.clone()))
-        .collect();
-    (!prints.is_empty()).then_some(prints)
+    /// The next event, or why there will be none.
+    async fn next(
+        &self,
+        stream: &mut EventStream,
+        docker: &Docker,
+        engine: &Engine,
+        since_nano: i64,
+    ) -> Result<Result<EngineEvent, Ended>, Error> {
+        let started = Instant::now();
+        let mut looked = false;
+        loop {
+            let patience = match engine.dialect {
+                Dialect::Docker => QUIET,
+                Dialect::Podman if looked => CLOCK,
+                Dialect::Podman => LOOK,
+            };
+            match timeout(patience, stream.next()).await {
+                Ok(Some(event)) => return event.map(Ok),
+                Ok(None) => return Ok(Err(Ended::ByEngine)),
+                Err(_) if started.elapsed() >= QUIET => return Ok(Err(Ended::Quiet)),
+                // Its clock was set back, and a log's stream has nothing older than `since_nano`.
+                Err(_) if looked && engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) => {
+                    return Ok(Err(Ended::Quiet));
+                }
+                // A file that has grown too long was replaced by a shorter one: Podman's service tells nothing more then, and
+                // does not end the stream.
+                Err(_) if !looked => {
+                    looked = true;
+                    if self.has_skipped(docker, engine).await? {
+                        return Ok(Err(Ended::Quiet));
+                    }
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn has_skipped(&self, docker: &Docker, engine: &Engine) -> Result<bool, Error> {
+        let reach = self.history.reach_of_moment(&self.intake, engine);
+        let remembered = memory::read(&self.address, docker, engine, reach).await?;
+        let last = remembered.last().and_then(|event| print_of(event.clone()));
+        Ok(last.is_some_and(|last| !self.intake.knows([last].into_iter())))
+    }
 }

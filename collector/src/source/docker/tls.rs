@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
@@ -50,6 +51,17 @@ pub fn load(directory: &Path) -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config))
 }
 
+/// A connection.
+///
+/// # Errors
+/// The engine is not there, or is another.
+pub async fn connect(config: Arc<ClientConfig>, authority: &str) -> io::Result<TlsStream<TcpStream>> {
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
+    let stream = TcpStream::connect(authority).await?;
+    TlsConnector::from(config).connect(name, stream).await
+}
+
 /// One request on a connection of its own.
 ///
 /// # Errors
@@ -59,10 +71,7 @@ pub async fn request(
     authority: Arc<str>,
     mut request: BollardRequest,
 ) -> Result<Response<Incoming>, Error> {
-    let host = authority.rsplit_once(':').map_or(&*authority, |(host, _)| host);
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
-    let stream = TcpStream::connect(&*authority).await?;
-    let stream = TlsConnector::from(config).connect(name, stream).await?;
+    let stream = connect(config, &authority).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the answer's body, which says itself if it is cut short.
     tokio::spawn(connection);

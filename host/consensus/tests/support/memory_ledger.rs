@@ -1,9 +1,10 @@
 use bytes::Bytes;
-use e2l_consensus::{Application, ApplicationError, Committed, Incoming, NodeInfo, Refusal, SnapshotPoint};
+use e2l_consensus::{
+    Application, ApplicationError, Committed, Electorate, Incoming, NodeInfo, Refusal, SnapshotPoint,
+};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -123,11 +124,12 @@ impl Application for MemoryLedger {
         futures::future::ready(*self.log_end.lock()).boxed()
     }
 
-    fn voters(&self) -> BTreeMap<u64, NodeInfo> {
+    fn electorates(&self) -> Arc<[Electorate]> {
         let info = |id: &u64| NodeInfo {
             actor: format!("actor-{id}"),
             address: String::new(),
         };
-        self.voters.iter().map(|id| (*id, info(id))).collect()
+        let voters = self.voters.iter().map(|id| (*id, info(id))).collect();
+        Arc::new([Electorate { from: 0, voters }])
     }
 }

@@ -4,7 +4,7 @@ use super::contracts;
 use e2l_identity::{Authority, Validity};
 use e2l_ledger::{
     ActorConfig, Algorithm, Certificate, ChaincodeDefinition, Digest, EngineProfile, Genesis, Limits, Member,
-    NetworkConfig, PeerConfig, Policy, Role, Signature, Signer,
+    NetworkConfig, PeerConfig, Policy, Role, Signature, Signer, Suffrage,
 };
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -43,6 +43,8 @@ pub struct Members {
     /// Admins of the other voting actors.
     pub others: [Identity; 2],
     pub client: Identity,
+    /// Peer of the first of the other voting actors.
+    pub other_peer: Identity,
     /// Its authority is not the one in the genesis.
     pub stranger: Identity,
     pub genesis: Genesis,
@@ -75,6 +77,7 @@ impl Members {
         ];
         Self {
             others: [0, 1].map(|at| issue_to(&others[at], OTHERS[at], Role::Admin, "admin")),
+            other_peer: issue_to(&others[0], OTHERS[0], Role::Peer, "peer"),
             peer: issue(&authority, Role::Peer, "peer"),
             collector: issue(&authority, Role::Collector, "collector-1"),
             admin: issue(&authority, Role::Admin, "admin"),
@@ -96,7 +99,7 @@ fn genesis(known: [(&str, &[u8]); 3], limits: Limits) -> Genesis {
                 raft_id,
                 address: format!("127.0.0.1:{raft_id}"),
             }),
-            voting: true,
+            suffrage: Suffrage::Voter,
         })
         .collect();
     actors.sort_by(|one, other| one.name.cmp(&other.name));
@@ -118,6 +121,7 @@ fn genesis(known: [(&str, &[u8]); 3], limits: Limits) -> Genesis {
         limits,
         revoked: Default::default(),
         lifecycle: Policy::All,
+        next_raft_id: 100,
     };
     config.check().unwrap();
     Genesis {

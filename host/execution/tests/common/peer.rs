@@ -107,10 +107,12 @@ impl<'a> Orderer<'a> {
             collector,
             admin,
             stranger,
-            others,
+            others: [one, other],
+            other_peer,
+            peer,
             ..
         } = self.members;
-        let members = [collector, admin, stranger, &others[0], &others[1]];
+        let members = [collector, admin, stranger, one, other, other_peer, peer];
         let signs = |member: &&&Identity| {
             let digest = member.certificate().digest();
             envelopes

@@ -23,7 +23,7 @@ pub enum Action {
 impl Action {
     fn allows(self, role: Role) -> bool {
         match self {
-            Self::Submit => matches!(role, Role::Collector | Role::Admin),
+            Self::Submit => matches!(role, Role::Collector | Role::Admin | Role::Peer),
             Self::Read => matches!(role, Role::Client | Role::Admin | Role::Auditor | Role::Peer),
             Self::Ask => true,
             Self::Peer => role == Role::Peer,
@@ -32,7 +32,7 @@ impl Action {
 
     fn who(self) -> &'static str {
         match self {
-            Self::Submit => "collectors and admins may submit",
+            Self::Submit => "collectors, admins and peers may submit",
             Self::Read => "clients, admins, auditors and peers may read the ledger",
             Self::Ask => "members may ask",
             Self::Peer => "the network's peers may call this",
@@ -57,7 +57,7 @@ pub fn authorize<T>(node: &Node, request: &Request<T>, action: Action) -> Result
 pub fn permit(node: &Node, certificate: &Certificate, action: Action) -> Result<(), Status> {
     // The certificate was good when the connection was made; it may have expired or been revoked since.
     certificate
-        .check(&node.config(), now_nano())
+        .check(&node.trusted(), now_nano())
         .map_err(|error| refusal_status(&refusal(Reason::Unauthentic, error.to_string())))?;
     let member = certificate.member();
     if action.allows(member.role) {

@@ -69,8 +69,9 @@ impl Announcements {
         // This peer's own announcements tell its votes; here it repeats the newest to one that may lack them.
         let told = node.heard(actor).is_some_and(|heard| heard.linked);
         if announced.votes.is_empty() || announced.compare_height > 0 || !told {
-            reply.votes = node.votes.newest();
-            reply.certificate = node.signer.certificate().der().to_vec().into();
+            let newest = node.votes.newest();
+            reply.votes = newest.votes;
+            reply.certificate = newest.certificate;
         }
         Ok(reply)
     }

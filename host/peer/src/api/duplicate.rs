@@ -61,7 +61,7 @@ pub(super) fn on_ledger(node: &Node, pooled: &Pooled) -> Result<Settled, Unsound
         return Ok(Settled::Later(receiver));
     }
     let (endorsed_by, voters) =
-        node.with_finality(|finality| (finality.endorsed_by(height), finality.voters()));
+        node.with_finality(|finality| (finality.endorsed_by(height), finality.voters(height)));
     Ok(Settled::Now(Box::new(
         answer.map(|settled| complete(settled, &endorsed_by, voters)),
     )))

@@ -179,7 +179,7 @@ fn of_block(
         return Err(crate::node::missing(height).into());
     };
     let (actors, sealed) =
-        node.with_finality(|finality| (finality.endorsed_by(height), finality.sealed_height() >= height));
+        node.with_finality(|finality| (finality.endorsed_by(height), finality.is_sealed(height)));
     let endorsers = Endorsers { actors, sealed };
     let config = node.anchor.config_at(height);
     found.extend(block_events(&block, filter, &config.limits, &endorsers));

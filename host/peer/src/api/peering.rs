@@ -41,17 +41,15 @@ const MAX_FORWARDED_BYTES: usize = 16 << 20;
 pub struct PeeringApi {
     node: Arc<Node>,
     raft: Arc<RaftNode>,
-    my_raft_id: u64,
     log: Arc<LogLimit>,
 }
 
 impl PeeringApi {
     /// Serves a node.
-    pub fn new(node: Arc<Node>, raft: Arc<RaftNode>, my_raft_id: u64) -> Self {
+    pub fn new(node: Arc<Node>, raft: Arc<RaftNode>) -> Self {
         Self {
             node,
             raft,
-            my_raft_id,
             log: Arc::default(),
         }
     }
@@ -133,11 +131,9 @@ impl Peering for PeeringApi {
             kind,
             body,
         } = request.into_inner();
-        if target != self.my_raft_id {
-            let message = format!(
-                "this peer has Raft id {}, the message is for {target}",
-                self.my_raft_id
-            );
+        let mine = self.node.raft_id().unwrap_or_default();
+        if target != mine {
+            let message = format!("this peer has Raft id {mine}, the message is for {target}");
             return Err(Status::failed_precondition(message));
         }
         let kind = MessageKind::try_from(kind)

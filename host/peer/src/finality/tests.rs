@@ -1,7 +1,7 @@
 //! Who is waited for, what stops finality, and what is remembered.
 
 use super::*;
-use e2l_ledger::{Acknowledgement, Endorsement};
+use e2l_ledger::{Acknowledgement, Endorsement, Policy};
 
 fn proposal(height: u64) -> Digest {
     Digest([height as u8; 32])
@@ -30,7 +30,7 @@ fn endorsed(height: u64, header: Digest) -> Vote {
 /// `me` of three, with links to both others, who have acknowledged the genesis.
 fn three(policy: Policy) -> Finality {
     let voters = ["me", "one", "two"].map(str::to_owned);
-    let mut finality = Finality::new(policy, "me", voters.into_iter(), 0);
+    let mut finality = Finality::new(Era::new(0, policy, voters.into_iter()), "me", 0);
     finality.executed(0, proposal(0), header(0));
     finality.endorsed(0);
     for actor in ["one", "two"] {
@@ -284,4 +284,60 @@ fn an_accepted_dispute_stops_nothing_until_the_actor_is_back_and_diverges_anew()
     finality.voted("one", &endorsed(5, header(5)), None);
     finality.voted("two", &acknowledged(5, proposal(9)), None);
     assert_eq!(finality.advance(now + 2 * SUSPECT_AFTER), 3);
+}
+
+/// Voters from a height on.
+fn era(from: u64, policy: Policy, voters: &[&str]) -> Era {
+    Era::new(from, policy, voters.iter().map(|actor| (*actor).to_owned()))
+}
+
+#[test]
+fn each_height_is_decided_by_those_who_vote_about_it() {
+    let (mut finality, now) = (three(Policy::Majority), Instant::now());
+    finality.begin(era(3, Policy::Majority, &["four", "me", "one", "two"]));
+    finality.linked("four", true);
+    execute(&mut finality, 1..=4);
+    for actor in ["one", "two", "four"] {
+        finality.voted(actor, &acknowledged(4, proposal(4)), None);
+    }
+    finality.voted("one", &endorsed(4, header(4)), None);
+    assert_eq!(finality.advance(now), 2, "two of three, and two of four");
+    assert_eq!((finality.voters(2), finality.voters(3)), (3, 4));
+    finality.voted("four", &endorsed(3, header(3)), None);
+    assert_eq!(finality.advance(now), 3);
+    assert_eq!(finality.endorsed_by(2), ["me", "one"], "four had no say");
+    assert_eq!(finality.endorsed_by(3), ["four", "me", "one"]);
+    finality.voted("two", &endorsed(4, header(4)), None);
+    assert_eq!(finality.advance(now), 4);
+    assert!(finality.is_sealed(3) && !finality.is_sealed(4));
+    assert_eq!(finality.sealed_height(), 3);
+}
+
+#[test]
+fn who_has_left_is_not_waited_for_and_does_not_count() {
+    let (mut finality, now) = (three(Policy::All), Instant::now());
+    finality.begin(era(2, Policy::All, &["me", "one"]));
+    execute(&mut finality, 1..=3);
+    finality.voted("one", &endorsed(3, header(3)), None);
+    assert_eq!(finality.advance(now), 0, "two votes about height 1");
+    finality.voted("two", &endorsed(2, header(2)), None);
+    assert_eq!(finality.advance(now), 0, "it has no vote about height 2");
+    finality.voted("two", &endorsed(1, header(1)), None);
+    assert_eq!(finality.advance(now), 3);
+    assert!(finality.is_sealed(1) && finality.is_sealed(3));
+    assert_eq!(finality.endorsed_by(3), ["me", "one"]);
+}
+
+#[test]
+fn heights_that_one_has_missed_who_left_are_never_sealed() {
+    let (mut finality, now) = (three(Policy::Majority), Instant::now());
+    finality.begin(era(3, Policy::Majority, &["me", "one"]));
+    execute(&mut finality, 1..=4);
+    finality.voted("two", &endorsed(1, header(1)), None);
+    finality.voted("one", &endorsed(4, header(4)), None);
+    // It does not acknowledge height 2 either: it is waited for once, and then no more.
+    finality.advance(now);
+    assert_eq!(finality.advance(now + SUSPECT_AFTER), 4);
+    assert_eq!(finality.sealed_height(), 4);
+    assert!(finality.is_sealed(1) && !finality.is_sealed(2) && finality.is_sealed(3));
 }

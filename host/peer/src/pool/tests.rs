@@ -3,7 +3,7 @@
 
 use super::{Load, Pool, PoolOptions, Pooled, Taken};
 use e2l_client::wire::{Refusal, refusal::Reason};
-use e2l_identity::{Authority, FileIdentity, Validity};
+use e2l_identity::{Authority, Identity, Validity};
 use e2l_ledger::{
     BatchHeader, Block, Call, Digest, Envelope, EnvelopeSource, Header, Inspection, Member, ProposalHeader,
     Role, SenderHead, SignedBatch, SignedProposal, Signer, TransactionResult, ValidationCode,
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A collector that makes one batch after the other.
 struct Collector {
-    identity: FileIdentity,
+    identity: Identity,
     head: SenderHead,
 }
 
@@ -31,7 +31,7 @@ impl Collector {
         issued.write(directory.path(), "it").unwrap();
         let file = |end: &str| directory.path().join(format!("it.{end}"));
         Self {
-            identity: FileIdentity::load(&file("pem"), &file("key")).unwrap(),
+            identity: Identity::load(&file("pem"), &file("key")).unwrap(),
             head: SenderHead::default(),
         }
     }

@@ -69,6 +69,7 @@ pub fn genesis(network: &str) -> Genesis {
             limits: Limits::default(),
             revoked: Default::default(),
             lifecycle: Policy::All,
+            next_raft_id: 1,
         },
     }
 }

@@ -1,13 +1,16 @@
-//! A member's certificate and key, in two files.
+//! A member's certificate with its key.
 
 use crate::error::IdentityError;
 use e2l_ledger::{Algorithm, Certificate, Digest, Signature, Signer};
 use ed25519_dalek::pkcs8::DecodePrivateKey;
 use p256::ecdsa::signature::Signer as _;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 enum Key {
@@ -31,14 +34,22 @@ pub fn read_certificate(path: &Path) -> Result<Vec<u8>, IdentityError> {
     Ok(der.to_vec())
 }
 
-/// A certificate with its key. Signs; its keys are wiped from memory when it goes.
-pub struct FileIdentity {
+/// A certificate with its key. Signs, and shows itself to others over TLS; its key is wiped from memory when it goes.
+pub struct Identity {
     certificate: Certificate,
     key: Key,
-    pkcs8: Zeroizing<Vec<u8>>,
+    tls: Arc<CertifiedKey>,
 }
 
-impl FileIdentity {
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity")
+            .field("certificate", &self.certificate.digest())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Identity {
     /// Reads a certificate and its key, both PEM.
     ///
     /// # Errors
@@ -57,25 +68,39 @@ impl FileIdentity {
         };
         let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| not_pem())?;
         let pkcs8 = Zeroizing::new(pkcs8.secret_pkcs8_der().to_vec());
-        let (key, public) = parse_key(certificate.algorithm(), &pkcs8).ok_or_else(not_pem)?;
-        if public != certificate.key() {
-            return Err(IdentityError::KeyMismatch {
+        match Self::new(certificate, &pkcs8) {
+            Err(IdentityError::KeyKind { .. }) => Err(not_pem()),
+            Err(IdentityError::OtherKey { .. }) => Err(IdentityError::KeyMismatch {
                 key: key_path.to_owned(),
                 certificate: certificate_path.to_owned(),
-            });
+            }),
+            made => made,
         }
+    }
+
+    /// A certificate with its key, PKCS #8 DER.
+    ///
+    /// # Errors
+    /// The key is of another kind than the certificate's, or another key.
+    pub fn new(certificate: Certificate, pkcs8: &[u8]) -> Result<Self, IdentityError> {
+        let member = || certificate.member().to_string();
+        let (key, public) = parse_key(certificate.algorithm(), pkcs8)
+            .ok_or_else(|| IdentityError::KeyKind { member: member() })?;
+        if public != certificate.key() {
+            return Err(IdentityError::OtherKey { member: member() });
+        }
+        let signing = any_supported_type(&PrivateKeyDer::Pkcs8(pkcs8.into()))?;
+        let chain = vec![CertificateDer::from(certificate.der().to_vec())];
         Ok(Self {
+            tls: Arc::new(CertifiedKey::new(chain, signing)),
             certificate,
             key,
-            pkcs8,
         })
     }
 
     /// The certificate and key as rustls takes them.
-    pub(crate) fn tls_material(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let certificate = CertificateDer::from(self.certificate.der().to_vec());
-        let key = PrivatePkcs8KeyDer::from(self.pkcs8.to_vec());
-        (vec![certificate], PrivateKeyDer::Pkcs8(key))
+    pub(crate) fn tls(&self) -> Arc<CertifiedKey> {
+        self.tls.clone()
     }
 }
 
@@ -111,7 +136,7 @@ pub(crate) fn read_key(path: &Path) -> Result<Zeroizing<String>, IdentityError> 
     std::fs::read_to_string(path).map(Zeroizing::new).map_err(fail)
 }
 
-impl Signer for FileIdentity {
+impl Signer for Identity {
     fn certificate(&self) -> &Certificate {
         &self.certificate
     }

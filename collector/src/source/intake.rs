@@ -1,7 +1,7 @@
 //! Where what was read waits for its facts and for the spool: in memory, bounded in bytes, and never in the way of the
 //! reading.
 
-use super::super::{Asked, EngineEvent, Given, Sourced};
+use super::{Asked, EngineEvent, Given, Sourced};
 use crate::gap;
 use crate::recent::{Fingerprint, Recent, fingerprint};
 use e2l_ledger::event::Event;
@@ -298,13 +298,14 @@ mod tests {
         EngineEvent {
             kind: "container".to_owned(),
             action: "exec_die".to_owned(),
-            actor: super::super::super::engine_event::EngineActor {
+            actor: super::super::engine_event::EngineActor {
                 id: "a".repeat(64),
                 attributes: None,
             },
             scope: "local".to_owned(),
             time: 1,
             time_nano: 1_000_000_000 + number,
+            ..EngineEvent::default()
         }
     }
 

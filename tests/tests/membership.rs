@@ -1,0 +1,179 @@
+//! Actors and their peers come and go while events flow, with the command line.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use e2l_tests::{Network, Newcomer, PATIENCE, wait_until};
+use serde_json::Value;
+use std::process::Output;
+
+/// What the collector invents, and how fast.
+const EVENTS: u64 = 12_000;
+const RATE: f64 = 800.0;
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The id that a command about a proposal prints.
+fn proposal(output: &Output) -> String {
+    assert!(output.status.success(), "{}", said(output));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn proposed(network: &Network, actor: &str, arguments: &[&str]) -> String {
+    proposal(&network.e2l(actor, arguments))
+}
+
+fn approved(network: &Network, actors: &[&str], id: &str) {
+    for actor in actors {
+        assert_eq!(proposed(network, actor, &["proposal", "approve", id]), id);
+    }
+}
+
+/// What a peer says of another actor's peer.
+fn other(network: &Network, actor: &str, named: &str) -> Option<Value> {
+    let status = network.json(actor, &["peer", "status"]);
+    let status = status.get(0).unwrap_or(&status).clone();
+    let peers = status["peers"].as_array()?.clone();
+    peers.into_iter().find(|peer| peer["actor"] == named)
+}
+
+/// Waits until an actor's peer votes, as another sees it.
+fn wait_until_it_votes(network: &Network, actor: &str, named: &str) {
+    wait_until("the newcomer's peer endorses", PATIENCE, || {
+        let peer = other(network, actor, named)?;
+        let status = network.view(actor)?;
+        (peer["endorsed_height"].as_u64()? + 50 >= status.final_height).then_some(())
+    });
+}
+
+/// Every event that the collector invented is on the ledger once, in its order.
+fn is_complete(events: &[Value]) {
+    let invented = events.iter().filter(|event| event["sender"] == "collector-1");
+    let sequences: Vec<Option<u64>> = invented.map(|event| event["sequence"].as_u64()).collect();
+    assert_eq!(sequences.len() as u64, EVENTS, "lost or doubled");
+    assert!(sequences.into_iter().eq((1..=EVENTS).map(Some)), "out of order");
+    assert!(events.iter().all(|event| event["validation_code"] == "VALID"));
+}
+
+#[test]
+fn a_fourth_actor_joins_and_a_dead_one_is_removed_while_events_flow() {
+    let mut network = Network::start(1);
+    network.configure_synthetic(1, RATE, EVENTS);
+    let mut collector = network.collector(1, &["--source", "synthetic"]);
+    let mut auditor = Newcomer::of(&network, "auditor", &[]);
+    auditor.start_peer();
+    wait_until("the newcomer waits", PATIENCE, || {
+        auditor.log().contains("waiting until a proposal").then_some(())
+    });
+
+    let id = proposed(&network, "provider", &["peer", "join", &auditor.file()]);
+    let shown = said(&network.e2l("user", &["proposal", "show", &id]));
+    assert!(shown.contains("auditor joins the network with a vote"), "{shown}");
+    approved(&network, &["developer", "user"], &id);
+    wait_until_it_votes(&network, "provider", "auditor");
+
+    // Three of four are a majority of those who endorse and of those who order; two would not be.
+    network.kill_peer("user");
+    let height = network.view("provider").unwrap().final_height;
+    wait_until("the ledger goes on without one of four", PATIENCE, || {
+        let view = network.view("provider")?;
+        (view.final_height > height + 5).then_some(())
+    });
+    let id = proposed(&network, "provider", &["peer", "remove", "user"]);
+    approved(&network, &["developer"], &id);
+    let open = network.json("developer", &["proposal", "show", &id]);
+    let open = open.get(0).unwrap_or(&open);
+    assert_eq!(open["status"], "open", "the newcomer has a say: {open}");
+    let last = auditor.e2l(&["proposal", "approve", &id]);
+    assert_eq!(proposal(&last), id);
+    assert!(said(&last).contains("active from height"), "{}", said(&last));
+    assert_eq!(other(&network, "provider", "user"), None);
+
+    assert!(collector.wait().unwrap().success(), "{}", network.collector_log(1));
+    let events = network.events("provider");
+    is_complete(&events);
+    let newest = &events.last().unwrap();
+    wait_until("the newest event is sealed by the three", PATIENCE, || {
+        let events = network.json("provider", &["events", "--limit", "1"]);
+        let endorsed_by = events[0]["endorsed_by"].clone();
+        (endorsed_by == serde_json::json!(["auditor", "developer", "provider"])).then_some(())
+    });
+    let theirs = wait_until("the newcomer has the same", PATIENCE, || {
+        let events = auditor.json(&["events", "--limit", "1"])?;
+        (events[0]["tx_id"] == newest["tx_id"]).then_some(events)
+    });
+    assert_eq!(theirs[0]["height"], newest["height"]);
+
+    // Who knows only the genesis follows all of it.
+    let audited = network.e2l("developer", &["audit", "--of", "provider"]);
+    assert!(audited.status.success(), "{}", said(&audited));
+}
+
+#[test]
+fn an_auditor_sees_and_verifies_everything_and_decides_nothing() {
+    let network = Network::start(1);
+    network.configure_synthetic(1, 500.0, 2_000);
+    let mut collector = network.collector(1, &["--source", "synthetic"]);
+    let mut auditor = Newcomer::of(&network, "auditor", &["--observer"]);
+    let id = proposed(&network, "provider", &["peer", "join", &auditor.file()]);
+    approved(&network, &["developer", "user"], &id);
+    auditor.start_peer();
+    assert!(collector.wait().unwrap().success(), "{}", network.collector_log(1));
+    let newest = network.json("provider", &["events", "--limit", "1"]);
+    wait_until("the auditor's own peer has all", PATIENCE, || {
+        let status = auditor.json(&["peer", "status"])?;
+        let status = status.get(0).unwrap_or(&status).clone();
+        let height = status["final_height"].as_u64()?;
+        (status["actor"] == "auditor" && Some(height) >= newest[0]["height"].as_u64()).then_some(())
+    });
+    let theirs = auditor.json(&["events", "--limit", "1"]).unwrap();
+    assert_eq!(theirs[0]["tx_id"], newest[0]["tx_id"]);
+    assert_eq!(theirs[0]["endorsed_by"], serde_json::json!(["developer", "provider", "user"]));
+    let all = auditor.e2l(&["audit", "--of", "provider"]);
+    assert!(all.status.success(), "{}", said(&all));
+
+    let to_all = ["proposal", "create", "policies", "--lifecycle", "majority"];
+    let asked = auditor.e2l(&to_all);
+    assert_eq!(asked.status.code(), Some(1), "{}", said(&asked));
+    assert!(said(&asked).contains("ROLE_NOT_ALLOWED"), "{}", said(&asked));
+    let id = proposed(&network, "provider", &to_all);
+    approved(&network, &["developer", "user"], &id);
+    // From now on two of three are enough, and the auditor is not one of them: it is let go.
+    let id = proposed(&network, "provider", &["peer", "remove", "auditor"]);
+    approved(&network, &["user"], &id);
+    wait_until("the auditor's peer stops", PATIENCE, || auditor.ended());
+    assert!(auditor.log().contains("is not a peer of the network any more"), "{}", auditor.log());
+}
+
+#[test]
+fn a_lost_peer_is_replaced_by_its_actor_alone() {
+    let mut network = Network::start(1);
+    network.configure_synthetic(1, 500.0, 5_000);
+    let mut collector = network.collector(1, &["--source", "synthetic"]);
+    wait_until("events are final", PATIENCE, || {
+        network.view("provider").filter(|view| view.final_height > 10)
+    });
+    network.kill_peer("developer");
+    let address = other(&network, "provider", "developer").unwrap()["address"].clone();
+    network.replace_peer_files("developer", "peer-2");
+    let replace = ["peer", "replace", "--name", "peer-2", "--address", address.as_str().unwrap()];
+    let output = network.e2l("developer", &replace);
+    assert!(said(&output).contains("active from height"), "{}", said(&output));
+    let same = network.e2l("developer", &replace);
+    assert_eq!(same.status.code(), Some(2), "{}", said(&same));
+    network.start_peer("developer");
+    wait_until_it_votes(&network, "provider", "developer");
+    // It counts: without another one nothing is final that it does not endorse.
+    network.kill_peer("user");
+    let height = network.view("provider").unwrap().final_height;
+    assert!(collector.wait().unwrap().success(), "{}", network.collector_log(1));
+    let events = network.json("provider", &["events", "--limit", "1"]);
+    assert!(events[0]["height"].as_u64().unwrap() > height);
+    assert_eq!(events[0]["endorsed_by"], serde_json::json!(["developer", "provider"]));
+    let audited = network.e2l("provider", &["audit", "--of", "provider"]);
+    assert!(audited.status.success(), "{}", said(&audited));
+}
