@@ -129,11 +129,7 @@ fn tells_a_life(scene: &mut Scene<'_>) {
         "{facts:?}"
     );
     // Where the engine tells the moments, they are its own, to the nanosecond.
-    let die = events
-        .core(&id)
-        .filter(|event| event.action == "die")
-        .next_back()
-        .unwrap();
+    let die = events.core(&id).rfind(|event| event.action == "die").unwrap();
     let facts = die.facts.as_ref().expect("facts of the end");
     for (engines, recorded) in [
         (second.started_nano, facts.started_nano),
