@@ -639,9 +639,16 @@ class Epoch:
             assert low <= config["limits"][name] <= high, name
 
     def policy(self, policy):
-        voters = len(self.voters)
-        return {"all": voters, "majority": voters // 2 + 1}[policy] if isinstance(policy, str) else max(
+        return self.of(len(self.voters), policy)
+
+    @staticmethod
+    def of(voters, policy):
+        return {"all": max(voters, 1), "majority": voters // 2 + 1}[policy] if isinstance(policy, str) else max(
             policy["at_least"], 1)
+
+    def required_of(self, voters):
+        """Approvals that so many voters need."""
+        return self.of(voters, self.config["lifecycle"])
 
 
 # --- Proofs (proofs.md) -------------------------------------------------------------------------------------

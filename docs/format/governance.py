@@ -10,7 +10,7 @@ NAME = "governance"
 VALID, BAD_PAYLOAD, DUPLICATE, REJECTED, ROLE = 0, 2, 9, 101, 111
 NOT_A_COMPONENT, FOREIGN_IMPORT, COMPONENT_LIMIT, NOT_A_CONTRACT = 120, 121, 122, 123
 UNKNOWN, ALREADY_DECIDED, PROPOSAL_EXPIRED, SUPERSEDED, CLOSED, BAD_CONFIGURATION, TOO_MANY = range(124, 131)
-ADMIN = formats.ROLES.index("admin")
+ADMIN, PEER = formats.ROLES.index("admin"), formats.ROLES.index("peer")
 MAX_CHANGES, MAX_NOTE, MAX_OPEN, MAX_OPEN_OF_ACTOR, KEPT_CLOSED = 64, 1024, 64, 8, 64
 NEVER_LOWERED = ("batch_max_transactions", "batch_max_bytes", "argument_max_bytes")
 
@@ -80,14 +80,95 @@ def set_authorities(config, change):
     known["authorities"] = change["authorities"]
 
 
+def actor_of(config, name):
+    known = named(config["actors"], name)
+    require(known, BAD_CONFIGURATION)
+    return known
+
+
+def read_place(reader):
+    return dict(name=reader.text(), address=reader.text())
+
+
+def admit(config, place):
+    """The peer at a place, with the next Raft id."""
+    number = config["next_raft_id"]
+    config["next_raft_id"] = number + 1
+    return dict(name=place["name"], raft_id=number, address=place["address"])
+
+
+def read_new_actor(reader):
+    return dict(name=reader.text(), authorities=[der.hex() for der in reader.list(reader.data_)],
+                peer=reader.option(lambda: read_place(reader)), votes=bool(reader.tag(2)))
+
+
+def actor_part(config, change):
+    known = named(config["actors"], change["name"])
+    return known and formats.encode_actor(known)
+
+
+def add_actor(config, change):
+    require(not named(config["actors"], change["name"]), BAD_CONFIGURATION)
+    actor = dict(name=change["name"], authorities=change["authorities"],
+                 peer=change["peer"] and admit(config, change["peer"]),
+                 suffrage="staging" if change["votes"] else "nonvoter")
+    config["actors"] = sorted(config["actors"] + [actor], key=lambda known: known["name"])
+
+
+def remove_actor(config, change):
+    actor_of(config, change["name"])
+    config["actors"] = [known for known in config["actors"] if known["name"] != change["name"]]
+
+
+def peer_part(config, change):
+    known = named(config["actors"], change["actor"])
+    return known and formats.encode_peer(known["peer"])
+
+
+def replace_peer(config, change):
+    known = actor_of(config, change["actor"])
+    require(not known["peer"] or known["peer"]["name"] != change["peer"]["name"], BAD_CONFIGURATION)
+    known["peer"] = admit(config, change["peer"])
+
+
+def move_peer(config, change):
+    known = actor_of(config, change["actor"])
+    require(known["peer"], BAD_CONFIGURATION)
+    known["peer"]["address"] = change["address"]
+
+
+def vote_part(config, change):
+    known = named(config["actors"], change["actor"])
+    return known and bytes([formats.SUFFRAGE.index(known["suffrage"])])
+
+
+def set_vote(config, change):
+    known = actor_of(config, change["actor"])
+    if not change["votes"]:
+        known["suffrage"] = "nonvoter"
+    elif known["suffrage"] != "voter":
+        known["suffrage"] = "staging"
+
+
 CHANGES = (
     Variant(Reader.chaincode, chaincode_part, deploy),
     Variant(lambda reader: dict(name=reader.text()), chaincode_part, remove_chaincode),
     Variant(Reader.limits, lambda config, change: formats.encode_limits(config["limits"]), set_limits),
     Variant(Reader.digests, lambda config, change: None, revoke),
     Variant(read_authorities, authorities_part, set_authorities),
+    Variant(read_new_actor, actor_part, add_actor),
+    Variant(lambda reader: dict(name=reader.text()), actor_part, remove_actor),
+    Variant(lambda reader: dict(actor=reader.text(), peer=read_place(reader)), peer_part, replace_peer),
+    Variant(lambda reader: dict(actor=reader.text(), address=reader.text()), peer_part, move_peer),
+    Variant(lambda reader: dict(actor=reader.text(), votes=bool(reader.tag(2))), vote_part, set_vote),
+    Variant(lambda reader: dict(finality=reader.policy(), lifecycle=reader.policy()),
+            lambda config, change: formats.encode_policy(config["finality"]) + formats.encode_policy(config["lifecycle"]),
+            lambda config, change: config.update(change)),
+    Variant(lambda reader: dict(engine=reader.text(), architecture=reader.text(), configuration=reader.hash().hex()),
+            lambda config, change: formats.encode_engine(config["engine"]),
+            lambda config, change: config.update(engine=change)),
 )
-DEPLOYS = CHANGES[0]
+DEPLOYS, LEAVES, OF_ONE_PEER = CHANGES[0], CHANGES[6], CHANGES[7:9]
 
 
 class Proposal:
@@ -119,6 +200,17 @@ class Proposal:
         require(epoch.encoding != formats.encode_config(config), BAD_CONFIGURATION)
         return epoch
 
+    def leaving(self):
+        """Actors that leave by it."""
+        return {change["name"] for _, variant, change in self.changes if variant is LEAVES}
+
+    def owner(self):
+        """The actor whose peer is all that it changes; None otherwise."""
+        if not all(variant in OF_ONE_PEER for _, variant, _ in self.changes):
+            return None
+        owners = {change["actor"] for _, _, change in self.changes}
+        return owners.pop() if len(owners) == 1 else None
+
     def definitions(self):
         """The contracts that it deploys."""
         return [change for _, variant, change in self.changes if variant is DEPLOYS]
@@ -148,10 +240,21 @@ class Record:
 
     def verdict(self, epoch):
         """True when its policy is met, False when it cannot be any more, None before."""
-        said = [self.votes[actor][1] for actor in epoch.voters if actor in self.votes]
-        if said.count(True) >= epoch.approvals:
+        owner, leaving = self.proposal.owner(), self.proposal.leaving()
+        if owner in epoch.voters and owner in self.votes and self.votes[owner][1]:
             return True
-        return None if len(epoch.voters) - said.count(False) >= epoch.approvals else False
+        everyone = list(epoch.voters)
+        others = [actor for actor in everyone if actor not in leaving]
+        of_others, of_all = epoch.required_of(len(others)), 0
+        if leaving:
+            of_others, of_all = min(of_others, len(others)), len(everyone) // 2 + 1
+        said = lambda actors, approves: sum(
+            actor in self.votes and self.votes[actor][1] is approves for actor in actors)
+        if said(others, True) >= of_others and said(everyone, True) >= of_all:
+            return True
+        if len(others) - said(others, False) < of_others or len(everyone) - said(everyone, False) < of_all:
+            return False
+        return None
 
     def encode(self):
         votes = [text_(actor) + signed + bytes([approves]) for actor, (signed, approves) in
@@ -163,7 +266,7 @@ class Caller:
     """Who calls, and where."""
 
     def __init__(self, sender, transaction, height):
-        ((self.actor, self.role, _), self.member_bytes) = sender
+        ((self.actor, self.role, self.name), self.member_bytes) = sender
         self.transaction, self.height = transaction, height
 
 
@@ -174,11 +277,17 @@ class Governance:
         self.put = put
         self.records, self.components = {}, {}
         self.open, self.closed = set(), []
-        # Ids of proposals whose policy this block has met, in order.
-        self.approved = []
+        # Ids of proposals whose policy this block has met, in order, and actors whose peers are ready.
+        self.approved, self.ready = [], []
 
     def call(self, caller, function, argument, epoch):
         """Makes a call; returns its id's text, or raises Refused, and then nothing has changed."""
+        if function == "ready":
+            known = named(epoch.config["actors"], caller.actor)
+            ready = known and known["suffrage"] == "staging" and known["peer"]["name"] == caller.name
+            require(ready and caller.role == PEER, ROLE)
+            self.ready.append(caller.actor)
+            return caller.actor
         require(caller.role == ADMIN and caller.actor in epoch.voters, ROLE)
         if function == "propose":
             return self.propose(caller, argument, epoch)
@@ -286,7 +395,21 @@ class Governance:
                 if may_fail:
                     longer.append((before, [*became, (key, False)]))
             found = longer[:256]
-        return found
+        return [(self.with_votes(after, epoch, height), became) for after, became in found]
+
+    def with_votes(self, after, epoch, height):
+        """The epoch after a block in which peers have said that they are ready."""
+        for actor in self.ready:
+            config = copy.deepcopy((after or epoch).config)
+            known = named(config["actors"], actor)
+            if known != named(epoch.config["actors"], actor):
+                continue
+            known["suffrage"] = "voter"
+            try:
+                after = Epoch(config, height + 1)
+            except AssertionError:
+                continue
+        return after
 
     def put_in_force(self, became, height):
         """Notes what came of this block's proposals. Of one that failed the state holds the reason in words too, which no
@@ -295,7 +418,7 @@ class Governance:
             self.records[key].outcome = b"\1" + struct.pack("<Q", height + 1) if active else b"\3"
             if active:
                 self.put_record(self.records[key])
-        self.approved = []
+        self.approved, self.ready = [], []
 
 
 # --- The vectors --------------------------------------------------------------------------------------------
@@ -307,7 +430,7 @@ STATUS = {"open": lambda outcome: b"\0", "active": lambda outcome: b"\1" + struc
 
 def check_vectors(vectors, config, same):
     h = bytes.fromhex
-    config = decode(config, "config")
+    config = decode(h(vectors["config"]["encoding"]), "config")
     same("the configuration, encoded again", digest("config", b"\1" + formats.encode_config(config)),
          Epoch(config).root.hex())
     whole = decode(h(vectors["proposal"]["encoding"]), Proposal)

@@ -2,7 +2,7 @@
 
 use e2l_ledger::governance::{
     CannotApply, Change, Decision, GovernanceProposal, GovernanceVote, ProposalIndex, ProposalRecord,
-    ProposalStatus, ProposedChange, Proposing,
+    NewActor, ProposalStatus, ProposedChange, Proposing,
 };
 use e2l_ledger::*;
 use serde_json::{Value, json};
@@ -10,6 +10,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A component in name only: what is one is for peers to say.
 const COMPONENT: &[u8] = b"another component";
+
+/// The configuration, with a second actor that has no vote.
+fn with_an_observer(config: &NetworkConfig) -> NetworkConfig {
+    let mut config = config.clone();
+    config.actors.push(ActorConfig {
+        name: "user".into(),
+        authorities: vec![vec![8; 40]],
+        peer: Some(PeerConfig {
+            name: "peer".into(),
+            raft_id: config.next_raft_id,
+            address: "127.0.0.1:7052".into(),
+        }),
+        suffrage: Suffrage::Nonvoter,
+    });
+    config.next_raft_id += 1;
+    config
+}
 
 /// A change of every kind.
 fn changes(config: &NetworkConfig) -> Vec<Change> {
@@ -32,7 +49,41 @@ fn changes(config: &NetworkConfig) -> Vec<Change> {
             actor: "provider".into(),
             authorities,
         },
+        Change::AddActor(NewActor {
+            name: "auditor".into(),
+            authorities: vec![vec![6; 40]],
+            peer: Some(place("peer", "127.0.0.1:7053")),
+            votes: true,
+        }),
+        Change::Vote {
+            actor: "user".into(),
+            votes: true,
+        },
+        Change::MovePeer {
+            actor: "user".into(),
+            address: "127.0.0.1:7060".into(),
+        },
+        Change::ReplacePeer {
+            actor: "provider".into(),
+            peer: place("peer-two", "127.0.0.1:7061"),
+        },
+        Change::Policies {
+            finality: Policy::All,
+            lifecycle: Policy::Majority,
+        },
+        Change::Engine(EngineProfile {
+            engine: "wasmtime 49.0.0".into(),
+            ..config.engine.clone()
+        }),
+        Change::RemoveActor("user".into()),
     ]
+}
+
+fn place(name: &str, address: &str) -> PeerPlace {
+    PeerPlace {
+        name: name.into(),
+        address: address.into(),
+    }
 }
 
 fn proposal(config: &NetworkConfig, changes: Vec<Change>) -> GovernanceProposal {
@@ -46,6 +97,7 @@ fn proposal(config: &NetworkConfig, changes: Vec<Change>) -> GovernanceProposal 
 
 /// All of them, for this configuration.
 pub fn compute(config: &NetworkConfig) -> Value {
+    let config = &with_an_observer(config);
     let whole = proposal(config, changes(config));
     let proposing = Proposing {
         proposal: whole.clone(),
@@ -58,6 +110,7 @@ pub fn compute(config: &NetworkConfig) -> Value {
         closed: vec![Digest([9; 32]), Digest([2; 32])],
     };
     json!({
+        "config": super::object(config, config.root()),
         "proposal": super::object(&whole, whole.id()),
         "proposing": { "encoding": hex::encode(proposing.encode()), "component_digest": Domain::Chaincode.hash(COMPONENT) },
         "decision": { "encoding": hex::encode(decision.encode()), "proposal": decision.proposal },
@@ -144,6 +197,13 @@ fn refused(config: &NetworkConfig) -> Value {
             "limits, superseded",
             "a revocation that replaces something",
             "authorities, superseded",
+            "an admission, superseded",
+            "a vote, superseded",
+            "a move, superseded",
+            "a peer, superseded",
+            "policies, superseded",
+            "an engine, superseded",
+            "a removal, superseded",
         ];
         proposals.push((name[number], old));
     }
