@@ -4,8 +4,9 @@
 use crate::collector_file::CollectorFile;
 use crate::component::{Component, engine};
 use crate::error::{CliError, CliResult};
-use crate::network_dir::{NetworkDir, NetworkFile, write_toml};
-use crate::profile::Profile;
+use crate::network_dir::{NEW_ACTOR_FILE, NetworkDir, NetworkFile, write_toml};
+use crate::profile::{JoinedPeer, Profile};
+use e2l_client::PeerAddress;
 use e2l_identity::{
     ActorPlan, ChaincodePlan, IdentityError, JoinPlan, NetworkPlan, create_network, prepare_actor,
 };
@@ -19,8 +20,6 @@ use time::OffsetDateTime;
 /// Lowest port that is tried for a peer on this machine. Below the range from which the kernel takes ports for
 /// outgoing connections, so that they are still free when the network starts again.
 const FIRST_PORT: u16 = 7051;
-/// Name of the file that an actor which is to join gives to the others.
-pub const NEW_ACTOR_FILE: &str = "actor.json";
 /// Ports that are tried.
 const TRIED_PORTS: u16 = 2000;
 
@@ -144,7 +143,6 @@ pub fn prepare_to_join(
     };
     NetworkDir::write_order(directory, &file)?;
     let network = NetworkDir::open(directory)?;
-    write_configurations(&network, &options.actor, &options.address, None)?;
     let path = network.actor_dir(&options.actor).join(NEW_ACTOR_FILE);
     let json = serde_json::to_vec_pretty(&new_actor).map_err(|error| {
         CliError::usage(
@@ -153,6 +151,7 @@ pub fn prepare_to_join(
         )
     })?;
     std::fs::write(&path, json).map_err(|error| CliError::file("write", &path, &error))?;
+    write_configurations(&network, &options.actor, &options.address, None)?;
     Ok(network)
 }
 
@@ -207,7 +206,8 @@ fn write_configurations(
         &peer,
     )?;
     for role in [Role::Client, Role::Admin] {
-        write_profile(&home.join(role.as_str()), actor, role)?;
+        let joined = network.joined_peer(actor)?;
+        write_profile(&home.join(role.as_str()), actor, role, joined)?;
     }
     for directory in network.collector_dirs(actor)? {
         let file = CollectorFile::new(actor, synthetic_rate);
@@ -224,7 +224,12 @@ fn write_configurations(
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_profile(directory: &Path, actor: &str, role: Role) -> CliResult<Profile> {
+pub fn write_profile(
+    directory: &Path,
+    actor: &str,
+    role: Role,
+    joined: Option<PeerAddress>,
+) -> CliResult<Profile> {
     let profile = Profile {
         genesis: "genesis.json".into(),
         certificate: format!("{role}.pem").into(),
@@ -233,6 +238,11 @@ pub fn write_profile(directory: &Path, actor: &str, role: Role) -> CliResult<Pro
         checkpoint: None,
         output: None,
         timeout: None,
+        joined: joined.map(|peer| JoinedPeer {
+            actor: peer.actor,
+            name: peer.name,
+            address: peer.address,
+        }),
     };
     write_toml(
         &directory.join("profile.toml"),

@@ -1,10 +1,15 @@
 //! A directory that `e2l network init` made: every actor's keys, certificates and configurations.
 
 use crate::error::{CliError, CliResult};
+use e2l_client::PeerAddress;
+use e2l_ledger::governance::NewActor;
 use e2l_ledger::{GenesisFile, Role};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Name of the file that an actor which is to join gives to the others.
+pub const NEW_ACTOR_FILE: &str = "actor.json";
 
 /// `network.toml`: what a directory has to say about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +142,29 @@ impl NetworkDir {
     /// Directory of an actor.
     pub fn actor_dir(&self, actor: &str) -> PathBuf {
         self.path.join("actors").join(actor)
+    }
+
+    /// The peer of an actor that joins, or has joined, after the genesis; `None` for one that is in it.
+    ///
+    /// # Errors
+    /// The file that says so cannot be read.
+    pub fn joined_peer(&self, actor: &str) -> CliResult<Option<PeerAddress>> {
+        let path = self.actor_dir(actor).join(NEW_ACTOR_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| CliError::file("read", &path, &error))?;
+        let actor: NewActor = serde_json::from_str(&text).map_err(|error| {
+            CliError::usage(
+                format!("{} does not say who joins: {error}", path.display()),
+                "make the directory anew with `e2l network join`",
+            )
+        })?;
+        Ok(actor.peer.map(|peer| PeerAddress {
+            actor: actor.name,
+            name: peer.name,
+            address: peer.address,
+        }))
     }
 
     /// Certificate and key with which an actor's admin or client acts.

@@ -27,6 +27,21 @@ pub struct Profile {
     /// Longest wait for an answer, such as `10s`, where neither `--timeout` nor `E2L_TIMEOUT` says one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
+    /// The own actor's peer, if it has joined after the genesis: that does not say where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<JoinedPeer>,
+}
+
+/// A peer that the genesis does not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinedPeer {
+    /// Its actor.
+    pub actor: String,
+    /// Name in its certificate.
+    pub name: String,
+    /// `host:port`.
+    pub address: String,
 }
 
 impl Profile {
@@ -44,7 +59,7 @@ impl Profile {
                     path.display(),
                     error.to_string().trim_end()
                 ),
-                "correct the file; its fields are genesis, certificate, key, peers, checkpoint, output, timeout",
+                "correct the file; its fields are genesis, certificate, key, peers, checkpoint, output, timeout, joined",
             )
         })?;
         let base = path.parent().unwrap_or(Path::new("."));

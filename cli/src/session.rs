@@ -44,6 +44,7 @@ impl Session {
         check_role(&identity, role)?;
         let config = &material.genesis.genesis.config;
         let mut peers = PeerAddress::voters(config, None);
+        peers.extend(material.joined.clone());
         let rank = |peer: &PeerAddress| material.prefer.iter().position(|actor| *actor == peer.actor);
         peers.sort_by_key(|peer| rank(peer).unwrap_or(usize::MAX));
         let anchor = Arc::new(Anchor::new(&material.genesis).map_err(|error| {
@@ -200,6 +201,8 @@ struct Material {
     certificate: PathBuf,
     key: PathBuf,
     prefer: Vec<String>,
+    /// The preferred actor's peer, if it has joined after the genesis.
+    joined: Option<PeerAddress>,
 }
 
 impl Material {
@@ -213,6 +216,7 @@ impl Material {
                     certificate,
                     key,
                     prefer: vec![actor.to_owned()],
+                    joined: network.joined_peer(actor)?,
                 }
             }
             Place::Profile(profile) => Self {
@@ -225,10 +229,17 @@ impl Material {
                     .into_iter()
                     .chain(profile.peers.clone())
                     .collect(),
+                joined: profile.joined.as_ref().map(|peer| PeerAddress {
+                    actor: peer.actor.clone(),
+                    name: peer.name.clone(),
+                    address: peer.address.clone(),
+                }),
             },
         };
         let config = &material.genesis.genesis.config;
-        match material.prefer.iter().find(|actor| config.actor(actor).is_none()) {
+        let has_joined = |actor: &str| material.joined.as_ref().is_some_and(|peer| peer.actor == actor);
+        let is_unknown = |actor: &&String| config.actor(actor).is_none() && !has_joined(actor);
+        match material.prefer.iter().find(is_unknown) {
             None => Ok(material),
             Some(unknown) => {
                 let known: Vec<&str> = config.actors.iter().map(|actor| actor.name.as_str()).collect();

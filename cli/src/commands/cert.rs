@@ -232,7 +232,7 @@ fn issue(args: &IssueArgs, settings: &Settings) -> CliResult<()> {
         .issue(trust_domain, &member, validity, &[])
         .and_then(|issued| issued.write(&args.out, stem))
         .map_err(|error| refuse(error, &args.out))?;
-    add_context(args, network.path(), actor, role)?;
+    add_context(args, network, actor, role)?;
     let mut table = MadeTable::default();
     let file = |ending: &str| args.out.join(format!("{stem}.{ending}"));
     table.push(&member, file("pem"), file("key"), args.days);
@@ -253,13 +253,15 @@ fn refuse(error: IdentityError, out: &Path) -> CliError {
 }
 
 /// What the holder needs besides: the genesis, and for people a profile.
-fn add_context(args: &IssueArgs, network: &Path, actor: &str, role: Role) -> CliResult<()> {
-    let (from, to) = (network.join("genesis.json"), args.out.join("genesis.json"));
+fn add_context(args: &IssueArgs, network: &NetworkDir, actor: &str, role: Role) -> CliResult<()> {
+    let from = network.path().join("genesis.json");
+    let to = args.out.join("genesis.json");
     if !to.exists() {
         std::fs::copy(&from, &to).map_err(|error| CliError::file("write", &to, &error))?;
     }
     if role == Role::Collector {
         return Ok(());
     }
-    crate::deploy::write_profile(&args.out, actor, role).map(|_: Profile| ())
+    let joined = network.joined_peer(actor)?;
+    crate::deploy::write_profile(&args.out, actor, role, joined).map(|_: Profile| ())
 }
