@@ -301,7 +301,7 @@ async fn membership_is_what_governance_decided() {
             follower.ledger.proposals() == ["first", "second"]
         })
         .await;
-        let error = follower.refused(&request).await;
+        let error = follower.append(&request).await.unwrap_err();
         assert!(matches!(error, HandleError::Membership(4)), "{error}");
 
         let follower = Follower::new().await;

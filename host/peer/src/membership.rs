@@ -17,6 +17,8 @@ use tokio::task::AbortHandle;
 const TICK: Duration = Duration::from_millis(250);
 /// How long a peer that was removed goes on telling the others what it has signed before.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long it waits to hear that they are final.
+const FAREWELL: Duration = Duration::from_secs(30);
 /// How long a peer knows no leader before it asks the others for what became final without it.
 const LEADERLESS: Duration = Duration::from_secs(2);
 
@@ -144,15 +146,17 @@ pub async fn leave_when_removed(node: Arc<Node>) {
         return;
     }
     let from = node.anchor.newest_from();
-    let mut finalized = node.watch_finalized();
-    let reached = finalized.wait_for(|at| {
-        at.as_ref()
-            .is_some_and(|at| at.at.header.height.saturating_add(1) >= from)
-    });
-    if reached.await.is_err() {
-        return;
+    let before = node.anchor.config_at(from.saturating_sub(1));
+    if node.votes_under(&before) {
+        let mut finalized = node.watch_finalized();
+        let reached = finalized.wait_for(|at| {
+            at.as_ref()
+                .is_some_and(|at| at.at.header.height.saturating_add(1) >= from)
+        });
+        // The others need not tell it: to them it is a stranger.
+        let _ = tokio::time::timeout(FAREWELL, reached).await;
+        tokio::time::sleep(LINGER).await;
     }
-    tokio::time::sleep(LINGER).await;
     node.stop(format!(
         "{} is not a peer of the network any more since height {from}: its ledger up to there can be read with `e2l audit \
          --data-dir`",
