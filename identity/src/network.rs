@@ -7,8 +7,7 @@ use crate::identity::Identity;
 use e2l_ledger::governance::NewActor;
 use e2l_ledger::{
     ActorConfig, Approval, ChaincodeDefinition, Domain, EngineProfile, Genesis, GenesisFile, Limits, Member,
-    NetworkConfig, PeerConfig, PeerPlace, Policy, Role,
-    Suffrage, validate_name,
+    NetworkConfig, PeerConfig, PeerPlace, Policy, Role, Suffrage, validate_name,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -196,7 +195,11 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
         approvals.push(Approval::sign(&genesis, &identity));
     }
     let file = GenesisFile { genesis, approvals };
-    let components: Vec<Vec<u8>> = plan.chaincode.iter().map(|chaincode| chaincode.component.clone()).collect();
+    let components: Vec<Vec<u8>> = plan
+        .chaincode
+        .iter()
+        .map(|chaincode| chaincode.component.clone())
+        .collect();
     distribute(directory, &plan.actors, &components, &file)?;
     Ok(file)
 }

@@ -36,7 +36,8 @@ pub use canonical::{Canonical, DecodeError};
 pub use certificate::{Certificate, CertificateError};
 pub use code::ValidationCode;
 pub use config::{
-    ActorConfig, ChaincodeDefinition, ConfigError, EngineProfile, Limits, NetworkConfig, PeerConfig, PeerPlace,
+    ActorConfig, ChaincodeDefinition, ConfigError, EngineProfile, Limits, NetworkConfig, PeerConfig,
+    PeerPlace,
 };
 pub use e2l_event as event;
 pub use genesis::{Approval, Genesis, GenesisError, GenesisFile};

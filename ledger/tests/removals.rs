@@ -4,7 +4,8 @@
 mod support;
 
 use e2l_ledger::governance::{
-    Change, GovernanceProposal, GovernanceVote, NewActor, ProposalRecord, ProposalStatus, ProposedChange, Verdict,
+    Change, GovernanceProposal, GovernanceVote, NewActor, ProposalRecord, ProposalStatus, ProposedChange,
+    Verdict,
 };
 use e2l_ledger::{Digest, Member, NetworkConfig, PeerPlace, Policy, Role, Suffrage};
 use support::Members;
@@ -76,11 +77,19 @@ fn an_actor_cannot_hold_up_its_own_removal() {
     let others = [("developer", true), ("provider", true)];
     assert_eq!(verdict(&all, &out, &others), Verdict::Approved);
     let against = [("developer", true), ("user", false)];
-    assert_eq!(verdict(&all, &out, &against), Verdict::Undecided, "the provider decides");
+    assert_eq!(
+        verdict(&all, &out, &against),
+        Verdict::Undecided,
+        "the provider decides"
+    );
     let one_of_others = [("developer", true), ("provider", false)];
     assert_eq!(verdict(&all, &out, &one_of_others), Verdict::Rejected);
     let with_its_own = [("developer", true), ("user", true)];
-    assert_eq!(verdict(&all, &out, &with_its_own), Verdict::Undecided, "all others must agree");
+    assert_eq!(
+        verdict(&all, &out, &with_its_own),
+        Verdict::Undecided,
+        "all others must agree"
+    );
 }
 
 #[test]
@@ -95,7 +104,10 @@ fn fewer_than_a_majority_of_all_throw_nobody_out() {
     let both = [remove("provider"), remove("user")];
     assert_eq!(verdict(&three, &both, &[("developer", true)]), Verdict::Undecided);
     let lax = config(Policy::AtLeast(1));
-    assert_eq!(verdict(&lax, &[remove("user")], &[("developer", true)]), Verdict::Undecided);
+    assert_eq!(
+        verdict(&lax, &[remove("user")], &[("developer", true)]),
+        Verdict::Undecided
+    );
     // A policy that wants more than there are without the one that leaves wants all of those.
     let strict = config(Policy::AtLeast(3));
     let others = [("developer", true), ("provider", true)];
@@ -135,7 +147,11 @@ fn a_raft_id_is_given_once() {
     assert_eq!((id("developer"), id("auditor")), (next, next + 1));
     assert_eq!(config.next_raft_id, next + 2);
     assert_eq!(config.actor("auditor").unwrap().suffrage, Suffrage::Staging);
-    assert_eq!(config.voters().count(), 2, "it does not vote before its peer is ready");
+    assert_eq!(
+        config.voters().count(),
+        2,
+        "it does not vote before its peer is ready"
+    );
     let again = Change::AddActor(newcomer).apply(&mut config);
     assert!(again.unwrap_err().to_string().contains("stands twice"));
 }

@@ -102,7 +102,11 @@ fn a_fourth_actor_joins_and_a_dead_one_is_removed_while_events_flow() {
     });
     record(&network, "after the removal");
 
-    assert!(collector.wait().unwrap().success(), "{}", network.collector_log(1));
+    assert!(
+        collector.wait().unwrap().success(),
+        "{}",
+        network.collector_log(1)
+    );
     let events = network.events("provider");
     is_complete(&events);
     let three = serde_json::json!(["auditor", "developer", "provider"]);
@@ -133,7 +137,11 @@ fn an_auditor_sees_and_verifies_everything_and_decides_nothing() {
     let id = proposed(&network, "provider", &["peer", "join", &auditor.file()]);
     approved(&network, &["developer", "user"], &id);
     auditor.start_peer();
-    assert!(collector.wait().unwrap().success(), "{}", network.collector_log(1));
+    assert!(
+        collector.wait().unwrap().success(),
+        "{}",
+        network.collector_log(1)
+    );
     let newest = network.json("provider", &["events", "--limit", "1"]);
     wait_until("the auditor's own peer has all", PATIENCE, || {
         let status = auditor.json(&["peer", "status"])?;
@@ -143,7 +151,10 @@ fn an_auditor_sees_and_verifies_everything_and_decides_nothing() {
     });
     let theirs = auditor.json(&["events", "--limit", "1"]).unwrap();
     assert_eq!(theirs[0]["tx_id"], newest[0]["tx_id"]);
-    assert_eq!(theirs[0]["endorsed_by"], serde_json::json!(["developer", "provider", "user"]));
+    assert_eq!(
+        theirs[0]["endorsed_by"],
+        serde_json::json!(["developer", "provider", "user"])
+    );
     let all = auditor.e2l(&["audit", "--of", "provider"]);
     assert!(all.status.success(), "{}", said(&all));
 
@@ -157,7 +168,11 @@ fn an_auditor_sees_and_verifies_everything_and_decides_nothing() {
     let id = proposed(&network, "provider", &["peer", "remove", "auditor"]);
     approved(&network, &["user"], &id);
     wait_until("the auditor's peer stops", PATIENCE, || auditor.ended());
-    assert!(auditor.log().contains("is not a peer of the network any more"), "{}", auditor.log());
+    assert!(
+        auditor.log().contains("is not a peer of the network any more"),
+        "{}",
+        auditor.log()
+    );
 }
 
 #[test]
@@ -171,7 +186,14 @@ fn a_lost_peer_is_replaced_by_its_actor_alone() {
     network.kill_peer("developer");
     let address = other(&network, "provider", "developer").unwrap()["address"].clone();
     network.replace_peer_files("developer", "peer-2");
-    let replace = ["peer", "replace", "--name", "peer-2", "--address", address.as_str().unwrap()];
+    let replace = [
+        "peer",
+        "replace",
+        "--name",
+        "peer-2",
+        "--address",
+        address.as_str().unwrap(),
+    ];
     let output = network.e2l("developer", &replace);
     assert!(said(&output).contains("active from height"), "{}", said(&output));
     let same = network.e2l("developer", &replace);
@@ -181,10 +203,17 @@ fn a_lost_peer_is_replaced_by_its_actor_alone() {
     // It counts: without another one nothing is final that it does not endorse.
     network.kill_peer("user");
     let height = network.view("provider").unwrap().final_height;
-    assert!(collector.wait().unwrap().success(), "{}", network.collector_log(1));
+    assert!(
+        collector.wait().unwrap().success(),
+        "{}",
+        network.collector_log(1)
+    );
     let events = network.json("provider", &["events", "--limit", "1"]);
     assert!(events[0]["height"].as_u64().unwrap() > height);
-    assert_eq!(events[0]["endorsed_by"], serde_json::json!(["developer", "provider"]));
+    assert_eq!(
+        events[0]["endorsed_by"],
+        serde_json::json!(["developer", "provider"])
+    );
     let audited = network.e2l("provider", &["audit", "--of", "provider"]);
     assert!(audited.status.success(), "{}", said(&audited));
 }

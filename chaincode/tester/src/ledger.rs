@@ -10,8 +10,7 @@ use e2l_execution::{
 };
 use e2l_ledger::{
     ActorConfig, ChaincodeDefinition, Digest, Domain, EngineProfile, Genesis, InspectedProposal, Limits,
-    Member, NetworkConfig, PeerConfig, Policy, Role, Suffrage,
-    ValidationCode,
+    Member, NetworkConfig, PeerConfig, Policy, Role, Suffrage, ValidationCode,
 };
 use e2l_runtime::{Failure, Runtime, engine_profile};
 use e2l_store::{BlockWrite, LedgerStore, StoreOptions};

@@ -1,8 +1,6 @@
 //! `e2l network init`: from names to a network that is ready to start; `e2l network join`: an actor that is to join one.
 
-use crate::deploy::{
-    JoinOptions, NetworkOptions, create, find_chaincode, prepare_to_join,
-};
+use crate::deploy::{JoinOptions, NetworkOptions, create, find_chaincode, prepare_to_join};
 use crate::error::{CliError, CliResult};
 use crate::network_dir::{NEW_ACTOR_FILE, NetworkDir, read_genesis};
 use crate::output::{Cell, Column, Format, Listing, Style, Table};

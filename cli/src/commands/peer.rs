@@ -203,11 +203,23 @@ pub async fn run(session: &Session, command: &PeerCommand) -> CliResult<()> {
                 address: address.clone(),
             };
             let actor = own_actor(session);
-            propose(session, vec![Change::ReplacePeer { actor, peer }], Vec::new(), life).await
+            propose(
+                session,
+                vec![Change::ReplacePeer { actor, peer }],
+                Vec::new(),
+                life,
+            )
+            .await
         }
         PeerCommand::Move { address, life } => {
             let (actor, address) = (own_actor(session), address.clone());
-            propose(session, vec![Change::MovePeer { actor, address }], Vec::new(), life).await
+            propose(
+                session,
+                vec![Change::MovePeer { actor, address }],
+                Vec::new(),
+                life,
+            )
+            .await
         }
     }
 }

@@ -49,7 +49,10 @@ impl Electorates {
 
     /// Who founded the group.
     pub(crate) fn founders(&self) -> BTreeMap<u64, NodeInfo> {
-        self.0.first().map(|first| first.voters.clone()).unwrap_or_default()
+        self.0
+            .first()
+            .map(|first| first.voters.clone())
+            .unwrap_or_default()
     }
 }
 

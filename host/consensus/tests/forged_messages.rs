@@ -294,7 +294,10 @@ async fn membership_is_what_governance_decided() {
         let request = append(1, Some(log_id(1, 1, 3)), vec![entry(1, 4, payload)], None);
         // A block that is still to be executed might have decided on it.
         let taken = follower.append(&request).await.unwrap();
-        assert_eq!(taken, AppendEntriesResponse::PartialSuccess(Some(log_id(1, 1, 3))));
+        assert_eq!(
+            taken,
+            AppendEntriesResponse::PartialSuccess(Some(log_id(1, 1, 3)))
+        );
         let committed = append(1, Some(log_id(1, 1, 3)), Vec::new(), Some(log_id(1, 1, 3)));
         follower.append(&committed).await.unwrap();
         eventually("all below is executed", || async {

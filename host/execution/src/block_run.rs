@@ -9,8 +9,8 @@ use crate::overlay::{MapChange, Overlay, SharedArgument, Writes};
 use crate::signatures::SignatureCache;
 use e2l_ledger::governance::{GOVERNANCE, ProposalRecord, ProposalStatus};
 use e2l_ledger::{
-    ActorConfig, Call, Canonical, Certificate, ChaincodeDefinition, Digest, Envelope, Header, Inspection, Limits, LogHead,
-    NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, Suffrage,
+    ActorConfig, Call, Canonical, Certificate, ChaincodeDefinition, Digest, Envelope, Header, Inspection,
+    Limits, LogHead, NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, Suffrage,
     TransactionResult, ValidationCode, check_envelope,
 };
 use e2l_runtime::{CallContext, Failure, Outcome, RejectionKind, Session};

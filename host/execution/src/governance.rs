@@ -9,7 +9,8 @@ use e2l_ledger::governance::{
     Proposing, Verdict, function, may_decide,
 };
 use e2l_ledger::{
-    Call, Canonical, Digest, Domain, NetworkConfig, Provenance, Refused, Role, StateKey, Suffrage, ValidationCode,
+    Call, Canonical, Digest, Domain, NetworkConfig, Provenance, Refused, Role, StateKey, Suffrage,
+    ValidationCode,
 };
 use e2l_runtime::AdmissionError;
 use std::collections::BTreeSet;

@@ -439,13 +439,21 @@ fn an_actor_gets_its_vote_when_its_own_peer_is_ready_and_not_before() {
         let [developer, user] = &members.others;
         let ready = || governance(function::READY, Vec::new());
         let refused = stage.call(&members.other_peer, ready());
-        assert_eq!(refused.0, ValidationCode::RoleNotAllowed, "it votes: {}", refused.1);
+        assert_eq!(
+            refused.0,
+            ValidationCode::RoleNotAllowed,
+            "it votes: {}",
+            refused.1
+        );
         let votes = |votes| Change::Vote {
             actor: actor.clone(),
             votes,
         };
         let suffrage = |stage: &Stage<'_>| stage.peers[0].config().actor(OTHERS[0]).unwrap().suffrage;
-        for (change, then) in [(votes(false), Suffrage::Nonvoter), (votes(true), Suffrage::Staging)] {
+        for (change, then) in [
+            (votes(false), Suffrage::Nonvoter),
+            (votes(true), Suffrage::Staging),
+        ] {
             let proposal = stage.proposal([change], 40);
             let id = proposal.id();
             assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
@@ -459,8 +467,15 @@ fn an_actor_gets_its_vote_when_its_own_peer_is_ready_and_not_before() {
         assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
         let early = stage.call(developer, approve(proposal.id()));
         assert_eq!(early.0, ValidationCode::RoleNotAllowed, "it has no say yet");
-        for (who, name) in [(&members.admin, "an admin"), (&members.peer, "another actor's peer")] {
-            assert_eq!(stage.call(who, ready()).0, ValidationCode::RoleNotAllowed, "{name}");
+        for (who, name) in [
+            (&members.admin, "an admin"),
+            (&members.peer, "another actor's peer"),
+        ] {
+            assert_eq!(
+                stage.call(who, ready()).0,
+                ValidationCode::RoleNotAllowed,
+                "{name}"
+            );
         }
         // No other call is a peer's to make.
         let approves = stage.call(&members.other_peer, approve(proposal.id()));
@@ -472,6 +487,9 @@ fn an_actor_gets_its_vote_when_its_own_peer_is_ready_and_not_before() {
         let from = stage.height() + 1;
         let kept = stage.peers[1].state(&StateKey::config_from(from)).unwrap();
         assert_eq!(kept, stage.peers[1].config().encode());
-        assert_eq!(stage.call(developer, approve(proposal.id())).0, ValidationCode::Valid);
+        assert_eq!(
+            stage.call(developer, approve(proposal.id())).0,
+            ValidationCode::Valid
+        );
     });
 }

@@ -11,8 +11,9 @@ use e2l_execution::{
 };
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Acknowledgement, Block, Canonical, Certificate, Digest, Domain, Endorsement, Envelope, Header, InspectedProposal,
-    NetworkConfig, PackedProposal, PackedProposalError, SignedProposal, SignedVote, StateKey, Vote,
+    Acknowledgement, Block, Canonical, Certificate, Digest, Domain, Endorsement, Envelope, Header,
+    InspectedProposal, NetworkConfig, PackedProposal, PackedProposalError, SignedProposal, SignedVote,
+    StateKey, Vote,
 };
 use e2l_store::{ActorVote, BlockWrite, SignOnceError, Statement, StoreError, View};
 use std::sync::Arc;

@@ -167,7 +167,10 @@ impl Link {
         let requests = tokio_stream::once(request);
         let mut replies = within(CALL_TIMEOUT, ledger.submit(requests)).await?;
         let reply = next_within(&mut replies, SETTLE_TIMEOUT).await;
-        match reply.map_err(Status::unavailable)?.and_then(|reply| reply.outcome) {
+        match reply
+            .map_err(Status::unavailable)?
+            .and_then(|reply| reply.outcome)
+        {
             Some(Outcome::Final(_)) => Ok(()),
             Some(Outcome::Refusal(refused)) => Err(Status::failed_precondition(refused.message)),
             None => Err(Status::unavailable("it gives no answer")),

@@ -57,7 +57,9 @@ pub async fn keep_company(node: Arc<Node>, links: Arc<Links>) {
         finalized.mark_unchanged();
         let changing = node.deciding().len() > 1;
         if let Err(error) = links.follow_configuration() {
-            node.alarm(format!("a peer of the configuration has no usable address: {error}"));
+            node.alarm(format!(
+                "a peer of the configuration has no usable address: {error}"
+            ));
         }
         let wanted = links.all();
         let talks_to = |link: &Arc<Link>| wanted.iter().any(|wanted| Arc::ptr_eq(wanted, link));

@@ -7,8 +7,8 @@ use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
 use crate::components::ComponentDirectory;
 use crate::divergence::report_divergence;
-use crate::forwarder::forward;
 use crate::engine::check_engine;
+use crate::forwarder::forward;
 use crate::join::join;
 use crate::links::Links;
 use crate::membership::{bring_in_voters, keep_company, keep_up, leave_when_removed, serve_in_role};
@@ -156,10 +156,7 @@ impl Peer {
             queries,
             chain.clone(),
         )))
-        .add_service(peering_server(PeeringApi::new(
-            node.clone(),
-            raft.clone(),
-        )));
+        .add_service(peering_server(PeeringApi::new(node.clone(), raft.clone())));
         let watched = Watched {
             node: node.clone(),
             raft: raft.clone(),
@@ -172,12 +169,7 @@ impl Peer {
             tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         }
         tokio::spawn(scrub(node.clone(), chain.clone(), options.scrub.clone()));
-        tokio::spawn(keep_up(
-            node.clone(),
-            raft.clone(),
-            links.clone(),
-            chain.clone(),
-        ));
+        tokio::spawn(keep_up(node.clone(), raft.clone(), links.clone(), chain.clone()));
         tokio::spawn(rotate(node.clone(), links.clone(), source));
         let role = serve_in_role(node.clone(), raft.clone(), links, chain, log.rejoining);
         Ok(Self {
@@ -296,10 +288,7 @@ pub(crate) fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
 /// The others decide whether they trust this peer: it may not know yet of the configuration that does.
 fn warn_if_not_trusted(node: &Node) {
     let signer = node.signer();
-    if let Err(error) = signer
-        .certificate()
-        .check(&node.trusted(), now_nano())
-    {
+    if let Err(error) = signer.certificate().check(&node.trusted(), now_nano()) {
         tracing::error!(
             alarm = true, %error,
             "this peer's certificate is not trusted as far as it knows: if the others say the same, renew it"

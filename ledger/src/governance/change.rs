@@ -154,7 +154,11 @@ impl Change {
                 config.actors.retain(|known| known.name != *actor);
             }
             Self::ReplacePeer { actor, peer } => {
-                if found(config, actor)?.peer.as_ref().is_some_and(|old| old.name == peer.name) {
+                if found(config, actor)?
+                    .peer
+                    .as_ref()
+                    .is_some_and(|old| old.name == peer.name)
+                {
                     return Err(ConfigError::Missing(format!(
                         "the peer of `{actor}` is named `{}` already: a new one needs a certificate of another name",
                         peer.name
@@ -279,7 +283,10 @@ impl fmt::Display for Change {
             Self::Vote { actor, votes: true } => write!(f, "{actor} gets a vote"),
             Self::Vote { actor, votes: false } => write!(f, "{actor} loses its vote"),
             Self::Policies { finality, lifecycle } => {
-                write!(f, "blocks are final by {finality}, changes are made by {lifecycle}")
+                write!(
+                    f,
+                    "blocks are final by {finality}, changes are made by {lifecycle}"
+                )
             }
             Self::Engine(engine) => write!(
                 f,
@@ -294,7 +301,9 @@ impl fmt::Display for Change {
 
 impl fmt::Display for NewActor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, peer, votes, .. } = self;
+        let Self {
+            name, peer, votes, ..
+        } = self;
         let what = if *votes { "with a vote" } else { "without a vote" };
         write!(f, "{name} joins the network {what}")?;
         match peer {

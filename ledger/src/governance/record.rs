@@ -146,7 +146,10 @@ impl ProposalRecord {
         let of_others = config.lifecycle.required(others.len());
         let (of_others, of_all) = match leaving.is_empty() {
             true => (of_others, 0),
-            false => (of_others.min(others.len()), Policy::Majority.required(voters.len())),
+            false => (
+                of_others.min(others.len()),
+                Policy::Majority.required(voters.len()),
+            ),
         };
         let count = |actors: &[&str], approves| {
             let said = actors.iter().filter(|actor| self.said(actor) == Some(approves));

@@ -1,8 +1,8 @@
 //! Vectors of proposals to change the network: their encodings, and what becomes of a configuration.
 
 use e2l_ledger::governance::{
-    CannotApply, Change, Decision, GovernanceProposal, GovernanceVote, ProposalIndex, ProposalRecord,
-    NewActor, ProposalStatus, ProposedChange, Proposing,
+    CannotApply, Change, Decision, GovernanceProposal, GovernanceVote, NewActor, ProposalIndex,
+    ProposalRecord, ProposalStatus, ProposedChange, Proposing,
 };
 use e2l_ledger::*;
 use serde_json::{Value, json};

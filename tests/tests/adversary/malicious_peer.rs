@@ -10,8 +10,8 @@ use e2l_client::wire::{
 };
 use e2l_client::{IncomingLimits, Target, TlsIncoming, connect_lazy, peering_server, serve};
 use e2l_consensus::{
-    Application, ApplicationError, Committed, Electorate, Incoming, MessageKind, NodeInfo, RaftNode, RaftOptions,
-    Refusal, SnapshotPoint, Transport, TransportError, forge,
+    Application, ApplicationError, Committed, Electorate, Incoming, MessageKind, NodeInfo, RaftNode,
+    RaftOptions, Refusal, SnapshotPoint, Transport, TransportError, forge,
 };
 use e2l_identity::{Identity, StaticTrust, server_config};
 use e2l_ledger::{
