@@ -336,7 +336,7 @@ fn heights_that_one_has_missed_who_left_are_never_sealed() {
     finality.voted("two", &endorsed(1, header(1)), None);
     finality.voted("one", &endorsed(4, header(4)), None);
     // It does not acknowledge height 2 either: it is waited for once, and then no more.
-    finality.advance(now);
+    assert_eq!((finality.advance(now), finality.advance(now)), (1, 1));
     assert_eq!(finality.advance(now + SUSPECT_AFTER), 4);
     assert_eq!(finality.sealed_height(), 4);
     assert!(finality.is_sealed(1) && !finality.is_sealed(2) && finality.is_sealed(3));
