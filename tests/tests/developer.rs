@@ -199,7 +199,7 @@ fn what_is_saved_is_built_tested_and_deployed() {
             r#"{"name": "pears"}"#,
         ],
     );
-    assert!(said(&counted).contains("\"value\":1"), "{}", said(&counted));
+    assert!(said(&counted).contains("\"value\": 1"), "{}", said(&counted));
     let proposals = network.json("provider", &["proposal", "list"]);
     let proposals = proposals.as_array().unwrap();
     assert_eq!(proposals.len(), 2, "{proposals:?}");
@@ -273,7 +273,7 @@ fn only_a_network_that_is_wholly_here_is_developed_on() {
     refused(&Network::laid_out(&elsewhere, 0, &[]), "peer is at 10.0.0.1:7051");
     let here = [1, 2, 3].map(|port| format!("127.0.0.1:{port}"));
     let network = Network::laid_out(&here, 0, &[]);
-    refused(&network, "no peer answers");
+    refused(&network, "none of 3 peers answered");
     fs::remove_dir_all(network.root().join("actors/user/admin")).unwrap();
     refused(&network, "user's admin is not here");
     let profile = network.root().join("actors/provider/admin/profile.toml");
