@@ -140,7 +140,9 @@ fn an_export_is_audited_from_the_format_documents_alone() {
     let (code, said) = audit_in_python(&export);
     assert_eq!(code, Some(0), "{said}");
     assert!(
-        said.contains("8 blocks, 24 transactions, 0 changes of the configuration, 4 logs; the state made anew at each"),
+        said.contains(
+            "8 blocks, 24 transactions, 0 changes of the configuration, 4 logs; the state made anew at each"
+        ),
         "{said}"
     );
 
