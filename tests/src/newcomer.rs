@@ -67,20 +67,6 @@ impl Newcomer {
         self.peer = Some(child);
     }
 
-    /// Ends its peer as a power cut would.
-    pub fn kill_peer(&mut self) {
-        if let Some(mut child) = self.peer.take() {
-            child.kill().expect("it can be killed");
-            child.wait().expect("it ends");
-        }
-    }
-
-    /// Whether its peer has ended, and how.
-    pub fn ended(&mut self) -> Option<i32> {
-        let status = self.peer.as_mut()?.try_wait().ok()??;
-        status.code()
-    }
-
     /// What its peer logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.home().join("peer/log")).unwrap_or_default()
