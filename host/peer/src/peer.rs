@@ -114,6 +114,10 @@ impl Peer {
         let links = Links::new(&node, &tls)?;
         let introduction = introduction_config(&identity, identity.network())?;
         tokio::spawn(get_introduced(node.clone(), links.clone(), introduction));
+        // What is restored is endorsed again.
+        if let Some(raft_id) = node.raft_id_in(&node.config()) {
+            node.take_part_as(raft_id);
+        }
         if let Some(why) = restoring {
             restore(&node, &links, &chain, &log, why).await?;
         }
