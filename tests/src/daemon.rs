@@ -28,11 +28,14 @@ impl Daemon {
         let directory = tempfile::tempdir().expect("a temporary directory");
         prepare(directory.path());
         let tree = spawn(directory.path(), command);
-        Self {
+        let daemon = Self {
             directory,
             mark,
             tree,
-        }
+        };
+        // Before, the tree has no first process, or one that does not see its own processes yet.
+        wait_until("it runs", PATIENCE, || daemon.process());
+        daemon
     }
 
     /// Its directory.

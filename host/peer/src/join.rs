@@ -10,7 +10,7 @@ use crate::standing::{ask_all, majority_of_others};
 use crate::votes_in::now_nano;
 use anyhow::{Result, bail};
 use e2l_ledger::governance::{GOVERNANCE, function};
-use e2l_ledger::{Call, Canonical, Domain, Envelope, SignedRequest, Suffrage};
+use e2l_ledger::{Call, Canonical, Domain, Envelope, SignedRequest};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,7 @@ pub async fn observe(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> Re
         let height = node.newest().header.height;
         // Asked again when the ledger has gone on without it: what was said may have been refused, or lost.
         let due = told.is_none_or(|at| height > at.saturating_add(NEAR));
-        if due && is_staging(node) && has_caught_up(node, links).await {
+        if due && node.is_staging(node.me()) && has_caught_up(node, links).await {
             match say_ready(node, links).await {
                 Ok(()) => tracing::info!(height, "this peer has said that it is ready to vote"),
                 Err(why) => tracing::warn!(why, "that this peer is ready cannot be said now"),
@@ -99,12 +99,6 @@ pub async fn fetch_new(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> 
         }
     }
     Ok(())
-}
-
-fn is_staging(node: &Node) -> bool {
-    let config = node.config();
-    let actor = config.actor(&node.me().actor);
-    actor.is_some_and(|actor| actor.suffrage == Suffrage::Staging)
 }
 
 /// Whether a majority of those that vote have hardly more than this peer.
