@@ -12,8 +12,8 @@ use tokio::time::{sleep, timeout};
 
 /// Longest wait for an inspection; the event is recorded without it then, and later inspected again.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often an answer is asked for again that cannot be read.
-const TRIES: u32 = 10;
+/// How often an answer is asked for again that cannot be read: what Podman does after a death takes seconds on a busy machine.
+const TRIES: u32 = 60;
 /// After so long.
 const A_MOMENT: Duration = Duration::from_millis(50);
 
