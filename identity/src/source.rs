@@ -65,7 +65,7 @@ impl IdentityOrigin {
                     None => Identity::load(certificate, key)?,
                 };
                 files.settle();
-                Ok((identity, IdentitySource::new(Kind::Files(files))?))
+                Ok((identity, IdentitySource::new(Kind::Files(Box::new(files)))?))
             }
             Self::Workload(options) => {
                 let (identity, api) = WorkloadApi::open(options, wanted).await?;
@@ -86,7 +86,7 @@ impl std::fmt::Display for IdentityOrigin {
 
 #[derive(Debug)]
 enum Kind {
-    Files(IdentityFiles),
+    Files(Box<IdentityFiles>),
     Workload(WorkloadApi),
 }
 

@@ -131,7 +131,9 @@ impl TestEngine for ContainerdEngine {
     }
 
     fn create(&self, labels: &[&str], command: &[&str]) -> String {
-        let name = format!("c{}", self.created.fetch_add(1, Ordering::Relaxed));
+        // The runtime keeps its containers under one directory, whoever asks it to run them.
+        let number = self.created.fetch_add(1, Ordering::Relaxed);
+        let name = format!("c{}-{number}", std::process::id());
         let labels: Vec<&str> = labels.iter().flat_map(|label| ["--label", *label]).collect();
         let what = [
             &["container", "create"],
