@@ -95,9 +95,8 @@ impl VoteLog {
         log.signer = signer;
         let votes: Vec<Told> = log.votes.drain(..).collect();
         let repeated = votes.len().saturating_sub(REPEATED);
-        let mut number = votes.last().map_or(0, |told| told.number);
-        for told in votes.into_iter().skip(repeated) {
-            number += 1;
+        let newest = votes.last().map_or(0, |told| told.number);
+        for (number, told) in (newest + 1..).zip(votes.into_iter().skip(repeated)) {
             let vote = SignedVote::sign(told.vote, &*log.signer);
             log.votes.push_back(Told {
                 number,
