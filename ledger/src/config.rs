@@ -263,12 +263,23 @@ impl NetworkConfig {
             .filter_map(|a| a.peer.as_ref().map(|p| (a, p)))
     }
 
+    /// The actor whose peer this member is, and that peer; `None` if it is no actor's.
+    pub fn peer_of(&self, member: &Member) -> Option<(&ActorConfig, &PeerConfig)> {
+        let actor = self.actor(&member.actor)?;
+        let peer = actor.peer.as_ref()?;
+        (member.role == Role::Peer && peer.name == member.name).then_some((actor, peer))
+    }
+
     /// Whether this member is the peer of a voting actor.
     pub fn is_voting_peer(&self, member: &Member) -> bool {
-        member.role == Role::Peer
-            && self
-                .voters()
-                .any(|(actor, peer)| actor.name == member.actor && peer.name == member.name)
+        self.peer_of(member)
+            .is_some_and(|(actor, _)| actor.suffrage == Suffrage::Voter)
+    }
+
+    /// Whether this member is the peer of an actor that is to vote and does not yet.
+    pub fn is_staging_peer(&self, member: &Member) -> bool {
+        self.peer_of(member)
+            .is_some_and(|(actor, _)| actor.suffrage == Suffrage::Staging)
     }
 
     /// The actor whose peer has this Raft id.

@@ -1,7 +1,7 @@
 //! `e2l demo` with its tampering, as a newcomer runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{PATIENCE, binary, component, wait_until};
+use e2l_tests::{PATIENCE, binary, component, said, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::File;
@@ -45,10 +45,6 @@ impl Drop for Demo {
         let _ = kill(pid, Signal::SIGTERM);
         let _ = self.process.wait();
     }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `e2l chaincode dev`: what is saved is built, tested and deployed, on networks of real peers and with the real compiler.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{Network, binary, component, wait_until};
+use e2l_tests::{Network, binary, component, said, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -64,10 +64,6 @@ impl Contract {
     fn dev_once(&self, arguments: &[&str]) -> Output {
         self.dev(&[&["--once"], arguments].concat()).output().unwrap()
     }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
 /// A running loop; dropping it ends it.

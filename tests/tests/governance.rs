@@ -1,22 +1,14 @@
 //! Actors change the network together, with the command line, while events flow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{Network, PATIENCE, component, next_component, wait_until};
+use e2l_tests::{Network, PATIENCE, component, next_component, said, wait_until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output};
+use std::process::Child;
 
 /// What the collector invents, and how fast.
 const EVENTS: u64 = 6000;
 const RATE: f64 = 1000.0;
-
-fn said(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
 
 /// Runs `e2l` for an actor, and returns what it prints on standard output.
 fn run(network: &Network, actor: &str, arguments: &[&str]) -> String {

@@ -1,21 +1,13 @@
 //! Actors and their peers come and go while events flow, with the command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{Network, Newcomer, PATIENCE, wait_until};
+use e2l_tests::{Network, Newcomer, PATIENCE, said, wait_until};
 use serde_json::Value;
 use std::process::Output;
 
 /// What the collector invents, and how fast.
 const EVENTS: u64 = 12_000;
 const RATE: f64 = 800.0;
-
-fn said(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
 
 /// The id that a command about a proposal prints.
 fn proposal(output: &Output) -> String {

@@ -8,12 +8,11 @@ use e2l_ledger::proof::FinalHeaderProof;
 use e2l_ledger::{Block, Canonical, Certificate, Digest, Envelope};
 use e2l_tests::{
     AgentAuthority, CollectorProcess, Members, Network, PATIENCE, SteadyLoad, WorkloadAgent, eventually,
-    wait_until,
+    said, wait_until,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::time::Duration;
 
 /// Events a second of the collectors.
@@ -22,14 +21,6 @@ const RATE: f64 = 300.0;
 const TAKEN: &str = "this process has a new certificate";
 /// Within this time after its revocation a certificate's connections are closed.
 const CUT_OFF: Duration = Duration::from_secs(5);
-
-fn said(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
 
 fn run(network: &Network, actor: &str, arguments: &[&str]) -> String {
     let output = network.e2l(actor, arguments);

@@ -9,8 +9,7 @@ use e2l_ledger::governance::{
     Proposing, Verdict, function, may_decide,
 };
 use e2l_ledger::{
-    Call, Canonical, Digest, Domain, NetworkConfig, Provenance, Refused, Role, StateKey, Suffrage,
-    ValidationCode,
+    Call, Canonical, Digest, Domain, NetworkConfig, Provenance, Refused, Role, StateKey, ValidationCode,
 };
 use e2l_runtime::AdmissionError;
 use std::collections::BTreeSet;
@@ -93,10 +92,7 @@ impl Governance<'_> {
     /// The peer of an actor that is to vote has caught up. Whose certificate it is was judged with the envelope.
     fn ready(&self) -> Result<Called, Refused> {
         let sender = &self.caller.sender;
-        let actor = self.config.actor(&sender.actor);
-        let staging = actor.filter(|actor| actor.suffrage == Suffrage::Staging);
-        let peer = staging.and_then(|actor| actor.peer.as_ref());
-        if sender.role == Role::Peer && peer.is_some_and(|peer| peer.name == sender.name) {
+        if self.config.is_staging_peer(sender) {
             return Ok(Called::Ready(sender.actor.clone()));
         }
         Err(refuse(

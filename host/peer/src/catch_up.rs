@@ -118,8 +118,7 @@ async fn proven_header(node: &Node, link: &Link, height: u64) -> Result<Digest, 
     let reply = answer.map_err(|_| "no answer in time".to_owned())?;
     let reply = reply.map_err(|status| status.message().to_owned())?;
     let reply = reply.ok_or_else(|| "it has no such block".to_owned())?;
-    learn_changes(node, link, &reply).await?;
-    let (block, _) = proven_block(node, &reply)?;
+    let (block, _) = learn_and_prove(node, link, &reply).await?;
     if block.header.height == height {
         return Ok(block.header.digest());
     }
@@ -169,10 +168,7 @@ pub(crate) async fn fetch_up_to(
                 Err(why) => return Ok(Err(why)),
             };
             patience = patience.saturating_sub(began.elapsed());
-            if let Err(why) = learn_changes(node, link, &reply).await {
-                return Ok(Err(why));
-            }
-            let block = match proven_block(node, &reply) {
+            let block = match learn_and_prove(node, link, &reply).await {
                 Ok((block, proof)) if block.header.height <= height => {
                     keep_endorsements(node, &proof)?;
                     block
@@ -195,6 +191,19 @@ pub(crate) async fn fetch_up_to(
         }
     }
     Ok(Ok(()))
+}
+
+/// The block of a reply, after learning from the same peer what has changed in the configuration, if that is what it takes.
+async fn learn_and_prove(
+    node: &Node,
+    link: &Link,
+    reply: &GetBlockReply,
+) -> Result<(Block, FinalHeaderProof), String> {
+    if let Ok(proven) = proven_block(node, reply) {
+        return Ok(proven);
+    }
+    learn_changes(node, link, reply).await?;
+    proven_block(node, reply)
 }
 
 /// The block of a reply, if enough actors have endorsed it: one peer's word is not enough to execute, and then to

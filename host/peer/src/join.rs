@@ -48,6 +48,15 @@ pub async fn join(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> Resul
     }
 }
 
+/// What a peer says that the network has no more since a height.
+pub fn no_peer_since(node: &Node, from: u64) -> String {
+    format!(
+        "{} is not a peer of the network any more since height {from}: its ledger up to there can be read with `e2l audit \
+         --data-dir`",
+        node.me()
+    )
+}
+
 fn refuse_if_removed(node: &Node) -> Result<()> {
     let epochs = node.anchor.epochs();
     let left = epochs
@@ -58,11 +67,7 @@ fn refuse_if_removed(node: &Node) -> Result<()> {
     if from == 0 {
         return Ok(());
     }
-    bail!(
-        "{} is not a peer of the network any more since height {from}: its ledger up to there can be read with `e2l audit \
-         --data-dir`",
-        node.me()
-    );
+    bail!(no_peer_since(node, from));
 }
 
 /// Follows those that vote until this peer votes itself; an auditor's does so for ever.
@@ -77,7 +82,7 @@ pub async fn observe(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> Re
         let height = node.newest().header.height;
         // Asked again when the ledger has gone on without it: what was said may have been refused, or lost.
         let due = told.is_none_or(|at| height > at.saturating_add(NEAR));
-        if due && node.is_staging(node.me()) && has_caught_up(node, links).await {
+        if due && node.config().is_staging_peer(node.me()) && has_caught_up(node, links).await {
             match say_ready(node, links).await {
                 Ok(()) => tracing::info!(height, "this peer has said that it is ready to vote"),
                 Err(why) => tracing::warn!(why, "that this peer is ready cannot be said now"),

@@ -3,7 +3,7 @@
 use crate::announcer::announce;
 use crate::chain_thread::ChainThread;
 use crate::inquiry::inquire;
-use crate::join::{fetch_new, observe};
+use crate::join::{fetch_new, no_peer_since, observe};
 use crate::links::{Link, Links};
 use crate::node::Node;
 use crate::take_part::take_part;
@@ -159,11 +159,7 @@ pub async fn leave_when_removed(node: Arc<Node>) {
         let _ = tokio::time::timeout(FAREWELL, reached).await;
         tokio::time::sleep(LINGER).await;
     }
-    node.stop(format!(
-        "{} is not a peer of the network any more since height {from}: its ledger up to there can be read with `e2l audit \
-         --data-dir`",
-        node.me()
-    ));
+    node.stop(no_peer_since(&node, from));
 }
 
 /// A peer that votes and finds no leader may have missed who does by now: it asks the others for what is final. Runs until

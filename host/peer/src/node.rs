@@ -19,8 +19,8 @@ use e2l_execution::SignatureCache;
 use e2l_identity::{CurrentIdentity, Identity, Trust};
 use e2l_ledger::proof::Anchor;
 use e2l_ledger::{
-    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, Role, SenderHead, SignedVote,
-    Signer, StateKey, Suffrage, Vote,
+    Canonical, Certificate, Digest, Genesis, Header, Member, NetworkConfig, SenderHead, SignedVote, Signer,
+    StateKey, Vote,
 };
 use e2l_store::{LedgerStore, StoreError, View};
 use parking_lot::{Mutex, RwLock};
@@ -269,19 +269,7 @@ impl Node {
 
     /// The Raft id that a configuration gives this peer; `None` if it is not the peer of its actor there.
     pub fn raft_id_in(&self, config: &NetworkConfig) -> Option<u64> {
-        let me = self.me();
-        let peer = config.actor(&me.actor).and_then(|actor| actor.peer.as_ref());
-        let peer = peer.filter(|peer| me.role == Role::Peer && peer.name == me.name);
-        peer.map(|peer| peer.raft_id)
-    }
-
-    /// Whether a member is the peer of an actor that is to vote and does not yet.
-    pub fn is_staging(&self, member: &Member) -> bool {
-        let config = self.config();
-        let actor = config.actor(&member.actor);
-        let staging = actor.filter(|actor| actor.suffrage == Suffrage::Staging);
-        let peer = staging.and_then(|actor| actor.peer.as_ref());
-        member.role == Role::Peer && peer.is_some_and(|peer| peer.name == member.name)
+        config.peer_of(self.me()).map(|(_, peer)| peer.raft_id)
     }
 
     /// The Raft id that this peer takes part with; `None` before it is admitted.

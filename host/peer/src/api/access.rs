@@ -61,7 +61,7 @@ pub fn permit(node: &Node, certificate: &Certificate, action: Action) -> Result<
         .map_err(|error| refusal_status(&refusal(Reason::Unauthentic, error.to_string())))?;
     let member = certificate.member();
     // The peer of an actor that is to vote says that it is ready.
-    let joins = matches!(action, Action::Submit) && node.is_staging(member);
+    let joins = matches!(action, Action::Submit) && node.config().is_staging_peer(member);
     if action.allows(member.role) || joins {
         return Ok(());
     }
