@@ -1,6 +1,6 @@
 //! `collector.toml`.
 
-use crate::source::{ContainerdOptions, ReplayPace, SourceSpec, SyntheticOptions};
+use crate::source::{ContainerdOptions, ReplayPace, SourceSpec, SyntheticOptions, TaskOptions};
 use e2l_client::MetricsOptions;
 use e2l_identity::{IdentityOrigin, WorkloadOptions};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,10 @@ pub struct CollectorOptions {
     /// Seconds between two inventories on the ledger, each right after a comparison: which containers ran; 0: none.
     #[serde(default = "default_inventory_every_s")]
     pub inventory_every_s: u64,
+    /// Seconds between two looks at a Swarm's tasks, where the engine manages one: new ones are put on the ledger, so that what
+    /// labels claim can be compared; 0: none.
+    #[serde(default = "default_tasks_every_s")]
+    pub tasks_every_s: u64,
     /// Where events come from: `docker`, `podman` or `containerd`, each also with `:PATH` of a socket, `replay:FILE` or
     /// `synthetic`.
     #[serde(default)]
@@ -84,6 +88,8 @@ fn default_spool_max_bytes() -> u64 {
 
 /// Longest interval, seconds.
 const MAX_EVERY_S: u64 = 31_536_000;
+/// Between two statements of all tasks, where there are no inventories.
+const RESTATE_TASKS: Duration = Duration::from_secs(3600);
 /// Smallest `memory_max_bytes`.
 const MIN_MEMORY_BYTES: usize = 1 << 20;
 
@@ -101,6 +107,10 @@ fn default_heartbeat_every_s() -> u64 {
 
 fn default_inventory_every_s() -> u64 {
     3600
+}
+
+fn default_tasks_every_s() -> u64 {
+    10
 }
 
 fn default_log() -> String {
@@ -206,6 +216,14 @@ impl CollectorOptions {
         (self.inventory_every_s > 0).then(|| Duration::from_secs(self.inventory_every_s))
     }
 
+    /// How a Swarm's manager is asked for its tasks; `None`: it is not. All of them are stated as often as inventories are.
+    pub fn tasks(&self) -> Option<TaskOptions> {
+        (self.tasks_every_s > 0).then(|| TaskOptions {
+            every: Duration::from_secs(self.tasks_every_s),
+            restate_every: self.inventory_every().unwrap_or(RESTATE_TASKS),
+        })
+    }
+
     /// Whether to end with the source.
     pub fn ends(&self) -> bool {
         let bounded = self.synthetic.events.is_some() || self.synthetic.duration_s.is_some();
@@ -224,10 +242,11 @@ impl CollectorOptions {
             .heartbeat_every_s
             .max(self.inventory_every_s)
             .max(self.reconcile_every_s)
+            .max(self.tasks_every_s)
             > MAX_EVERY_S
         {
             return Err(
-                "`heartbeat_every_s`, `inventory_every_s` and `reconcile_every_s` are at most 31536000, a year",
+                "`heartbeat_every_s`, `inventory_every_s`, `reconcile_every_s` and `tasks_every_s` are at most 31536000, a year",
             );
         }
         if self.memory_max_bytes < MIN_MEMORY_BYTES {

@@ -81,6 +81,7 @@ async fn what_memory_has_no_room_for_is_counted() {
     let options = EngineOptions {
         memory_max_bytes: 1 << 20,
         reconcile_every: None,
+        ..EngineOptions::default()
     };
     let mut events = read(&engine, options, 0);
     engine.emit([engine.now_nano()].into_iter());

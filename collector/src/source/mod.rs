@@ -11,7 +11,7 @@ mod spec;
 mod synthetic;
 
 pub use containerd::{ContainerdOptions, ContainerdSource};
-pub use docker::{DockerSource, EngineOptions};
+pub use docker::{DockerSource, EngineOptions, TaskOptions};
 pub use engine_event::{EngineEvent, LineError, Said};
 pub use identity::EngineIdentity;
 pub use replay::{ReplayPace, ReplaySource};
