@@ -128,6 +128,22 @@ pub struct BatchOptions {
     /// Longest wait for a batch to fill while another is under way, and, up to 100, of an event until it is durable;
     /// milliseconds.
     pub linger_ms: u64,
+    /// Least time between two batches that are not full, milliseconds, at most 10,000; what is taken meanwhile is synced with
+    /// the next, or after 100. Without it: 50 for engines, 0 for other sources.
+    pub gather_ms: Option<u64>,
+}
+
+/// For an engine's events: at 100 a second five share a sync, a signature and a round trip.
+const GATHER_MS: u64 = 50;
+/// Largest `gather_ms`.
+const MAX_GATHER_MS: u64 = 10_000;
+
+impl BatchOptions {
+    /// Least time between two batches that are not full.
+    pub fn gather(&self, of_engine: bool) -> Duration {
+        let usual = if of_engine { GATHER_MS } else { 0 };
+        Duration::from_millis(self.gather_ms.unwrap_or(usual))
+    }
 }
 
 impl Default for BatchOptions {
@@ -136,6 +152,7 @@ impl Default for BatchOptions {
             max_events: 500,
             window: 8,
             linger_ms: 10,
+            gather_ms: None,
         }
     }
 }
@@ -234,6 +251,9 @@ impl CollectorOptions {
         self.identity_origin()?;
         if self.batch.max_events == 0 || self.batch.window == 0 {
             return Err("`batch.max_events` and `batch.window` must be at least 1");
+        }
+        if self.batch.gather_ms.is_some_and(|gather| gather > MAX_GATHER_MS) {
+            return Err("`batch.gather_ms` is at most 10000");
         }
         if self.spool_max_bytes < MIN_SPOOL_BYTES {
             return Err("`spool_max_bytes` must be at least 33554432 (32 MiB)");

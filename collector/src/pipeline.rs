@@ -12,6 +12,7 @@ mod room;
 mod taking;
 
 pub use own_word::Clocks;
+pub use pace::Pace;
 
 use crate::clock::now_nano;
 use crate::error::CollectorError;
@@ -24,7 +25,6 @@ use crate::submit::Progress;
 use e2l_identity::CurrentIdentity;
 use room::{Full, FullDisk};
 use std::sync::Arc;
-use std::time::Duration;
 use taking::take;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -38,8 +38,6 @@ pub struct PipelineOptions {
     pub limits: BatchLimits,
     /// Batches handed on and not final.
     pub window: u64,
-    /// Longest wait for a batch to fill while another is under way, and of an event for its sync.
-    pub linger: Duration,
     /// Name of the source.
     pub source: String,
     /// Whether the source can give an event twice.
@@ -61,6 +59,7 @@ pub struct Pipeline {
     /// The last batch that a peer has called final.
     pub(crate) settled: u64,
     pub(crate) stats: SharedStats,
+    pub(crate) pace: Pace,
     /// Since when something waits for a sync.
     pub(crate) unsynced: Option<Instant>,
     /// Since when the spool takes no more, and how many events that cost.
@@ -106,7 +105,7 @@ impl Pipeline {
                 tokio::task::block_in_place(|| self.commit())?;
                 return Ok(Drained::Done);
             }
-            let waits = [self.linger_left(), self.sync_left(), self.heartbeat_left()];
+            let waits = [self.batch_left(), self.sync_left(), self.heartbeat_left()];
             let waiting = match self.full_disk {
                 Some(full) => Some(full.retry.saturating_duration_since(Instant::now())),
                 None => waits.into_iter().flatten().min(),
@@ -155,10 +154,17 @@ impl Pipeline {
         }
         self.take_all(taken);
         self.beat();
+        self.note_waiting();
         while self.is_time_to_cut() {
             let signer = self.identity.get();
             match self.spool.cut(&self.options.limits, &*signer, now_nano())? {
-                Some(batch) => self.cut.push(batch),
+                Some(batch) => {
+                    self.cut.push(batch);
+                    self.pace.cut = Some(Instant::now());
+                    // What is left begins to wait now.
+                    self.pace.waiting = None;
+                    self.note_waiting();
+                }
                 None => break,
             }
         }
@@ -187,6 +193,7 @@ impl Pipeline {
                     take(&mut self.spool, &self.options, &self.stats, sourced);
                 }
                 Given::Inventory(asked) => self.reconcile(*asked),
+                Given::LeftOut(prints) => prints.into_iter().for_each(|print| self.spool.leave_out(print)),
             }
         }
         if line > 0 {

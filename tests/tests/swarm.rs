@@ -369,7 +369,10 @@ fn claim_of(scene: &Scene, container: &str) -> Option<(String, String)> {
         .filter_map(|event| Some((event["swarm"].as_str()?, event["swarm_why"].as_str()?)))
         .collect();
     let first = *said.first()?;
-    assert!(said.iter().all(|one| *one == first), "one container has one verdict: {said:?}");
+    assert!(
+        said.iter().all(|one| *one == first),
+        "one container has one verdict: {said:?}"
+    );
     Some((first.0.to_owned(), first.1.to_owned()))
 }
 
@@ -407,7 +410,13 @@ fn a_container_is_the_task_that_its_labels_claim_if_the_manager_says_so() {
         "3600",
     ]);
     let worker = &scene.swarm.all()[1];
-    let honest = worker.run(&["ps", "-q", "--no-trunc", "--filter", "label=com.docker.swarm.task.id"]);
+    let honest = worker.run(&[
+        "ps",
+        "-q",
+        "--no-trunc",
+        "--filter",
+        "label=com.docker.swarm.task.id",
+    ]);
     let label = |name: &str| {
         let format = format!("{{{{index .Config.Labels \"com.docker.swarm.{name}\"}}}}");
         let value = worker.run(&["inspect", "--format", &format, &honest]);
@@ -417,7 +426,9 @@ fn a_container_is_the_task_that_its_labels_claim_if_the_manager_says_so() {
     let run = |labels: &[&str]| {
         let image = scene.swarm.image();
         let mut arguments = vec!["run", "-d", "--network", "none"];
-        labels.iter().for_each(|label| arguments.extend(["--label", *label]));
+        labels
+            .iter()
+            .for_each(|label| arguments.extend(["--label", *label]));
         arguments.extend([image, "/bin/sleep", "3600"]);
         worker.run(&arguments)
     };
@@ -438,7 +449,10 @@ fn a_container_is_the_task_that_its_labels_claim_if_the_manager_says_so() {
     assert!(why.ends_with("the service has no task neverheardof"), "{why}");
 
     // The stream says the same, verified or not, and of a container that claims nothing it says nothing.
-    for arguments in [&["events", "--limit", "1000"][..], &["events", "--limit", "1000", "--no-verify"]] {
+    for arguments in [
+        &["events", "--limit", "1000"][..],
+        &["events", "--limit", "1000", "--no-verify"],
+    ] {
         let events = scene.network.json("developer", arguments);
         let of = |container: &str| {
             let matching = events.as_array().unwrap().iter();

@@ -4,7 +4,7 @@ use super::Pipeline;
 use crate::clock::now_nano;
 use crate::error::CollectorError;
 use crate::gap;
-use crate::source::Given;
+use crate::source::{Given, LeftOut};
 use crate::spool::SpoolError;
 use e2l_ledger::event::Observation;
 use std::time::Duration;
@@ -25,21 +25,30 @@ pub struct FullDisk {
 }
 
 /// A source that cannot wait, and a spool that takes no more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Full {
     since_nano: i64,
     events: u64,
+    /// The last of them.
+    last: LeftOut,
 }
 
 impl Full {
     /// Whether it is lost; counted, if it is an event. Gaps are taken all the same: there are few, and nobody says them
     /// again. What the engine says of its state is compared the next time.
     pub(super) fn drops(&mut self, given: &Given) -> bool {
-        let Given::Event(sourced) = given else { return true };
+        let sourced = match given {
+            Given::Event(sourced) => sourced,
+            Given::Inventory(_) => return true,
+            Given::LeftOut(_) => return false,
+        };
         if sourced.event.observation == Observation::Gap {
             return false;
         }
         self.events += 1;
+        if let Some(print) = sourced.print {
+            self.last.add(print);
+        }
         // It may have waited since before the bound was reached.
         self.since_nano = self.since_nano.min(sourced.since_nano);
         true
@@ -132,17 +141,26 @@ impl Pipeline {
             return false;
         }
         let now = now_nano();
-        let (mut gap, full) = match self.full {
-            None => (
-                gap::spool_full(self.spool.sender(), now),
-                Some(Full {
+        let (mut gap, full, lost) = match self.full.take() {
+            None => {
+                let full = Full {
                     since_nano: now,
-                    events: 0,
-                }),
-            ),
-            Some(Full { since_nano, events }) => (
+                    ..Full::default()
+                };
+                (
+                    gap::spool_full(self.spool.sender(), now),
+                    Some(full),
+                    LeftOut::default(),
+                )
+            }
+            Some(Full {
+                since_nano,
+                events,
+                last,
+            }) => (
                 gap::spool_was_full(self.spool.sender(), since_nano, now, events),
                 None,
+                last,
             ),
         };
         match full {
@@ -154,6 +172,7 @@ impl Pipeline {
             None => tracing::warn!("the spool has room again: a gap is recorded"),
         }
         self.spool.take(&mut gap, None, now);
+        lost.into_iter().for_each(|print| self.spool.leave_out(print));
         self.stats.change(|stats| stats.taken += 1);
         self.stats.trouble(SPOOL_FULL, full.is_some());
         self.full = full;
