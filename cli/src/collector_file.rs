@@ -68,6 +68,14 @@ impl CollectorFile {
         }
     }
 
+    /// For a collector of the benchmark that reads an engine.
+    pub fn beside_engine(actor: &str, stats_file: &str) -> Self {
+        Self {
+            stats_file: Some(stats_file.to_owned()),
+            ..Self::new(actor, None)
+        }
+    }
+
     /// For a collector of the benchmark, which ends and then writes its measurements.
     pub fn measured(actor: &str, synthetic: SyntheticFile, stats_file: &str) -> Self {
         Self {

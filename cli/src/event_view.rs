@@ -5,7 +5,7 @@ use e2l_client::EventRecord;
 use e2l_ledger::ValidationCode;
 
 /// Fields of an event's JSON object, in order (DESIGN section 10).
-pub const EVENT_FIELDS: [&str; 22] = [
+pub const EVENT_FIELDS: [&str; 25] = [
     "tx_id",
     "height",
     "index",
@@ -22,6 +22,9 @@ pub const EVENT_FIELDS: [&str; 22] = [
     "sequence",
     "observed",
     "facts",
+    "conflict",
+    "swarm",
+    "swarm_why",
     "late",
     "delay_ms",
     "sender",
@@ -94,7 +97,7 @@ impl EventView {
             Cell::new(&event.action, action_style(&event.action)),
             Cell::new(name(event), Style::Bold),
             Cell::new(short_id(&event.actor_id), Style::Accent),
-            Cell::new(details(event), details_style(event)),
+            details(event),
             Cell::new(event.collector.clone().unwrap_or_else(sender), Style::Dim),
             Cell::from(event.height.to_string()),
             Cell::new(self.endorsed(event), if all { Style::Good } else { Style::Plain }),
@@ -124,19 +127,16 @@ pub fn action_style(action: &str) -> Style {
     }
 }
 
-fn details_style(event: &EventRecord) -> Style {
-    let odd = event.late || event.observed != "observed" || event.validation_code != ValidationCode::Valid;
-    if odd { Style::Warn } else { Style::Plain }
-}
-
-fn details(event: &EventRecord) -> String {
+fn details(event: &EventRecord) -> Cell {
     let attribute = |key: &str| event.attributes.get(key).map(String::as_str);
     let oddities = Oddities {
         code: event.validation_code.as_str(),
         observed: event.observed,
         late_ms: event.late.then_some(event.delay_ms),
+        conflict: event.conflict.as_deref(),
+        swarm: event.swarm,
     };
-    particulars(&oddities, &attribute)
+    Cell::new(particulars(&oddities, &attribute), oddities.style())
 }
 
 /// What makes an event unlike an ordinary one.
@@ -147,6 +147,24 @@ pub struct Oddities<'a> {
     pub observed: &'a str,
     /// How late it came, if it was late.
     pub late_ms: Option<i64>,
+    /// What its attributes claim and inspection denies.
+    pub conflict: Option<&'a str>,
+    /// What managers say of its claim to be a Swarm's task, if it makes one.
+    pub swarm: Option<&'a str>,
+}
+
+impl Oddities<'_> {
+    /// How loud it is: what somebody has forged stands out.
+    pub fn style(&self) -> Style {
+        let odd = self.late_ms.is_some()
+            || self.observed != "observed"
+            || self.code != ValidationCode::Valid.as_str();
+        match (self.conflict, self.swarm) {
+            (Some(_), _) | (_, Some("contradicted")) => Style::Bad,
+            _ if odd => Style::Warn,
+            _ => Style::Plain,
+        }
+    }
 }
 
 /// What distinguishes an event from others of its kind; oddities first.
@@ -160,6 +178,14 @@ pub fn particulars<'a>(odd: &Oddities<'_>, attribute: &dyn Fn(&str) -> Option<&'
     }
     if let Some(late) = odd.late_ms {
         parts.push(format!("late by {} s", late / 1000));
+    }
+    if let Some(conflict) = odd.conflict {
+        parts.push(format!("CONFLICT {conflict}"));
+    }
+    match odd.swarm {
+        Some("contradicted") => parts.push("CONFLICT swarm contradicted".to_owned()),
+        Some(verdict) => parts.push(format!("swarm {verdict}")),
+        None => {}
     }
     let attribute = |key: &str| attribute(key).filter(|value| !value.is_empty());
     if let Some(code) = attribute("exitCode") {

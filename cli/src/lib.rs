@@ -18,6 +18,7 @@ mod entry_value;
 mod error;
 mod event_sink;
 mod event_view;
+mod history_read;
 mod network_dir;
 pub mod output;
 mod profile;
@@ -26,6 +27,7 @@ mod request;
 mod run;
 mod session;
 mod settings;
+mod swarm_check;
 
 pub use args::{Cli, Command};
 pub use component::Component;

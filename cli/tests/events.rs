@@ -28,6 +28,9 @@ fn event(action: &str, attributes: &[(&str, &str)]) -> EventRecord {
         sequence: 9,
         observed: "observed",
         facts: None,
+        conflict: None,
+        swarm: None,
+        swarm_why: None,
         late: false,
         delay_ms: 176,
         sender: "collector-1".to_owned(),
@@ -165,4 +168,25 @@ fn hostile_names_stay_on_their_line() {
         read["attributes"]["name"], hostile.attributes["name"],
         "programs get it byte for byte"
     );
+}
+
+#[test]
+fn what_was_forged_stands_out() {
+    let mut forged = event("die", &[("name", "web"), ("exitCode", "0")]);
+    forged.conflict = Some("exitCode: event says 0, inspection says 137".to_owned());
+    forged.swarm = Some("contradicted");
+    let mut honest = event("start", &[("name", "task")]);
+    honest.swarm = Some("confirmed");
+    let events = [forged, honest];
+    let table = written(Format::Table, Terminal::default(), false, &events);
+    let lines: Vec<&str> = table.lines().skip(1).collect();
+    assert!(
+        lines[0].contains("CONFLICT exitCode: event says 0, inspection says 137, CONFLICT swarm contradicted"),
+        "{table}"
+    );
+    assert!(lines[1].contains("swarm confirmed"), "{table}");
+    let list: Value = serde_json::from_str(&written(Format::Json, Terminal::default(), false, &events)).unwrap();
+    assert_eq!(list[0]["conflict"], "exitCode: event says 0, inspection says 137");
+    assert_eq!((&list[0]["swarm"], &list[1]["swarm"]), (&"contradicted".into(), &"confirmed".into()));
+    assert_eq!(list[1]["conflict"], Value::Null);
 }

@@ -1,6 +1,7 @@
 //! An event of the ledger as every output shows it.
 
 use crate::wire;
+use e2l_ledger::attributes::CONFLICT;
 use e2l_ledger::event::{Event, Facts};
 use e2l_ledger::{Digest, Role, ValidationCode};
 use serde::Serialize;
@@ -42,6 +43,13 @@ pub struct EventRecord {
     pub observed: &'static str,
     /// What inspection said, where the collector asked: labels cannot forge it.
     pub facts: Option<FactsRecord>,
+    /// What its attributes claim and inspection denied, as its collector says; `None` where nothing was denied.
+    pub conflict: Option<String>,
+    /// Whether it is the Swarm task that its labels claim: `confirmed`, `contradicted` or `unconfirmed`. Whoever reads the
+    /// ledger finds out: no event says it. `None` where nothing is claimed, or was not looked for.
+    pub swarm: Option<&'static str>,
+    /// Who says what of that.
+    pub swarm_why: Option<String>,
     /// Whether it came outside the collection window.
     pub late: bool,
     /// Block time minus the engine's time, milliseconds.
@@ -119,6 +127,9 @@ impl TryFrom<wire::LedgerEvent> for EventRecord {
             r#type: event.kind.as_str(),
             action: event.action,
             actor_id: event.actor_id,
+            conflict: event.attributes.get(CONFLICT).cloned(),
+            swarm: None,
+            swarm_why: None,
             attributes: event.attributes,
             scope: event.scope,
             time_nano: event.time_nano,

@@ -50,7 +50,7 @@ fn the_object_has_these_fields_in_this_order() {
             r#""time_nano":1000000001,"received_nano":1000000002,"block_time_nano":1500000000,"#,
             r#""collector":"provider/host1","sequence":9,"observed":"inferred","#,
             r#""facts":{{"image_digest":null,"started_nano":7,"finished_nano":null,"exit_code":137,"oom_killed":null}},"#,
-            r#""late":true,"delay_ms":499,"#,
+            r#""conflict":null,"swarm":null,"swarm_why":null,"late":true,"delay_ms":499,"#,
             r#""sender":"host1","actor":"provider","finality":"sealed","endorsed_by":["provider","user"]}}"#
         ),
         "ab".repeat(32)

@@ -8,7 +8,7 @@ use crate::heartbeat::Heartbeat;
 use crate::inventory::Inventories;
 use crate::metrics::Watched;
 use crate::options::CollectorOptions;
-use crate::pipeline::{Clocks, Drained, Pipeline, PipelineOptions};
+use crate::pipeline::{Clocks, Drained, Pace, Pipeline, PipelineOptions};
 use crate::source::{
     Alive, ContainerdSource, DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError,
     SourceSpec, SyntheticSource,
@@ -184,7 +184,6 @@ impl Collector {
             options: PipelineOptions {
                 limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),
                 window: window as u64,
-                linger: Duration::from_millis(self.options.batch.linger_ms),
                 repeats: self.source.repeats(),
                 waits: self.source.waits(),
                 max_bytes: self.options.spool_max_bytes,
@@ -197,6 +196,10 @@ impl Collector {
             progress,
             settled: 0,
             stats: self.stats.clone(),
+            pace: Pace::new(
+                Duration::from_millis(self.options.batch.linger_ms),
+                self.options.batch.gather(watches_engine),
+            ),
             unsynced: None,
             full: None,
             full_disk: None,
@@ -339,6 +342,7 @@ fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Sourc
     let engine = EngineOptions {
         reconcile_every: options.reconcile_every(),
         memory_max_bytes: options.memory_max_bytes,
+        tasks: options.tasks(),
     };
     match &options.source {
         SourceSpec::Docker | SourceSpec::Socket(_) | SourceSpec::Podman(_) => {

@@ -3,8 +3,8 @@
 
 mod support;
 
-use e2l_collector::SharedStats;
 use e2l_collector::source::{DockerSource, EngineOptions, Given, Resume, Source, SourceSpec};
+use e2l_collector::{Fingerprint, SharedStats};
 use e2l_ledger::event::Event;
 use std::time::Duration;
 use support::engine::now_nano;
@@ -15,6 +15,14 @@ use tokio::time::timeout;
 const HOUR: i64 = 3_600_000_000_000;
 
 fn read(engine: &FakeEngine, options: EngineOptions, floor_nano: i64) -> mpsc::Receiver<Given> {
+    let resume = Resume {
+        floor_nano,
+        ..Resume::default()
+    };
+    read_on(engine, options, resume)
+}
+
+fn read_on(engine: &FakeEngine, options: EngineOptions, resume: Resume) -> mpsc::Receiver<Given> {
     // As little room as there may be: what is read waits in the source.
     let (sender, events) = mpsc::channel(1);
     let source = DockerSource::new(
@@ -22,10 +30,6 @@ fn read(engine: &FakeEngine, options: EngineOptions, floor_nano: i64) -> mpsc::R
         options,
         SharedStats::default(),
     );
-    let resume = Resume {
-        floor_nano,
-        ..Resume::default()
-    };
     tokio::spawn(Box::new(source).run(resume, sender));
     events
 }
@@ -81,6 +85,7 @@ async fn what_memory_has_no_room_for_is_counted() {
     let options = EngineOptions {
         memory_max_bytes: 1 << 20,
         reconcile_every: None,
+        ..EngineOptions::default()
     };
     let mut events = read(&engine, options, 0);
     engine.emit([engine.now_nano()].into_iter());
@@ -100,6 +105,57 @@ async fn what_memory_has_no_room_for_is_counted() {
     };
     assert!(taken > 500 && lost > 0, "{taken} taken, {lost} lost");
     assert!(taken + lost <= emitted);
+
+    // Started again, the collector does not take what is lost after all: it would come behind what followed it.
+    let Some(Given::LeftOut(left_out)) = events.recv().await else {
+        panic!("the gap is not followed by what it speaks of");
+    };
+    let left_out: Vec<Fingerprint> = left_out.into_iter().collect();
+    assert!(
+        !left_out.is_empty() && left_out.len() <= 256,
+        "{}",
+        left_out.len()
+    );
+    drop(events);
+    let resume = Resume {
+        recent: left_out,
+        resumed: true,
+        ..Resume::default()
+    };
+    let mut again = read_on(&engine, options, resume);
+    engine.emit([now + emitted + 1].into_iter());
+    let next = take(&mut again, 1).await;
+    assert_eq!(next[0].time_nano, now + emitted + 1, "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_was_set_back_while_nobody_read_hides_nothing() {
+    let engine = FakeEngine::start(0);
+    // It was an hour ahead until now.
+    let before = engine.now_nano() + HOUR;
+    engine.emit((0..10).map(|number| before + number));
+    let mut events = read(&engine, EngineOptions::default(), 0);
+    let mut prints: Vec<Fingerprint> = Vec::new();
+    while prints.len() < 10 {
+        if let Some(Given::Event(sourced)) = events.recv().await {
+            prints.extend(sourced.print);
+        }
+    }
+    drop(events);
+    engine.emit((10..13).map(|number| before + number));
+    engine.emit((0..3).map(|number| engine.now_nano() + number));
+    let resume = Resume {
+        recent: prints,
+        newest_nano: before + 9,
+        resumed: true,
+        ..Resume::default()
+    };
+    let missed = take(&mut read_on(&engine, EngineOptions::default(), resume), 6).await;
+    assert_eq!(
+        numbers(&missed),
+        (10..16).collect::<Vec<_>>(),
+        "no gap, nothing twice: {missed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

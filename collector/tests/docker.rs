@@ -41,7 +41,7 @@ impl Reading {
             let next = timeout(PATIENCE, self.events.recv()).await;
             match next.unwrap_or_else(|_| panic!("{awaited} did not come")).unwrap() {
                 Given::Event(sourced) => return sourced,
-                Given::Inventory(_) => {}
+                Given::Inventory(_) | Given::LeftOut(_) => {}
             }
         }
     }

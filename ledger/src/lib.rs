@@ -4,6 +4,7 @@
 //! in the offline verifier and in a browser. Formats are specified in `docs/format/`.
 
 mod admission;
+pub mod attributes;
 mod batch;
 mod block;
 mod canonical;
@@ -27,6 +28,7 @@ mod request;
 mod signature;
 mod statement;
 mod suffrage;
+pub mod swarm;
 mod vote;
 
 pub use admission::{Refused, SenderHead, check_envelope, check_signature};

@@ -1,5 +1,6 @@
 //! What is measured.
 
+use crate::bench::collector::CollectorArgs;
 use crate::bench::figures::{figure, grouped};
 use crate::bench::suite::SuiteArgs;
 use crate::error::{CliError, CliResult};
@@ -26,6 +27,8 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Measure everything, one after the other, and write a directory of reports
     Suite(SuiteArgs),
+    /// Measure what one collector costs beside this machine's Docker Engine, and how much it can take
+    Collector(CollectorArgs),
 }
 
 /// One load.

@@ -70,6 +70,14 @@ pub const MEMORY: Bar = Bar::at_most(600.0, 300.0);
 pub const FAILOVER: Bar = Bar::at_most(1500.0, 700.0);
 /// One collector, events a second.
 pub const SINGLE: Bar = Bar::at_least(10_000.0, 25_000.0);
+/// One collector beside an idle engine, percent of a core.
+pub const COLLECTOR_IDLE_CPU: Bar = Bar::at_most(0.1, 0.02);
+/// The same, MiB.
+pub const COLLECTOR_IDLE_RSS: Bar = Bar::at_most(24.0, 16.0);
+/// One collector at 100 events a second of an engine, percent of a core.
+pub const COLLECTOR_CPU: Bar = Bar::at_most(2.0, 1.0);
+/// The same, MiB.
+pub const COLLECTOR_RSS: Bar = Bar::at_most(32.0, 24.0);
 /// Milliseconds.
 pub const HISTORY_P99: Bar = Bar::at_most(10.0, 3.0);
 /// Start to serving, seconds.

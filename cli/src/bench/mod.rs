@@ -5,6 +5,7 @@ mod accounts;
 mod args;
 mod bars;
 mod chart;
+mod collector;
 mod collector_stats;
 mod disk;
 mod failover;
@@ -44,8 +45,13 @@ use std::path::Path;
 /// Something does not start, the peers do not agree at the end, or not every event is on every ledger.
 pub async fn run(args: &BenchArgs, format: Format) -> CliResult<()> {
     let stop = StopSignal::new(None)?;
-    if let Some(BenchCommand::Suite(suite)) = &args.command {
-        return suite::run(suite, &stop).await;
+    match &args.command {
+        Some(BenchCommand::Suite(suite)) => return suite::run(suite, &stop).await,
+        Some(BenchCommand::Collector(parts)) => {
+            let report = collector::run(parts, &stop).await?;
+            return report.print(format);
+        }
+        None => {}
     }
     args.load.check()?;
     let report = run_load(&args.load, &stop).await?;

@@ -203,6 +203,29 @@ impl Stage {
         Ok(())
     }
 
+    /// Starts the first collector beside the engine at a socket. The caller stops it.
+    ///
+    /// # Errors
+    /// Its configuration cannot be written, or it does not start.
+    pub fn start_beside(&self, socket: &Path) -> CliResult<Daemon> {
+        let directory = collector_dir(&self.network, 0);
+        let config = directory.join("collector.toml");
+        let file = CollectorFile::beside_engine(actor_of(0), STATS_FILE);
+        write_toml(&config, "A collector of the benchmark.", &file)?;
+        Daemon::start(DaemonSpec {
+            name: "the collector".to_owned(),
+            program: "e2l-collector",
+            config,
+            arguments: vec!["--source".to_owned(), format!("docker:{}", socket.display())],
+            log: self.network.path().join("logs").join("collector-1.log"),
+        })
+    }
+
+    /// What that collector measures itself.
+    pub fn stats_beside(&self) -> PathBuf {
+        collector_dir(&self.network, 0).join(STATS_FILE)
+    }
+
     /// Asks the collectors to stop, and waits until they have. What they have measured is left.
     pub async fn stop_collectors(&mut self) -> Vec<PathBuf> {
         let collectors = std::mem::take(&mut self.collectors);

@@ -27,6 +27,11 @@ impl Threads {
         }
     }
 
+    /// CPU of all threads that were seen, also of those that have ended since.
+    pub fn total(&self) -> Duration {
+        self.0.values().map(|(_, time)| *time).sum()
+    }
+
     /// CPU by stage, of a process that used `total`: what no living thread accounts for was of threads that ended.
     pub fn by_stage(&self, total: Duration) -> BTreeMap<String, Duration> {
         let mut stages = BTreeMap::<String, Duration>::new();

@@ -5,6 +5,7 @@ use crate::event_sink::EventSink;
 use crate::event_view::{EventView, Lines};
 use crate::output::{Terminal, parse_moment, stamp};
 use crate::session::Session;
+use crate::swarm_check::SwarmCheck;
 use crate::unix_now_nano;
 use e2l_client::{EventRecord, wire};
 use futures::StreamExt;
@@ -138,14 +139,16 @@ async fn pump<W: Write>(
     sink: &mut EventSink<W>,
 ) -> CliResult<Option<(u64, i64)>> {
     let follow = args.follow;
+    let mut check = SwarmCheck::new(session, !args.no_verify);
     let mut stream = session.events(request, !args.no_verify).await?;
     let mut as_of = None;
     let mut caught_up = false;
     while let Some(reply) = stream.next().await {
         let reply = reply?;
         for event in reply.events {
-            let record = EventRecord::try_from(event)
+            let mut record = EventRecord::try_from(event)
                 .map_err(|error| CliError::usage(error, "run the release of e2l that the peer runs"))?;
+            check.mark(&mut record).await?;
             sink.push(&record)?;
         }
         as_of = Some((reply.as_of_height, reply.as_of_time_nano));

@@ -1,21 +1,20 @@
 //! `e2l history`: one container's or service's whole life.
 
-use crate::entry_value::{entry_value, log_of};
 use crate::error::{CliError, CliResult};
 use crate::event_view::{Oddities, action_style, particulars};
+use crate::history_read::History;
 use crate::output::{Cell, Column, Listing, Style, Table, short_id, stamp};
 use crate::proof_file::ProofFile;
 use crate::session::Session;
-use e2l_client::{EventRecord, LogRead, wire};
+use crate::swarm_check::SwarmCheck;
+use e2l_client::{EventRecord, wire};
 use e2l_ledger::ValidationCode;
+use e2l_ledger::attributes::CONFLICT;
 use futures::StreamExt;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Entries asked for at a time; the contract may send fewer.
-const PAGE: u64 = 500;
 /// Objects that are listed when a name stands for several.
 const MAX_CANDIDATES: usize = 10;
 
@@ -36,34 +35,14 @@ pub struct HistoryArgs {
     pub no_verify: bool,
 }
 
-/// A page of `getHistory`.
-#[derive(Debug, Deserialize)]
-struct Page {
-    total: u64,
-    from: u64,
-    events: Vec<Value>,
-}
-
-/// A whole history.
-struct History {
-    events: Vec<Value>,
-    height: u64,
-    time_nano: i64,
-    /// None when the caller did without.
-    proof: Option<LogRead>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// Nothing of that name is on the ledger, or several are; the answer is incomplete; no peer answers.
 pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
     let chaincode = chaincode(session, args).await?;
-    let read = async |id: &str| match args.no_verify {
-        true => unverified(session, &chaincode, id).await,
-        false => verified(session, &chaincode, id).await,
-    };
-    let (id, history) = match read(&args.id).await? {
+    let read = async |id: &str| History::read(session, &chaincode, id, !args.no_verify).await;
+    let (id, mut history) = match read(&args.id).await? {
         history if !history.events.is_empty() => (args.id.clone(), history),
         nothing => {
             let search = search(session, &args.id, !args.no_verify).await?;
@@ -86,7 +65,24 @@ pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
             path.display()
         ));
     }
+    let mut check = SwarmCheck::of_contract(session, &chaincode, !args.no_verify);
+    mark(&mut check, &mut history.events).await?;
     print(session, &id, &history)
+}
+
+/// Adds what inspection denied, and what managers say of a claim to be a Swarm's task.
+async fn mark(check: &mut SwarmCheck<'_>, events: &mut [Value]) -> CliResult<()> {
+    let found = check.of_history(events).await?;
+    for (event, judgement) in events.iter_mut().zip(found) {
+        let conflict = event.get("attributes").and_then(|all| all.get(CONFLICT)).cloned();
+        let (verdict, why) = judgement.map(|found| (found.verdict.as_str(), found.why)).unzip();
+        if let Some(fields) = event.as_object_mut() {
+            fields.insert("conflict".to_owned(), conflict.unwrap_or_default());
+            fields.insert("swarm".to_owned(), verdict.into());
+            fields.insert("swarm_why".to_owned(), why.into());
+        }
+    }
+    Ok(())
 }
 
 /// Nothing of that name: proven when every block was verified, else as good as the peer's word.
@@ -113,23 +109,6 @@ fn absent(id: &str, nothing: &History, search: &Search) -> CliError {
     )
 }
 
-/// Reads all entries with their proof.
-async fn verified(session: &Session, chaincode: &str, id: &str) -> CliResult<History> {
-    let read = session.verifier()?.log(chaincode, &log_of(id)).await?;
-    let events: Result<Vec<Value>, String> = read.entries.iter().map(entry_value).collect();
-    Ok(History {
-        events: events.map_err(|why| {
-            CliError::usage(
-                format!("the history of {id} holds an entry that is not an event: {why}"),
-                "name the events contract with --chaincode",
-            )
-        })?,
-        height: read.block.header.height,
-        time_nano: read.block.header.time_nano,
-        proof: Some(read),
-    })
-}
-
 async fn chaincode(session: &Session, args: &HistoryArgs) -> CliResult<String> {
     if let Some(name) = &args.chaincode {
         return Ok(name.clone());
@@ -143,52 +122,6 @@ async fn chaincode(session: &Session, args: &HistoryArgs) -> CliResult<String> {
             "name one with --chaincode; `e2l chaincode list` shows them",
         )),
     }
-}
-
-/// Reads page after page until all entries are there.
-async fn unverified(session: &Session, chaincode: &str, id: &str) -> CliResult<History> {
-    let mut history = History {
-        events: Vec::new(),
-        height: 0,
-        time_nano: 0,
-        proof: None,
-    };
-    loop {
-        let from = history.events.len() as u64;
-        let argument = json!({ "id": id, "from": from, "limit": PAGE }).to_string();
-        let reply = session
-            .client()
-            .query(chaincode, "getHistory", argument.into_bytes().into())
-            .await?;
-        let page: Page = serde_json::from_slice(&reply.output).map_err(|error| {
-            CliError::usage(
-                format!("chaincode `{chaincode}` answers getHistory in another form: {error}"),
-                "use `e2l chaincode query getHistory`, which shows any answer",
-            )
-        })?;
-        (history.height, history.time_nano) = (reply.height, reply.time_nano);
-        check(&page, from, id)?;
-        history.events.extend(page.events);
-        if history.events.len() as u64 >= page.total {
-            return Ok(history);
-        }
-    }
-}
-
-/// A page must go on where the last ended, and bring something while anything is left.
-fn check(page: &Page, from: u64, id: &str) -> CliResult<()> {
-    let count = page.events.len() as u64;
-    let stalls = count == 0 && from < page.total;
-    if page.from == from && !stalls && from + count <= page.total {
-        return Ok(());
-    }
-    Err(CliError::not_proven(
-        format!(
-            "the history of {id} is incomplete: entries from {from} were asked for, {count} from {} came, of {}",
-            page.from, page.total
-        ),
-        "ask another actor's peer with --actor NAME, and compare",
-    ))
 }
 
 /// Containers and services that a text may stand for: by id, time of the last event and name.
@@ -291,8 +224,8 @@ fn choose(text: &str, found: &Candidates) -> CliResult<Option<String>> {
     ))
 }
 
-/// Fields of an entry, as the contract gives them.
-const FIELDS: [&str; 19] = [
+/// Fields of an entry, as the contract gives them, and three more: see `mark`.
+const FIELDS: [&str; 22] = [
     "tx_id",
     "height",
     "index",
@@ -309,6 +242,9 @@ const FIELDS: [&str; 19] = [
     "sequence",
     "observed",
     "facts",
+    "conflict",
+    "swarm",
+    "swarm_why",
     "sender",
     "actor",
     "role",
@@ -369,12 +305,14 @@ fn row(event: &Value) -> Vec<Cell> {
             .and_then(Value::as_str)
             .unwrap_or("observed"),
         late_ms: None,
+        conflict: event.get("conflict").and_then(Value::as_str),
+        swarm: event.get("swarm").and_then(Value::as_str),
     };
     let action = text("action");
     vec![
         Cell::new(stamp(number("time_nano")), Style::Dim),
         Cell::new(action, action_style(action)),
-        Cell::from(particulars(&oddities, &attribute)),
+        Cell::new(particulars(&oddities, &attribute), oddities.style()),
         Cell::new(format!("{}/{}", text("actor"), text("sender")), Style::Dim),
         Cell::from(number("height").to_string()),
         Cell::new(text("tx_id"), Style::Accent),
@@ -384,27 +322,6 @@ fn row(event: &Value) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn page(total: u64, from: u64, count: usize) -> Page {
-        Page {
-            total,
-            from,
-            events: vec![Value::Null; count],
-        }
-    }
-
-    #[test]
-    fn pages_must_follow_each_other() {
-        assert!(check(&page(5, 0, 3), 0, "x").is_ok());
-        assert!(check(&page(5, 3, 2), 3, "x").is_ok());
-        assert!(check(&page(0, 0, 0), 0, "x").is_ok());
-        for (wrong, from) in [(page(5, 1, 3), 0), (page(5, 3, 0), 3), (page(5, 3, 3), 3)] {
-            assert_eq!(
-                check(&wrong, from, "x").unwrap_err().exit(),
-                crate::Exit::NotProven
-            );
-        }
-    }
 
     #[test]
     fn a_name_of_several_objects_lists_them() {

@@ -1,7 +1,7 @@
 //! Where what was read waits for its facts and for the spool: in memory, bounded in bytes, and never in the way of the
 //! reading.
 
-use super::{Asked, EngineEvent, Given, Sourced};
+use super::{Asked, EngineEvent, Given, LeftOut, Sourced};
 use crate::gap;
 use crate::recent::{Fingerprint, Recent, fingerprint};
 use e2l_ledger::event::Event;
@@ -43,11 +43,13 @@ struct Waiting {
 }
 
 /// Events that found no room.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Lost {
     from_nano: i64,
     to_nano: i64,
     events: u64,
+    /// The last of them.
+    last: LeftOut,
 }
 
 struct State {
@@ -134,7 +136,7 @@ impl Intake {
             // What the engine remembers may be offered again; of the stream's the gap speaks, and taken later they would
             // come behind what followed them.
             if origin == Origin::Stream {
-                note_lost(&mut state, received_nano);
+                note_lost(&mut state, print, received_nano);
                 state.recent.insert(print);
             }
             return Offered::Lost;
@@ -250,10 +252,14 @@ impl Intake {
         let bounds = (lost.from_nano, lost.to_nano);
         // Within the lock: nothing that is read comes before it.
         self.put(&mut state, gap::overrun(&self.collector, bounds, lost.events));
+        let _ = self.queue.send(Waiting {
+            given: Given::LeftOut(lost.last),
+            bytes: 0,
+        });
     }
 }
 
-fn note_lost(state: &mut State, received_nano: i64) {
+fn note_lost(state: &mut State, print: Fingerprint, received_nano: i64) {
     if state.lost.is_none() {
         tracing::error!(
             alarm = true,
@@ -265,9 +271,11 @@ fn note_lost(state: &mut State, received_nano: i64) {
         from_nano: received_nano,
         to_nano: received_nano,
         events: 0,
+        last: LeftOut::default(),
     });
     lost.to_nano = received_nano;
     lost.events += 1;
+    lost.last.add(print);
 }
 
 impl Outlet {
@@ -342,6 +350,16 @@ mod tests {
         assert_eq!(gap.attributes["reason"], "memory was full");
         assert_eq!(gap.attributes["events"], (101 - taken).to_string());
         assert_eq!(gap.attributes["from"], (7 + taken).to_string());
+        let left_out = poll_fn(|context| outlet.poll_next(context)).await;
+        let Some((Given::LeftOut(left_out), _)) = left_out else {
+            panic!("{left_out:?}")
+        };
+        let print = |number| fingerprint(&raw(number).normalise(1).unwrap().unwrap());
+        assert_eq!(
+            left_out.into_iter().collect::<Vec<_>>(),
+            (taken as i64..=100).map(print).collect::<Vec<_>>(),
+            "the next start must not take what is lost behind what followed it"
+        );
         // Of what was lost the gap speaks: taken now it would come behind what followed it.
         assert_eq!(intake.offer(raw(99), Origin::Memory, 200), Offered::Repeat);
         assert_eq!(intake.offer(raw(0), Origin::Memory, 200), Offered::Repeat);

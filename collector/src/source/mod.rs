@@ -6,14 +6,16 @@ mod engine_event;
 mod identity;
 mod intake;
 mod invention;
+mod left_out;
 mod replay;
 mod spec;
 mod synthetic;
 
 pub use containerd::{ContainerdOptions, ContainerdSource};
-pub use docker::{DockerSource, EngineOptions};
+pub use docker::{DockerSource, EngineOptions, TaskOptions};
 pub use engine_event::{EngineEvent, LineError, Said};
 pub use identity::EngineIdentity;
+pub use left_out::LeftOut;
 pub use replay::{ReplayPace, ReplaySource};
 pub use spec::{SourceSpec, SourceSpecError};
 pub use synthetic::{SyntheticOptions, SyntheticSource};
@@ -39,6 +41,8 @@ pub enum Given {
     Event(Sourced),
     /// What the engine said when it was asked.
     Inventory(Box<Asked>),
+    /// Events that are lost, which a gap before this says, and must not be taken later.
+    LeftOut(LeftOut),
 }
 
 impl From<Sourced> for Given {

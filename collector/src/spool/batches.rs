@@ -49,11 +49,6 @@ impl Spool {
         count == limits.events || more || bytes >= limits.bytes
     }
 
-    /// When the oldest event that is in no batch was taken, nanoseconds since the Unix epoch.
-    pub fn oldest_unbatched(&self) -> Option<i64> {
-        self.unbatched_events().next().map(|event| event.since_nano)
-    }
-
     fn unbatched_events(&self) -> impl Iterator<Item = &StoredEvent> {
         let batched = (self.head.next_unbatched - self.first_stored) as usize;
         self.events.range(batched..)

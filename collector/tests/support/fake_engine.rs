@@ -116,7 +116,7 @@ fn serve(log: &Log, stream: &UnixStream) -> std::io::Result<()> {
     }
     let path = request.split(' ').nth(1).unwrap_or_default();
     match path {
-        _ if path.contains("/events") => tell(log, stream, path.contains("until=")),
+        _ if path.contains("/events") => tell(log, stream, until(path)),
         _ if path.contains("/version") => {
             answer(stream, "200 OK", r#"{"Version":"fake","ApiVersion":"1.41"}"#)
         }
@@ -137,8 +137,22 @@ fn answer(mut stream: &UnixStream, status: &str, body: &str) -> std::io::Result<
     write!(stream, "{head}\r\nConnection: close\r\n\r\n{body}")
 }
 
-/// What is remembered, and what happens then, unless only the past is asked for.
-fn tell(log: &Log, mut stream: &UnixStream, past_only: bool) -> std::io::Result<()> {
+/// The end that is asked for, nanoseconds since the Unix epoch.
+fn until(path: &str) -> Option<i64> {
+    let (_, end) = path.split_once("until=")?;
+    let end = end.split('&').next()?;
+    let (seconds, nanos) = end.split_once('.').unwrap_or((end, "0"));
+    Some(seconds.parse::<i64>().ok()? * 1_000_000_000 + nanos.parse::<i64>().ok()?)
+}
+
+fn time_of(line: &str) -> i64 {
+    let (_, time) = line.rsplit_once(':').unwrap();
+    time.trim_end_matches('}').parse().unwrap()
+}
+
+/// What is remembered and, if an end is asked for, not later by its time, as an engine has it; else what happens then, too.
+fn tell(log: &Log, mut stream: &UnixStream, until: Option<i64>) -> std::io::Result<()> {
+    let past_only = until.is_some();
     write!(
         stream,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
@@ -153,7 +167,9 @@ fn tell(log: &Log, mut stream: &UnixStream, past_only: bool) -> std::io::Result<
             }
             log.more.wait(&mut lines);
         }
-        let news = lines[told..].join("\n");
+        let in_time = |line: &&String| until.is_none_or(|until| time_of(line) <= until);
+        let news: Vec<&str> = lines[told..].iter().filter(in_time).map(String::as_str).collect();
+        let news = news.join("\n");
         told = lines.len();
         drop(lines);
         stream.write_all(news.as_bytes())?;

@@ -3,8 +3,6 @@
 use crate::reconcile::Inspected;
 use e2l_ledger::event::{Event, Facts};
 
-/// The attribute that names contradictions. No label can set it: see `EngineEvent::normalise`.
-pub const CONFLICT: &str = "event2ledger.conflict";
 /// Longest piece of a foreign string in it, bytes.
 const MAX_TEXT: usize = 64;
 

@@ -12,6 +12,8 @@ use tokio::time::{sleep, timeout};
 
 /// Longest wait for an inspection; the event is recorded without it then, and later inspected again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// An engine tells of a start or an end so long after it at most, also when it was stopped meanwhile; nanoseconds.
+const TOLD_WITHIN: i64 = 600_000_000_000;
 /// How often an answer is asked for again that cannot be read: what Podman does after a death takes seconds on a busy machine.
 const TRIES: u32 = 60;
 /// After so long.
@@ -54,15 +56,16 @@ async fn inspect(docker: &Docker, id: &str) -> Result<ContainerInspectResponse, 
 /// The facts that belong to an event. Inspection comes later, and tells of the last run only.
 pub fn of(event: &Event, seen: &Inspected) -> Facts {
     let image_digest = seen.image_digest.clone();
-    // What is younger than the event is of a later run.
+    // What is younger than the event is of a later run; what is much older is, too, if the clock was set back between them.
     let by_then = |nano: &i64| *nano <= event.time_nano;
+    let just_then = |nano: &i64| by_then(nano) && event.time_nano.saturating_sub(*nano) <= TOLD_WITHIN;
     let started_nano = seen.started_nano.filter(by_then);
     // The last end before the event is that which it tells of, also when the container was started again since.
-    let finished_nano = seen.finished_nano.filter(by_then);
+    let finished_nano = seen.finished_nano.filter(just_then);
     match event.action.as_str() {
         "start" => Facts {
             image_digest,
-            started_nano,
+            started_nano: started_nano.filter(just_then),
             ..Facts::default()
         },
         "die" if started_nano.is_some() && finished_nano.is_some() && !seen.phase.is_alive() => Facts {
@@ -191,6 +194,24 @@ mod tests {
             ..Facts::default()
         };
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_later_run_on_a_clock_that_was_set_back_says_nothing_of_an_earlier_one() {
+        // It died at two o'clock; the clock was set back, and it ran once more within the hour before.
+        let hour = 3_600_000_000_000;
+        let later = answer(ContainerStateStatusEnum::EXITED, STARTED);
+        for action in ["die", "start"] {
+            let mut event = die(2 * hour);
+            event.action = action.to_owned();
+            let found = of(&event, &later);
+            assert_eq!(
+                (found.started_nano, found.finished_nano),
+                (None, None),
+                "{action}"
+            );
+            assert_eq!(found.exit_code, None, "{action}");
+        }
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl History {
             None => self.floor_nano(engine),
         };
         Reach {
-            highest_nano: intake.highest_nano(),
+            // Of an earlier run too: its clock may have been set back since.
+            highest_nano: intake.highest_nano().max(self.newest_nano),
             since_nano: since_nano.max(1),
         }
     }

@@ -1,8 +1,9 @@
 //! Events of an engine with Docker's interface, Docker itself or [Podman](dialect), as they happen, and its state, to find
 //! out what did not come as an event.
 //!
-//! Three tasks: one does nothing but read into memory ([`reader`]), because the engine skips a subscriber that does not;
-//! one asks for the engine's state ([`inspector`]); the last asks for facts and passes on, in order.
+//! Four tasks: one does nothing but read into memory ([`reader`]), because the engine skips a subscriber that does not;
+//! one asks for the engine's state ([`inspector`]), one for a Swarm's tasks ([`tasks`]); the last asks for facts and passes
+//! on, in order.
 
 mod behind;
 mod conflict;
@@ -17,12 +18,14 @@ mod memory;
 mod overlap;
 mod raw;
 mod reader;
+mod tasks;
 mod tls;
 
 use super::intake::{Intake, Outlet};
 use super::{Given, Resume, Source, SourceError, SourceSpec, Sourced};
 use crate::stats::SharedStats;
-use conflict::{CONFLICT, conflict};
+use conflict::conflict;
+use e2l_ledger::attributes::CONFLICT;
 use endpoint::{Address, Endpoint};
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt};
@@ -36,6 +39,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+
+pub use tasks::TaskOptions;
+use tasks::TaskWatch;
 
 /// With more than this waiting, facts are left out until the backlog is gone; they are asked for later.
 const FACTS_BACKLOG: usize = 4096;
@@ -51,6 +57,8 @@ pub struct EngineOptions {
     pub reconcile_every: Option<Duration>,
     /// Bytes of memory for events that wait for the spool.
     pub memory_max_bytes: usize,
+    /// How a Swarm's manager is asked for its tasks; `None`: it is not.
+    pub tasks: Option<TaskOptions>,
 }
 
 impl Default for EngineOptions {
@@ -58,6 +66,7 @@ impl Default for EngineOptions {
         Self {
             reconcile_every: Some(Duration::from_secs(60)),
             memory_max_bytes: 32 << 20,
+            tasks: None,
         }
     }
 }
@@ -117,6 +126,12 @@ impl Source for DockerSource {
                 floor_nano: resume.floor_nano,
                 newest_nano: resume.newest_nano,
             };
+            let watch = TaskWatch {
+                address: engine.clone(),
+                intake: intake.clone(),
+                options: self.options.tasks,
+                epoch: epochs.clone(),
+            };
             let inspector = Inspector {
                 address: engine.clone(),
                 intake: intake.clone(),
@@ -142,6 +157,7 @@ impl Source for DockerSource {
             tasks.spawn(pass_on(engine, outlet, events));
             tasks.spawn(reader.run());
             tasks.spawn(inspector.run());
+            tasks.spawn(watch.run());
             while tasks.join_next().await.is_some() {}
             Ok(())
         })
