@@ -10,6 +10,8 @@ use crate::heartbeat::Heartbeat;
 use crate::inventory::Inventories;
 use crate::recent::fingerprint;
 use crate::reconcile::{self, Context};
+use crate::recording::{self, CurrentCode, NewCode, Recorded, Recorder};
+use crate::renewal::Renewal;
 use crate::source::{Asked, Given, Sourced};
 use crate::spool::{BatchLimits, Position, Prepared, Spool, SpoolError};
 use crate::stats::SharedStats;
@@ -76,6 +78,13 @@ pub struct Pipeline {
     pub(crate) inventories: Option<Inventories>,
     /// `None` where the source is no engine.
     pub(crate) heartbeat: Option<Heartbeat>,
+    /// What is recorded of each event.
+    pub(crate) recorder: Recorder,
+    /// What comes into force.
+    pub(crate) new_code: mpsc::UnboundedReceiver<NewCode>,
+    pub(crate) code: Arc<CurrentCode>,
+    /// The ledger takes no more of this incarnation.
+    pub(crate) renewal: Option<Renewal>,
 }
 
 /// The clocks that matter.
@@ -184,6 +193,7 @@ impl Pipeline {
             Progress::Settled(last) => self.settled = self.settled.max(last),
             Progress::Proven(last) => self.spool.finalize(last),
             Progress::Clock(ahead) => self.peers_ahead(ahead),
+            Progress::GivenUp(head) => self.renewal = Some(Renewal::after(head)),
         }
     }
 
@@ -265,6 +275,8 @@ impl Pipeline {
                 Ok(())
             };
         }
+        self.take_new_code();
+        self.renew()?;
         let gap = self.watch_bound();
         if !taken.is_empty() {
             self.watch_clock();
@@ -291,6 +303,7 @@ impl Pipeline {
 
     fn take_all(&mut self, taken: &mut Vec<Given>) {
         let mut line = 0;
+        self.recorder.begin_round();
         for given in taken.drain(..) {
             if let Some(full) = &mut self.full
                 && full.drops(&given)
@@ -300,7 +313,7 @@ impl Pipeline {
             match given {
                 Given::Event(sourced) => {
                     line = line.max(sourced.line);
-                    take(&mut self.spool, &self.options, &self.stats, sourced);
+                    take((&mut self.spool, &mut self.recorder), &self.options, &self.stats, sourced);
                 }
                 Given::Inventory(asked) => self.reconcile(*asked),
             }
@@ -346,7 +359,7 @@ impl Pipeline {
                 since_nano: now_nano,
                 line: 0,
             };
-            take(&mut self.spool, &self.options, &self.stats, sourced);
+            take((&mut self.spool, &mut self.recorder), &self.options, &self.stats, sourced);
         }
         self.unsettled += plan.again.len();
         if inventory.listed.is_some() {
@@ -568,7 +581,12 @@ impl Drop for Pipeline {
     }
 }
 
-fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourced: Sourced) {
+fn take(
+    (spool, recorder): (&mut Spool, &mut Recorder),
+    options: &PipelineOptions,
+    stats: &SharedStats,
+    sourced: Sourced,
+) {
     let Sourced {
         mut event,
         print,
@@ -587,6 +605,11 @@ fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourc
     {
         spool.leave_out(print);
         stats.change(|stats| stats.repeats += 1);
+        return;
+    }
+    if !is_recorded(recorder, stats, &mut event) {
+        spool.pass_over(&event, print);
+        spool.touch(&event.actor_id, number);
         return;
     }
     let mut size = event.encode().len();
@@ -618,4 +641,24 @@ fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourc
         stats.inferred += u64::from(event.observation == Observation::Inferred);
         stats.gaps += u64::from(event.observation == Observation::Gap);
     });
+}
+
+/// Makes an event what is recorded of it; of one that is not recorded leaves what the collector itself has to know.
+fn is_recorded(recorder: &mut Recorder, stats: &SharedStats, event: &mut Event) -> bool {
+    match recorder.record(event) {
+        Recorded::Taken => true,
+        Recorded::LeftOut => {
+            recording::strip(event);
+            stats.change(|stats| stats.left_out += 1);
+            false
+        }
+        Recorded::Bare { why } => {
+            tracing::error!(
+                alarm = true, %why, id = %event.actor_id,
+                "the component in force does not say how an event is recorded: it is recorded without its attributes"
+            );
+            stats.change(|stats| stats.component_failures += 1);
+            true
+        }
+    }
 }
