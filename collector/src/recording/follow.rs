@@ -1,12 +1,11 @@
 //! Keeps to the component that is in force.
 
-use super::approval::{self, NotApproved};
 use super::component::Component;
 use super::store::{CodeError, CodeStore};
 use crate::stats::SharedStats;
 use e2l_client::{LedgerClient, Verifier, VerifyError, learn_changes};
 use e2l_ledger::proof::Anchor;
-use e2l_ledger::{Digest, Domain, Limits, Member, StateKey};
+use e2l_ledger::{Digest, Limits, Member};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -29,8 +28,6 @@ pub struct NewCode(pub Option<Component>);
 enum Unusable {
     #[error(transparent)]
     Code(#[from] CodeError),
-    #[error(transparent)]
-    NotApproved(#[from] NotApproved),
     #[error(transparent)]
     Verify(#[from] VerifyError),
     #[error("no peer shows component {0}")]
@@ -156,25 +153,18 @@ impl CodeFollower {
     }
 
     async fn obtain_from(&self, verifier: &Verifier, wanted: Option<Digest>) -> Result<NewCode, Unusable> {
-        if wanted != self.used {
-            approval::check(verifier).await?;
+        let known = wanted.filter(|digest| self.store.has(digest));
+        // What is in use was approved when it came into use.
+        if wanted != self.used || known != wanted {
+            let component = verifier.collector_code(known.as_ref()).await?;
+            if let Some(component) = component {
+                self.store.keep(&component, self.used.as_slice())?;
+            }
         }
-        let Some(digest) = wanted else {
-            return Ok(NewCode(None));
-        };
-        self.fetch(verifier, digest).await?;
-        Ok(NewCode(Some(self.prepare(digest).await?)))
-    }
-
-    async fn fetch(&self, verifier: &Verifier, digest: Digest) -> Result<(), Unusable> {
-        if self.store.has(&digest) {
-            return Ok(());
+        match wanted {
+            Some(digest) => Ok(NewCode(Some(self.prepare(digest).await?))),
+            None => Ok(NewCode(None)),
         }
-        let (component, _) = verifier.state_value(&StateKey::component(&digest)).await?;
-        let component = component.filter(|bytes| Domain::Chaincode.hash(bytes) == digest);
-        let component = component.ok_or(Unusable::NotShown(digest))?;
-        self.store.keep(&component, self.used.as_slice())?;
-        Ok(())
     }
 
     async fn prepare(&self, digest: Digest) -> Result<Component, Unusable> {

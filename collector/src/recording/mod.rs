@@ -1,7 +1,6 @@
 //! What is recorded of an event: decided by the component that the actors have approved, or by the rules that are built in
 //! while there is none (docs/decisions/0030-collector-code-under-governance.md).
 
-mod approval;
 mod compiler;
 mod component;
 mod current;

@@ -4,7 +4,6 @@ use super::{Progress, Refusal, Submitter};
 use crate::submit::peers::is_final;
 use e2l_client::{VerifyError, learn_changes};
 use e2l_ledger::proof::FinalHeader;
-use e2l_ledger::{Canonical, SenderHead, StateKey};
 
 impl Submitter {
     /// A peer says that the actors have approved other code than a batch names. It may be behind, or this collector may.
@@ -14,14 +13,8 @@ impl Submitter {
         // What it cannot show is asked of the others, all the time.
         let _ = learn_changes(&client, &self.anchor).await;
         let verifier = self.proving.verifier(&client);
-        // Where nothing of this collector is on the ledger yet, that is proven too.
-        let standing = verifier.state_value(&StateKey::sender(self.proving.sender())).await;
-        let standing = standing.and_then(|(head, block)| {
-            let head = head.map(|head| SenderHead::decode(&head)).transpose()?;
-            Ok((head.unwrap_or_default(), block))
-        });
-        match standing {
-            Ok((head, block)) if self.is_given_up(&block) => {
+        match verifier.sender_head_at(self.proving.sender()).await {
+            Ok((head, Some(block))) if self.is_given_up(&block) => {
                 tracing::warn!(
                     incarnation = head.incarnation,
                     last_batch = head.sequence,
