@@ -204,6 +204,7 @@ fn refused(config: &NetworkConfig) -> Value {
             "a peer, superseded",
             "policies, superseded",
             "an engine, superseded",
+            "executables, superseded",
             "a removal, superseded",
         ];
         proposals.push((name[number], old));
