@@ -345,6 +345,24 @@ impl LedgerClient {
         .await
     }
 
+    /// What collectors record by, not yet verified: see [`Verifier`](crate::Verifier). A component that is `known` is left
+    /// out.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn collector_code(
+        &self,
+        known: Option<&e2l_ledger::Digest>,
+    ) -> Result<wire::CollectorCodeReply, ClientError> {
+        let known = known.map(|digest| digest.0.to_vec().into()).unwrap_or_default();
+        self.read(
+            "collectors' component",
+            wire::CollectorCodeRequest { known },
+            |mut stub, request| async move { stub.collector_code(request).await },
+        )
+        .await
+    }
+
     /// Proof of what the state holds under a key, not yet verified: see [`Verifier`](crate::Verifier).
     ///
     /// # Errors

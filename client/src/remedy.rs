@@ -21,6 +21,10 @@ pub fn refusal_remedy(reason: Reason) -> &'static str {
         Reason::Unavailable => "send the same bytes again, here or to another peer",
         Reason::Duplicate => "nothing to do: the first one counts",
         Reason::WrongNetwork => "use the configuration of this network",
+        Reason::OtherCode => {
+            "record by the component that is in force, with an executable that the actors allow: `e2l chaincode list`, \
+             `e2l collectors`"
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn code(reason: Reason) -> Code {
         Reason::Malformed => Code::InvalidArgument,
         Reason::Unauthentic => Code::Unauthenticated,
         Reason::Forbidden => Code::PermissionDenied,
-        Reason::SequenceGap | Reason::WrongNetwork => Code::FailedPrecondition,
+        Reason::SequenceGap | Reason::WrongNetwork | Reason::OtherCode => Code::FailedPrecondition,
         Reason::Conflict => Code::Aborted,
         Reason::Busy => Code::ResourceExhausted,
         Reason::Unavailable => Code::Unavailable,

@@ -6,10 +6,12 @@ use crate::config_changes::learn_changes;
 use crate::error::ClientError;
 use crate::wire;
 use e2l_ledger::proof::{
-    Anchor, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPage, LogPageProof, ProofError, Receipt,
-    SenderHeadProof, StateValueProof, VerifiedTransaction,
+    Anchor, CollectorApproval, Evidence, FinalHeader, FinalHeaderProof, Guilt, LogPage, LogPageProof,
+    ProofError, Receipt, SenderHeadProof, StateValueProof, VerifiedTransaction, last_collector_change,
 };
-use e2l_ledger::{Block, Canonical, DecodeError, Digest, LogEntry, LogHead, Member, SenderHead, StateKey};
+use e2l_ledger::{
+    Block, Canonical, DecodeError, Digest, Domain, LogEntry, LogHead, Member, SenderHead, StateKey,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,23 +170,61 @@ impl Verifier {
     /// # Errors
     /// No peer answers, or what it sends does not prove it.
     pub async fn sender_head(&self, sender: &Member) -> Result<SenderHead, VerifyError> {
+        Ok(self.sender_head_at(sender).await?.0)
+    }
+
+    /// The same, and the block as of which it is so; `None` where a peer has no block that could show it.
+    ///
+    /// # Errors
+    /// No peer answers, or what it sends does not prove it.
+    pub async fn sender_head_at(
+        &self,
+        sender: &Member,
+    ) -> Result<(SenderHead, Option<FinalHeader>), VerifyError> {
         let request = wire::SenderHeadRequest {
             sender: sender.to_string(),
             prove: true,
         };
         let reply = self.client.sender_head_with(request).await?;
         if reply.proof.is_empty() && reply.incarnation == 0 {
-            return Ok(SenderHead::default());
+            return Ok((SenderHead::default(), None));
         }
         let proof = SenderHeadProof::decode(&reply.proof)?;
-        self.proven(|anchor| proof.verify(anchor)).await?;
+        let block = self.proven(|anchor| proof.verify(anchor)).await?;
         if proof.sender != *sender {
             return Err(VerifyError::OtherSubject(format!(
                 "where {} stands",
                 proof.sender
             )));
         }
-        Ok(proof.head)
+        Ok((proof.head, Some(block)))
+    }
+
+    /// Checks that the actors have approved the component that collectors record by under the newest configuration that is
+    /// known, or that there is none. Returns that component, if there is one that is not `known`.
+    ///
+    /// # Errors
+    /// No peer answers, or what it sends does not prove it.
+    pub async fn collector_code(&self, known: Option<&Digest>) -> Result<Option<Vec<u8>>, VerifyError> {
+        let reply = self.client.collector_code(known).await?;
+        if reply.approval.is_empty() {
+            if last_collector_change(&self.anchor.epochs()).is_some() {
+                return Err(VerifyError::OtherSubject("no approvals".to_owned()));
+            }
+        } else {
+            let approval = CollectorApproval::decode(&reply.approval)?;
+            self.proven(|anchor| approval.verify(anchor)).await?;
+        }
+        let wanted = self.anchor.newest().collector_component();
+        let Some(wanted) = wanted.filter(|wanted| known != Some(wanted)) else {
+            return Ok(None);
+        };
+        if Domain::Chaincode.hash(&reply.component) != wanted {
+            return Err(VerifyError::OtherSubject(format!(
+                "something else than component {wanted}"
+            )));
+        }
+        Ok(Some(reply.component.to_vec()))
     }
 
     /// Contradictions that the answering peer has found, and whom each convicts. What convicts nobody is an

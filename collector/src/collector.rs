@@ -9,6 +9,7 @@ use crate::inventory::Inventories;
 use crate::metrics::Watched;
 use crate::options::CollectorOptions;
 use crate::pipeline::{Clocks, Drained, Pace, Pipeline, PipelineOptions};
+use crate::recording::{CodeFollower, CodeStore, CurrentCode, Recorder, code_name, executable_digest};
 use crate::source::{
     Alive, ContainerdSource, DockerSource, EngineOptions, Given, ReplaySource, Resume, Source, SourceError,
     SourceSpec, SyntheticSource,
@@ -21,7 +22,7 @@ use e2l_identity::{
     CurrentIdentity, ExpectedPeer, IdentitySource, Wanted, client_config, introduction_config,
 };
 use e2l_ledger::proof::Anchor;
-use e2l_ledger::{GenesisFile, NetworkConfig, Role};
+use e2l_ledger::{Digest, GenesisFile, NetworkConfig, Role};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +50,9 @@ pub struct Collector {
     resumed: bool,
     source: Box<dyn Source>,
     stats: SharedStats,
+    recorder: Recorder,
+    code_follower: CodeFollower,
+    code: Arc<CurrentCode>,
 }
 
 impl Collector {
@@ -90,7 +94,7 @@ impl Collector {
             network,
             sender: member,
         };
-        let (spool, resumed) = open_spool(
+        let (mut spool, resumed) = open_spool(
             &options.spool_dir,
             &owner,
             (&client, &anchor),
@@ -102,6 +106,26 @@ impl Collector {
             collector = %owner.sender, incarnation = spool.incarnation(), last_batch = spool.last_batch(),
             unfinal = spool.unfinal(), source = %options.source, "the spool is open"
         );
+        let executable = executable_digest().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the collector cannot read its own executable: its batches do not name it");
+            Digest::ZERO
+        });
+        let mut code_follower = CodeFollower::new(
+            client.clone(),
+            anchor.clone(),
+            CodeStore::new(&options.spool_dir)?,
+            owner.sender.clone(),
+            (spool.component(), stats.clone()),
+        );
+        let recorder = Recorder::new(code_follower.first(resumed).await);
+        let component = recorder.component();
+        spool.set_executable(executable);
+        spool.record_by(component);
+        stats.change(|stats| {
+            stats.component = code_name(component);
+            stats.executable = executable.to_string();
+        });
+        tracing::info!(component = %code_name(component), %executable, "what records, and by what");
         let source = make_source(&options, &stats);
         serve_metrics(&options.metrics, Arc::new(Watched(stats.clone()))).await?;
         Ok(Self {
@@ -115,6 +139,9 @@ impl Collector {
             resumed,
             source,
             stats,
+            recorder,
+            code_follower,
+            code: Arc::new(CurrentCode::new(component, executable)),
         })
     }
 
@@ -157,13 +184,15 @@ impl Collector {
             self.anchor.clone(),
             self.new_identities,
         ));
+        let (new_code_sender, new_code) = mpsc::unbounded_channel();
+        followers.spawn(self.code_follower.run(new_code_sender));
         let submitter = Submitter::new(
             &self.client,
             (self.anchor, &*self.identity),
             window,
             batches,
             progress_sender,
-            self.stats.clone(),
+            (self.stats.clone(), self.code.clone()),
         );
         let name = self.source.name();
         let resume = Resume {
@@ -206,6 +235,10 @@ impl Collector {
             cut: Vec::new(),
             clocks: Clocks::default(),
             unsettled: 0,
+            recorder: self.recorder,
+            new_code,
+            code: self.code,
+            renewal: None,
         };
         let running = Running {
             source: tokio::spawn(self.source.run(resume, event_sender)),

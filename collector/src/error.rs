@@ -42,6 +42,9 @@ pub enum CollectorError {
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// What is in force cannot be kept on this host.
+    #[error(transparent)]
+    Code(#[from] crate::recording::CodeError),
     /// The source gave up.
     #[error(transparent)]
     Source(#[from] SourceError),

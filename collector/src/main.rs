@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
+use e2l_collector::recording::compile_into;
 use e2l_collector::source::{ReplayPace, SourceSpec};
 use e2l_collector::{Collector, CollectorOptions};
 use std::io::Write;
@@ -19,8 +20,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[command(name = "e2l-collector", version)]
 struct Arguments {
     /// Configuration file.
-    #[arg(long, value_name = "FILE", env = "E2L_COLLECTOR_CONFIG")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", env = "E2L_COLLECTOR_CONFIG", required_unless_present = "compile_into")]
+    config: Option<PathBuf>,
     /// Where events come from: docker, podman or containerd, each also with :PATH of a socket, replay:FILE or synthetic
     /// [default: as configured].
     #[arg(long, value_name = "SOURCE")]
@@ -34,11 +35,17 @@ struct Arguments {
     /// Stop when standard input closes, so that no collector outlives the program that started it.
     #[arg(long)]
     exit_with_parent: bool,
+    /// Compile the component on standard input into this directory, and end: what a collector starts itself for.
+    #[arg(long, value_name = "DIR", hide = true)]
+    compile_into: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mut options = CollectorOptions::load(&arguments.config)?;
+    if let Some(directory) = &arguments.compile_into {
+        return Ok(compile_into(directory)?);
+    }
+    let mut options = CollectorOptions::load(&arguments.config.unwrap_or_default())?;
     options.source = arguments.source.unwrap_or(options.source);
     options.replay_pace = arguments.replay_pace.unwrap_or(options.replay_pace);
     options.exit_when_done |= arguments.exit_when_done;

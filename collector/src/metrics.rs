@@ -107,6 +107,28 @@ fn text(stats: &Stats) -> Result<String, String> {
         "From reading an event until it was known to be final, 99 of 100 events",
         stats.latency_us.p99 as i64,
     );
+    gauge(
+        "left_out",
+        "Events that the component in force does not record, since the start",
+        count(stats.left_out),
+    );
+    gauge(
+        "component_failures",
+        "Events that the component in force gave no answer about, since the start",
+        count(stats.component_failures),
+    );
+    gauge(
+        "recorded_anew",
+        "Events that were recorded anew, because peers did not take what was signed, since the start",
+        count(stats.recorded_anew),
+    );
+    let code = Family::<[(&'static str, String); 2], Gauge>::default();
+    let names = [
+        ("component", stats.component.clone()),
+        ("executable", stats.executable.clone()),
+    ];
+    code.get_or_create(&names).set(1);
+    registry.register("code", "What records, and by what: always 1", code);
     registry.register(
         "refused_codes",
         "Final events that are not in force, by validation code",

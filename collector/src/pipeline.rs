@@ -18,6 +18,8 @@ use crate::clock::now_nano;
 use crate::error::CollectorError;
 use crate::heartbeat::Heartbeat;
 use crate::inventory::Inventories;
+use crate::recording::{CurrentCode, NewCode, Recorder};
+use crate::renewal::Renewal;
 use crate::source::Given;
 use crate::spool::{BatchLimits, Position, Prepared, Spool, SpoolError};
 use crate::stats::SharedStats;
@@ -75,6 +77,13 @@ pub struct Pipeline {
     pub(crate) inventories: Option<Inventories>,
     /// `None` where the source is no engine.
     pub(crate) heartbeat: Option<Heartbeat>,
+    /// What is recorded of each event.
+    pub(crate) recorder: Recorder,
+    /// What comes into force.
+    pub(crate) new_code: mpsc::UnboundedReceiver<NewCode>,
+    pub(crate) code: Arc<CurrentCode>,
+    /// The ledger takes no more of this incarnation.
+    pub(crate) renewal: Option<Renewal>,
 }
 
 /// Why a pipeline ended.
@@ -136,6 +145,7 @@ impl Pipeline {
             Progress::Settled(last) => self.settled = self.settled.max(last),
             Progress::Proven(last) => self.spool.finalize(last),
             Progress::Clock(ahead) => self.peers_ahead(ahead),
+            Progress::GivenUp(head) => self.renewal = Some(Renewal::after(head)),
         }
     }
 
@@ -148,6 +158,8 @@ impl Pipeline {
                 Ok(())
             };
         }
+        self.take_new_code();
+        self.renew()?;
         let gap = self.watch_bound();
         if !taken.is_empty() {
             self.watch_clock();
@@ -181,6 +193,7 @@ impl Pipeline {
 
     fn take_all(&mut self, taken: &mut Vec<Given>) {
         let mut line = 0;
+        self.recorder.begin_round();
         for given in taken.drain(..) {
             if let Some(full) = &mut self.full
                 && full.drops(&given)
@@ -190,7 +203,7 @@ impl Pipeline {
             match given {
                 Given::Event(sourced) => {
                     line = line.max(sourced.line);
-                    take(&mut self.spool, &self.options, &self.stats, sourced);
+                    take((&mut self.spool, &mut self.recorder), &self.options, &self.stats, sourced);
                 }
                 Given::Inventory(asked) => self.reconcile(*asked),
                 Given::LeftOut(prints) => prints.into_iter().for_each(|print| self.spool.leave_out(print)),

@@ -228,7 +228,8 @@ class Reader:
 
     def batch_header(self):
         return dict(network=self.hash(), sender=self.span(self.member), incarnation=self.u64(), sequence=self.u64(),
-                    previous=self.hash(), created=self.i64(), count=self.u32(), calls_root=self.hash())
+                    previous=self.hash(), created=self.i64(), count=self.u32(), calls_root=self.hash(),
+                    component=self.option(self.hash), executable=self.hash())
 
     def request_header(self):
         return dict(network=self.hash(), sender=self.span(self.member), nonce=self.take(16), expires=self.u64(),
@@ -346,7 +347,11 @@ class Reader:
         return dict(network=text(), actors=self.list(actor), revoked=self.digests(), finality=self.policy(),
                     lifecycle=self.policy(), limits=self.limits(), chaincodes=self.list(self.chaincode),
                     engine=dict(engine=text(), architecture=text(), configuration=self.hash().hex()),
-                    next_raft_id=self.u64())
+                    next_raft_id=self.u64(), executables=self.digests(),
+                    replaced_collectors=self.list(self.replaced_collector))
+
+    def replaced_collector(self):
+        return dict(component=self.option(lambda: self.hash().hex()), until_nano=self.i64())
 
     def digests(self):
         """A set of digests, in hexadecimal."""
@@ -606,7 +611,14 @@ def encode_config(config):
         list_([encode_chaincode(value) for value in config["chaincodes"]]),
         encode_engine(config["engine"]),
         struct.pack("<Q", config["next_raft_id"]),
+        list_(sorted(bytes.fromhex(value) for value in config.get("executables", []))),
+        list_([encode_replaced_collector(value) for value in config.get("replaced_collectors", [])]),
     ))
+
+
+def encode_replaced_collector(value):
+    component = value["component"]
+    return (b"\0" if component is None else b"\1" + bytes.fromhex(component)) + struct.pack("<q", value["until_nano"])
 
 
 class Epoch:
@@ -684,7 +696,7 @@ class Anchor:
 
 LIMITS = [(name, int(low.replace(",", "")), int(high.replace(",", ""))) for name, low, high in re.findall(
     r"^\| (\w+) \| [\d,]+ \| ([\d,]+) \| ([\d,]+) \|$", (HERE / "README.md").read_text(), re.M)]
-assert len(LIMITS) == 20
+assert len(LIMITS) == 21
 
 
 def verify_final_header(proof, anchor):

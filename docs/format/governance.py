@@ -167,6 +167,9 @@ CHANGES = (
     Variant(lambda reader: dict(engine=reader.text(), architecture=reader.text(), configuration=reader.hash().hex()),
             lambda config, change: formats.encode_engine(config["engine"]),
             lambda config, change: config.update(engine=change)),
+    Variant(Reader.digests,
+            lambda config, change: list_(sorted(bytes.fromhex(value) for value in config.get("executables", []))),
+            lambda config, change: config.update(executables=change)),
 )
 DEPLOYS, LEAVES, OF_ONE_PEER = CHANGES[0], CHANGES[6], CHANGES[7:9]
 
@@ -260,6 +263,26 @@ class Record:
         votes = [text_(actor) + signed + bytes([approves]) for actor, (signed, approves) in
                  sorted(self.votes.items(), key=lambda item: item[0].encode())]
         return b"\1" + self.proposal.encoding + self.proposer.member_bytes + list_(votes) + self.outcome
+
+
+COLLECTOR, MAX_REPLACED = "collector", 16
+
+
+def collector_component(config):
+    known = named(config["chaincodes"], COLLECTOR)
+    return known and known["digest"]
+
+
+def with_replaced_collector(after, before, height, nano):
+    """The epoch after a block of this time that may have given the collectors another component."""
+    if not after or collector_component(after.config) == collector_component(before.config):
+        return after
+    config = copy.deepcopy(after.config)
+    kept = [known for known in config.get("replaced_collectors", []) if known["until_nano"] >= nano]
+    until = nano + config["limits"]["collector_grace_ms"] * 1_000_000
+    kept.append(dict(component=collector_component(before.config), until_nano=until))
+    config["replaced_collectors"] = kept[-MAX_REPLACED:]
+    return Epoch(config, height + 1)
 
 
 class Caller:
@@ -378,7 +401,7 @@ class Governance:
         self.put(state_key(0, b"proposals", b""), b"\1" + list_(sorted(self.open)) + list_(self.closed))
 
     # --- Coming into force ----------------------------------------------------------------------------------
-    def outcomes(self, epoch, height):
+    def outcomes(self, epoch, height, nano):
         """All that may come of what this block has approved, the likeliest first: pairs of the epoch of the next height
         (None where nothing changes) and of what became of each proposal. A migration may fail, which only its own peers
         know; each of those that deploy may."""
@@ -395,7 +418,8 @@ class Governance:
                 if may_fail:
                     longer.append((before, [*became, (key, False)]))
             found = longer[:256]
-        return [(self.with_votes(after, epoch, height), became) for after, became in found]
+        return [(with_replaced_collector(self.with_votes(after, epoch, height), epoch, height, nano), became)
+                for after, became in found]
 
     def with_votes(self, after, epoch, height):
         """The epoch after a block in which peers have said that they are ready."""

@@ -185,6 +185,8 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
             chaincodes: definition.collect(),
             engine: plan.engine.clone(),
             next_raft_id: actors.len() as u64 + 1,
+            executables: Default::default(),
+            replaced_collectors: Vec::new(),
         },
     };
     genesis.config.check()?;

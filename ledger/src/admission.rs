@@ -12,6 +12,9 @@ use crate::member::Role;
 use crate::proposal::Envelope;
 use borsh::{BorshDeserialize, BorshSerialize};
 
+/// How far above a sender's last incarnation its next may be: bounded, so that the numbers do not come to an end.
+const MAX_LATER: u64 = 1024;
+
 /// An envelope is refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
@@ -135,7 +138,7 @@ impl SenderHead {
         (header.incarnation, header.sequence) <= (self.incarnation, self.sequence)
     }
 
-    /// Checks that a batch follows this head: the next of its incarnation, or the first of the next one, and
+    /// Checks that a batch follows this head: the next of its incarnation, or the first of a later one, and
     /// linked to the last.
     ///
     /// # Errors
@@ -151,7 +154,9 @@ impl SenderHead {
             ));
         }
         let continues = header.incarnation == self.incarnation && header.sequence == self.sequence + 1;
-        let begins = header.incarnation == self.incarnation + 1 && header.sequence == 1;
+        // A collector may have given up an incarnation of which nothing came on the ledger.
+        let later = self.incarnation.saturating_add(1)..=self.incarnation.saturating_add(MAX_LATER);
+        let begins = later.contains(&header.incarnation) && header.sequence == 1;
         // Before the first batch there is no incarnation to continue.
         let follows = begins || (continues && self.incarnation > 0);
         if !follows {
@@ -159,12 +164,11 @@ impl SenderHead {
                 ValidationCode::SequenceGap,
                 format!(
                     "batch {} of incarnation {} does not follow: expected is batch {} of incarnation {}, or \
-                     batch 1 of incarnation {}",
+                     batch 1 of a later incarnation",
                     header.sequence,
                     header.incarnation,
                     self.sequence + 1,
-                    self.incarnation.max(1),
-                    self.incarnation + 1
+                    self.incarnation.max(1)
                 ),
             ));
         }

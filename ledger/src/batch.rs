@@ -64,6 +64,11 @@ pub struct BatchHeader {
     pub count: u32,
     /// Merkle root over the calls' digests.
     pub calls_root: Digest,
+    /// The component by which the collector recorded the events ([`Domain::Chaincode`]); `None` for the rules that it has
+    /// built in.
+    pub component: Option<Digest>,
+    /// BLAKE3 of the collector's executable, as an honest host reads it.
+    pub executable: Digest,
 }
 
 impl Canonical for BatchHeader {

@@ -73,6 +73,10 @@ codes! {
     SequenceGap = 112, "SEQUENCE_GAP", "send the batch that follows the last one on the ledger";
     /// Signed for another network.
     WrongNetwork = 113, "WRONG_NETWORK", "use the configuration of this network";
+    /// The collector recorded the batch by another component than the one in force, and the grace is over.
+    OtherComponent = 114, "OTHER_COMPONENT", "nothing to do: the collector records its events anew by the component in force";
+    /// The executable of the batch's collector is not on the actors' list.
+    OtherExecutable = 115, "OTHER_EXECUTABLE", "install a collector that the actors allow, or have them allow this one: `e2l proposal create executables`";
     /// What is to be deployed is not a valid WebAssembly component.
     NotAComponent = 120, "NOT_A_COMPONENT", "build the contract with `e2l chaincode build` and propose what that writes";
     /// The component imports what the host does not offer.

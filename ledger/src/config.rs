@@ -1,6 +1,7 @@
 //! The configuration under which a block is executed. `config_root` in the header commits to it.
 
 use crate::canonical::Canonical;
+use crate::collector_code::ReplacedCollector;
 use crate::governance::{GOVERNANCE, PROPOSAL_MAX_BYTES};
 use crate::hash::{Digest, Domain};
 use crate::member::{InvalidName, Member, Role, validate_name};
@@ -187,6 +188,9 @@ limits! {
     migration_writes: 1_000_000, 1..=100_000_000;
     /// Most bytes written by a migration.
     migration_write_bytes: 268_435_456, 1024..=4_294_967_295;
+    /// How long batches of the collectors' last component are taken after another came into force, milliseconds of
+    /// block time.
+    collector_grace_ms: 3_600_000, 0..=2_592_000_000;
 }
 
 /// The configuration of a network at some height.
@@ -212,6 +216,12 @@ pub struct NetworkConfig {
     /// Raft id of the next peer that is admitted: none is ever given twice, since a peer without its disk must not
     /// speak for what it has promised before.
     pub next_raft_id: u64,
+    /// BLAKE3 of the executables that collectors may have; none: any.
+    #[serde(default)]
+    pub executables: BTreeSet<Digest>,
+    /// Components of collectors that were replaced, and how long batches that name them are taken; the newest last.
+    #[serde(default)]
+    pub replaced_collectors: Vec<ReplacedCollector>,
 }
 
 impl Canonical for NetworkConfig {

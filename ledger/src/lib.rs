@@ -10,6 +10,7 @@ mod block;
 mod canonical;
 mod certificate;
 mod code;
+mod collector_code;
 mod config;
 mod genesis;
 pub mod governance;
@@ -37,6 +38,7 @@ pub use block::{Block, EnvelopeOutcome, Header, TransactionResult};
 pub use canonical::{Canonical, DecodeError};
 pub use certificate::{Certificate, CertificateError};
 pub use code::ValidationCode;
+pub use collector_code::{COLLECTOR, RECORD, ReplacedCollector, check_code};
 pub use config::{
     ActorConfig, ChaincodeDefinition, ConfigError, EngineProfile, Limits, NetworkConfig, PeerConfig,
     PeerPlace,

@@ -40,6 +40,8 @@ fn batch(calls: Vec<Call>) -> Envelope {
             created_nano: 5,
             count: calls.len() as u32,
             calls_root: SignedBatch::calls_root(&calls),
+            component: None,
+            executable: Digest::ZERO,
         },
         calls,
         signature: signature(),

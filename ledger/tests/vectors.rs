@@ -285,6 +285,11 @@ impl World {
                     configuration: Digest([8; 32]),
                 },
                 next_raft_id: 2,
+                executables: BTreeSet::from([Digest([5; 32])]),
+                replaced_collectors: vec![ReplacedCollector {
+                    component: Some(Digest([4; 32])),
+                    until_nano: START + 3_600_000_000_000,
+                }],
             },
         }
     }
@@ -306,6 +311,8 @@ impl World {
             created_nano: START + 2_000_000,
             count: 3,
             calls_root: SignedBatch::calls_root(&calls),
+            component: Some(Digest([4; 32])),
+            executable: Digest([5; 32]),
         };
         SignedBatch::sign(header, calls, &self.collector)
     }

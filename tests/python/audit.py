@@ -22,7 +22,7 @@ from check_vectors import Failure, decode, digest, merkle, state_key  # noqa: E4
 from contracts import Caller, Log, Rejected, Space  # noqa: E402
 
 VALID, BAD_PAYLOAD, BAD_SIGNATURE, DUPLICATE, NOT_ACTIVE, REJECTED, WITNESS = 0, 2, 4, 9, 17, 101, 109
-EXPIRED, REVOKED, ROLE, GAP, OTHER_NETWORK = 100, 110, 111, 112, 113
+EXPIRED, REVOKED, ROLE, GAP, OTHER_NETWORK, OTHER_COMPONENT, OTHER_EXECUTABLE = 100, *range(110, 116)
 ENGINE_FAILURES = range(102, 109)
 # A proposal may have these bytes besides its components.
 PROPOSAL_BYTES = 65_536
@@ -165,7 +165,7 @@ class Audit:
     def put_in_force(self, header):
         """Makes the changes that the block has approved; their outcome must be what its header names."""
         before = self.epoch
-        found = self.governance.outcomes(before, self.height)
+        found = self.governance.outcomes(before, self.height, self.time)
         after, became = next(((after, became) for after, became in found
                               if (after or before).root == header["next_config_root"]), (None, None))
         hold(became is not None, "its next configuration is not what its proposals make of the one before")
@@ -322,15 +322,28 @@ class Audit:
         proposal = self.limits["component_max_bytes"] + PROPOSAL_BYTES if chaincode == governance.NAME else 0
         return max(self.limits["argument_max_bytes"], proposal)
 
+    def judge_code(self, statement):
+        """What a batch says of the code that made it."""
+        component = statement["component"] and statement["component"].hex()
+        replaced = [known["component"] for known in self.config.get("replaced_collectors", [])
+                    if known["until_nano"] >= self.time]
+        if component not in (governance.collector_component(self.config), *replaced):
+            return OTHER_COMPONENT
+        allowed = self.config.get("executables", [])
+        return OTHER_EXECUTABLE if allowed and statement["executable"].hex() not in allowed else VALID
+
     def judge_batch(self, statement, signed):
         sender = statement["sender"][0]
         incarnation, sequence, last = self.heads.get(sender, (0, 0, bytes(32)))
         place = statement["incarnation"], statement["sequence"]
         if place <= (incarnation, sequence):
             return DUPLICATE
-        follows = place == (incarnation + 1, 1) or (incarnation > 0 and place == (incarnation, sequence + 1))
+        follows = (incarnation < place[0] <= incarnation + 1024 and place[1] == 1) or (incarnation > 0 and place == (incarnation, sequence + 1))
         if not follows or statement["previous"] != last:
             return GAP
+        other_code = self.judge_code(statement)
+        if other_code != VALID:
+            return other_code
         self.heads[sender] = (*place, signed)
         self.state.put(state_key(0, b"sender", self.name(sender).encode()), b"\1" + struct.pack("<QQ", *place) + signed)
         return VALID

@@ -65,6 +65,8 @@ impl TestCollector {
             created_nano: now_nano(),
             count: u32::try_from(calls.len()).expect("a batch of a test is small"),
             calls_root: SignedBatch::calls_root(calls),
+            component: None,
+            executable: Digest::ZERO,
         }
     }
 

@@ -36,7 +36,10 @@ mod tls_engine;
 mod workload_api;
 
 pub use announce::announce;
-pub use binaries::{binary, component, next_component};
+pub use binaries::{
+    binary, collector_component, component, failing_collector_component, next_component,
+    strict_collector_component,
+};
 pub use collector::TestCollector;
 pub use collector_process::CollectorProcess;
 pub use containerd_engine::ContainerdEngine;

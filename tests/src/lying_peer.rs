@@ -232,6 +232,16 @@ impl wire::ledger_server::Ledger for Lying {
         changes.map(Response::new).map_err(failed)
     }
 
+    async fn collector_code(
+        &self,
+        request: Request<wire::CollectorCodeRequest>,
+    ) -> Result<Response<wire::CollectorCodeReply>, Status> {
+        let known = <[u8; 32]>::try_from(request.into_inner().known.as_ref());
+        let known = known.ok().map(e2l_ledger::Digest);
+        let code = self.truth.collector_code(known.as_ref()).await;
+        code.map(Response::new).map_err(failed)
+    }
+
     async fn get_state(
         &self,
         request: Request<wire::GetStateRequest>,

@@ -190,6 +190,13 @@ impl wire::ledger_server::Ledger for Refusing {
         self.refuse()
     }
 
+    async fn collector_code(
+        &self,
+        _request: Request<wire::CollectorCodeRequest>,
+    ) -> Result<Response<wire::CollectorCodeReply>, Status> {
+        self.refuse()
+    }
+
     async fn get_state(
         &self,
         _request: Request<wire::GetStateRequest>,

@@ -225,6 +225,8 @@ fn config(members: &Members, name: &str, version: String, digest: Digest) -> Net
             configuration: Digest(engine.configuration_digest),
         },
         next_raft_id: 2,
+        executables: Default::default(),
+        replaced_collectors: Vec::new(),
     }
 }
 

@@ -96,6 +96,8 @@ impl Orderer {
             created_nano: place.time_nano,
             count: 1,
             calls_root: SignedBatch::calls_root(&calls),
+            component: None,
+            executable: Digest::ZERO,
         };
         self.batches
             .insert(sender.clone(), (header.sequence, header.digest()));

@@ -127,6 +127,8 @@ impl SwarmMember {
             created_nano: now,
             count: 1,
             calls_root: SignedBatch::calls_root(&calls),
+            component: None,
+            executable: Digest::ZERO,
         };
         let digest = header.digest();
         let batch = SignedBatch::sign(header, calls, &self.identity);

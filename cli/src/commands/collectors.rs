@@ -8,7 +8,7 @@ use e2l_ledger::event::Event;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "collector",
     "state",
     "incarnation",
@@ -24,6 +24,7 @@ const FIELDS: [&str; 18] = [
     "inferred",
     "started_nano",
     "version",
+    "component",
     "executable",
     "source",
     "statements",
@@ -44,6 +45,7 @@ pub async fn run(session: &Session) -> CliResult<()> {
         Column::new("ENGINE CLOCK").right(),
         Column::new("GAPS").right(),
         Column::new("VERSION"),
+        Column::new("RECORDS BY"),
         Column::new("EXECUTABLE"),
         Column::new("SOURCE").shrink(12),
     ]);
@@ -118,9 +120,18 @@ fn row(status: &CollectorStatus, said: &BTreeMap<String, String>) -> Vec<Cell> {
         Cell::from(clock),
         Cell::from(text("gaps").to_owned()),
         Cell::from(text("version").to_owned()),
+        Cell::new(code(text("component")), Style::Dim),
         Cell::new(short_id(text("executable")), Style::Dim),
         Cell::from(text("source").to_owned()),
     ]
+}
+
+/// A component's digest, shortened, or what stands in its place.
+fn code(component: &str) -> &str {
+    match component.parse::<e2l_ledger::Digest>() {
+        Ok(_) => short_id(component),
+        Err(_) => component,
+    }
 }
 
 fn item(status: &CollectorStatus, said: &BTreeMap<String, String>) -> Value {
@@ -142,6 +153,7 @@ fn item(status: &CollectorStatus, said: &BTreeMap<String, String>) -> Value {
         "inferred": number("inferred"),
         "started_nano": number("started_nano"),
         "version": text("version"),
+        "component": text("component"),
         "executable": text("executable"),
         "source": text("source"),
         "statements": status.statements,

@@ -249,6 +249,13 @@ impl Ledger for EchoLedger {
         Ok(Response::new(wire::ConfigChangesReply::default()))
     }
 
+    async fn collector_code(
+        &self,
+        _request: Request<wire::CollectorCodeRequest>,
+    ) -> Result<Response<wire::CollectorCodeReply>, Status> {
+        Ok(Response::new(wire::CollectorCodeReply::default()))
+    }
+
     async fn get_state(
         &self,
         _request: Request<wire::GetStateRequest>,

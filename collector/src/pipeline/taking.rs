@@ -5,10 +5,11 @@ use crate::clock::now_nano;
 use crate::gap;
 use crate::recent::fingerprint;
 use crate::reconcile::{self, Context};
+use crate::recording::{self, Recorded, Recorder};
 use crate::source::{Asked, Sourced};
 use crate::spool::Spool;
 use crate::stats::SharedStats;
-use e2l_ledger::event::Observation;
+use e2l_ledger::event::{Event, Observation};
 
 impl Pipeline {
     /// Takes what the engine's state says and its stream did not.
@@ -44,7 +45,12 @@ impl Pipeline {
                 since_nano: now_nano,
                 line: 0,
             };
-            take(&mut self.spool, &self.options, &self.stats, sourced);
+            take(
+                (&mut self.spool, &mut self.recorder),
+                &self.options,
+                &self.stats,
+                sourced,
+            );
         }
         self.unsettled += plan.again.len();
         if inventory.listed.is_some() {
@@ -60,7 +66,12 @@ impl Pipeline {
     }
 }
 
-pub(super) fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedStats, sourced: Sourced) {
+pub(super) fn take(
+    (spool, recorder): (&mut Spool, &mut Recorder),
+    options: &PipelineOptions,
+    stats: &SharedStats,
+    sourced: Sourced,
+) {
     let Sourced {
         mut event,
         print,
@@ -79,6 +90,11 @@ pub(super) fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedS
     {
         spool.leave_out(print);
         stats.change(|stats| stats.repeats += 1);
+        return;
+    }
+    if !is_recorded(recorder, stats, &mut event) {
+        spool.pass_over(&event, print);
+        spool.touch(&event.actor_id, number);
         return;
     }
     let mut size = event.encode().len();
@@ -110,4 +126,24 @@ pub(super) fn take(spool: &mut Spool, options: &PipelineOptions, stats: &SharedS
         stats.inferred += u64::from(event.observation == Observation::Inferred);
         stats.gaps += u64::from(event.observation == Observation::Gap);
     });
+}
+
+/// Makes an event what is recorded of it; of one that is not recorded leaves what the collector itself has to know.
+fn is_recorded(recorder: &mut Recorder, stats: &SharedStats, event: &mut Event) -> bool {
+    match recorder.record(event) {
+        Recorded::Taken => true,
+        Recorded::LeftOut => {
+            recording::strip(event);
+            stats.change(|stats| stats.left_out += 1);
+            false
+        }
+        Recorded::Bare { why } => {
+            tracing::error!(
+                alarm = true, %why, id = %event.actor_id,
+                "the component in force does not say how an event is recorded: it is recorded without its attributes"
+            );
+            stats.change(|stats| stats.component_failures += 1);
+            true
+        }
+    }
 }

@@ -1,12 +1,10 @@
 //! An event as an engine writes it in JSON, and as the ledger records it.
 
-use crate::redact::redact_action;
+use crate::recording::RESERVED;
 use e2l_ledger::event::{Event, EventKind, Facts, Observation};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Attributes of this beginning are the collector's own.
-const RESERVED: &str = "event2ledger.";
 /// Put before a label that would pass for one of them.
 pub const LABEL: &str = "label:";
 
@@ -90,7 +88,7 @@ impl EngineEvent {
         Ok(event)
     }
 
-    /// As the ledger records it, without sequence number and facts; `None` for kinds that it does not record. A label
+    /// In the ledger's form, without sequence number and facts, and with everything that the engine says; `None` for kinds that it does not record. A label
     /// that would pass for an attribute of the collector's own is marked as the label that it is.
     ///
     /// # Errors
@@ -118,7 +116,7 @@ impl EngineEvent {
         attributes.extend(said.map(|(name, value)| (format!("{RESERVED}{name}"), value)));
         Ok(Some(Event {
             kind,
-            action: redact_action(&self.action),
+            action: self.action,
             actor_id: self.actor.id,
             attributes,
             scope: self.scope,

@@ -67,7 +67,7 @@ pub struct Asked {
 /// An event as a source gives it; it has no sequence number yet.
 #[derive(Debug, Clone)]
 pub struct Sourced {
-    /// The event, redacted.
+    /// The event, as the source gives it: what is recorded of it is decided later.
     pub event: Event,
     /// To know a repeat, if the source knows better than the event as it is now.
     pub print: Option<Fingerprint>,

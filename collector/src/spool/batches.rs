@@ -4,6 +4,7 @@ use super::Spool;
 use super::error::SpoolError;
 use super::record::Record;
 use super::stored::{Prepared, StoredBatch, StoredEvent};
+use e2l_ledger::event::{Event, EventError};
 use e2l_ledger::{
     BatchHeader, Call, Canonical, Digest, Envelope, Limits, PackedEnvelope, SignedBatch, Signer,
 };
@@ -56,7 +57,7 @@ impl Spool {
 
     fn fitting(&self, limits: &BatchLimits) -> (usize, usize) {
         let (mut count, mut bytes) = (0, BATCH_BYTES);
-        for event in self.unbatched_events().take(limits.events) {
+        for event in self.unbatched_events().take(limits.events.min(self.recorded_alike())) {
             let more = event.length as usize + CALL_BYTES;
             if count > 0 && bytes + more > limits.bytes {
                 break;
@@ -91,6 +92,8 @@ impl Spool {
             created_nano: now_nano,
             count: u32::try_from(count).unwrap_or(u32::MAX),
             calls_root: SignedBatch::calls_root(&calls),
+            component: self.next_component(),
+            executable: self.executable,
         };
         let batch = SignedBatch::sign(header, calls, signer);
         let (header, signature) = (batch.header.clone(), batch.signature.clone());
@@ -116,6 +119,7 @@ impl Spool {
         self.head.head_sequence = batch.header.sequence;
         self.head.head_digest = digest;
         self.head.next_unbatched = batch.first_event + u64::from(batch.header.count);
+        self.forget_recorded_by();
         if let Some(segment) = self.segments.back_mut() {
             segment.last_batch = batch.header.sequence;
         }
@@ -179,6 +183,8 @@ impl Spool {
             digest,
             previous: batch.header.previous,
             created_nano: batch.header.created_nano,
+            component: batch.header.component,
+            executable: batch.header.executable,
             certificate: batch.signature.certificate,
             packed: PackedEnvelope::pack(&Envelope::Batch(batch)).encode().into(),
             since_nano,
@@ -189,6 +195,16 @@ impl Spool {
         let start = (first_event - self.first_stored) as usize;
         let events = self.events.range(start..start + count);
         events.map(|event| Ok(call(self.bytes_of(event)?))).collect()
+    }
+
+    /// A stored event.
+    pub(super) fn event_of(&self, stored: &StoredEvent) -> Result<Event, SpoolError> {
+        let corrupt = |error: EventError| SpoolError::Corrupt {
+            path: self.directory.path().to_owned(),
+            offset: stored.offset,
+            why: error.to_string(),
+        };
+        Event::decode(&self.bytes_of(stored)?).map_err(corrupt)
     }
 
     fn bytes_of(&self, event: &StoredEvent) -> Result<Vec<u8>, SpoolError> {

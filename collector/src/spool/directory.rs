@@ -4,12 +4,13 @@ use super::error::SpoolError;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A directory and the lock on it.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl Directory {
@@ -31,10 +32,18 @@ impl Directory {
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
-                _lock: lock,
+                lock: Arc::new(lock),
             }),
             Err(TryLockError::WouldBlock) => Err(SpoolError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(SpoolError::io("lock", &file)(source)),
+        }
+    }
+
+    /// The same directory, under the same lock.
+    pub fn share(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            lock: Arc::clone(&self.lock),
         }
     }
 

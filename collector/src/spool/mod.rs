@@ -8,7 +8,9 @@ mod directory;
 mod error;
 mod frame;
 mod record;
+mod recorded_by;
 mod recovery;
+mod reopening;
 mod reserve;
 mod segment;
 mod stored;
@@ -17,6 +19,7 @@ pub use batches::{BatchLimits, CHAINCODE, FUNCTION};
 pub use directory::Directory;
 pub use error::SpoolError;
 pub use record::Position;
+pub use reopening::Reopening;
 pub use reserve::FullDisk;
 pub use stored::Prepared;
 
@@ -78,6 +81,8 @@ pub struct Spool {
     reserve: Reserve,
     /// What an earlier run recorded of a full disk.
     was_full: Option<FullDisk>,
+    /// What batches name as the program that makes them, by its BLAKE3.
+    executable: Digest,
 }
 
 impl Spool {
@@ -106,6 +111,7 @@ impl Spool {
             final_batch: 0,
             position: None,
             recent: Vec::new(),
+            recorded_by: [(1, None)].into(),
         };
         let (reserve, was_full) = Reserve::open(directory.path())?;
         let mut spool = Self::empty(directory, head, (reserve, was_full));
@@ -133,8 +139,14 @@ impl Spool {
             known: Known::default(),
             reserve,
             was_full,
+            executable: Digest::ZERO,
             head,
         }
+    }
+
+    /// Batches name this executable from now on, by its BLAKE3.
+    pub fn set_executable(&mut self, executable: Digest) {
+        self.executable = executable;
     }
 
     /// The collector it belongs to.

@@ -4,6 +4,7 @@ use crate::recent::Fingerprint;
 use crate::reconcile::Known;
 use borsh::{BorshDeserialize, BorshSerialize};
 use e2l_ledger::{BatchHeader, Digest, Member, Signature};
+use std::collections::VecDeque;
 
 /// One entry. Entries of one group commit share a frame.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -42,6 +43,17 @@ pub enum Record {
         /// What it is known by.
         fingerprint: Fingerprint,
     },
+    /// An event that the component in force does not record: what the collector itself has to know of it.
+    Unrecorded {
+        /// `Event::encode()`, without attributes of others.
+        bytes: Vec<u8>,
+        /// To know a repeat.
+        fingerprint: Option<Fingerprint>,
+    },
+    /// Events from the next one on are recorded by this component; `None`: by the rules that are built in.
+    Component(Option<Digest>),
+    /// Follows the events that were recorded anew: what all that came before says of each container and service.
+    Reopened(Known),
 }
 
 /// How far a recording was read.
@@ -81,4 +93,6 @@ pub struct Checkpoint {
     pub position: Option<Position>,
     /// Fingerprints of the last events, oldest first.
     pub recent: Vec<Fingerprint>,
+    /// By what the events are recorded that are in no batch, in order: first event, and the component.
+    pub recorded_by: VecDeque<(u64, Option<Digest>)>,
 }

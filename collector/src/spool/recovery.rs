@@ -6,12 +6,13 @@ use super::record::{Checkpoint, EVENT_PREFIX, Record};
 use super::reserve::Reserve;
 use super::segment::{self, Content, Segment};
 use super::stored::StoredBatch;
-use super::{Owner, Spool};
+use super::{Owner, Spool, reopening};
 use borsh::BorshDeserialize;
 use e2l_ledger::event::Event;
 
 /// See [`Spool::open`].
 pub fn open(directory: Directory, owner: &Owner) -> Result<Result<Spool, Directory>, SpoolError> {
+    reopening::complete(directory.path())?;
     let numbers = segment::list(directory.path())?;
     let mut spool: Option<Spool> = None;
     let mut holder = Some(directory);
@@ -267,6 +268,13 @@ fn apply(spool: &mut Spool, record: Record, group: u64, segment: u64, at: u64) -
         Record::LeftOut { fingerprint } => {
             spool.recent.insert(fingerprint);
         }
+        Record::Unrecorded { bytes, fingerprint } => {
+            let event = Event::decode(&bytes).map_err(|error| error.to_string())?;
+            spool.known.note(&event);
+            fingerprint.map(|fingerprint| spool.recent.insert(fingerprint));
+        }
+        Record::Component(component) => spool.note_component(component),
+        Record::Reopened(known) => spool.known = known,
     }
     Ok(())
 }

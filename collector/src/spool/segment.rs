@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Starts every segment.
-const MAGIC: [u8; 8] = *b"E2Lspl02";
+const MAGIC: [u8; 8] = *b"E2Lspl03";
 /// Bytes before the first frame.
 pub const HEADER: usize = 8 + 16;
 
@@ -173,7 +173,8 @@ impl Segment {
     }
 }
 
-fn path_of(directory: &Path, first_group: u64) -> PathBuf {
+/// Where the segment of this number is.
+pub fn path_of(directory: &Path, first_group: u64) -> PathBuf {
     directory.join(format!("{first_group:020}.seg"))
 }
 

@@ -42,6 +42,10 @@ pub struct Prepared {
     pub previous: Digest,
     /// When it was signed, nanoseconds since the Unix epoch.
     pub created_nano: i64,
+    /// The component that its events were recorded by.
+    pub component: Option<Digest>,
+    /// BLAKE3 of the executable that made it.
+    pub executable: Digest,
     /// Certificate of the key that signed it.
     pub certificate: Digest,
     /// Canonical bytes of the packed envelope.

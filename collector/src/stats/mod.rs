@@ -60,6 +60,16 @@ pub struct Stats {
     pub pauses: VecDeque<(i64, i64)>,
     /// CPU that a `synthetic` source has used to invent events, microseconds.
     pub generator_cpu_us: u64,
+    /// Digest of the component that events are recorded by, or `built in`.
+    pub component: String,
+    /// BLAKE3 of the collector's executable.
+    pub executable: String,
+    /// Events that the component does not record, since the start.
+    pub left_out: u64,
+    /// Events that the component gave no answer about, since the start.
+    pub component_failures: u64,
+    /// Events that were recorded anew, because peers did not take what was signed; since the start.
+    pub recorded_anew: u64,
     /// What keeps it from recording what happens, each in one sentence.
     pub troubles: BTreeSet<String>,
     /// When this was written, nanoseconds since the Unix epoch.

@@ -72,7 +72,7 @@ pub fn contradiction(head: &SenderHead, unfinal: &[&Prepared]) -> Option<String>
             "the ledger's last is {place}, which this spool never signed"
         ));
     }
-    if head.incarnation.checked_add(1) == Some(first.incarnation) && first.sequence == 1 {
+    if head.incarnation < first.incarnation && first.sequence == 1 {
         // Only now it is known which batch a new incarnation should have named.
         return (first.previous != head.digest)
             .then(|| format!("the ledger's last is {place}, this incarnation was opened after another one"));

@@ -4,6 +4,7 @@
 //! first, byte for byte: the ledger stores nothing twice.
 
 mod error;
+mod given_up;
 mod head;
 mod peers;
 mod proving;
@@ -13,13 +14,14 @@ pub use error::SubmitError;
 pub use head::newest_head;
 
 use crate::clock::{Ahead, now_nano};
+use crate::recording::CurrentCode;
 use crate::spool::Prepared;
 use crate::stats::SharedStats;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::{ClientError, LedgerClient, Outcome, SubmitStream, VerifyError, refusal_remedy, wire};
 use e2l_identity::{CurrentIdentity, Identity};
 use e2l_ledger::proof::Anchor;
-use e2l_ledger::{Signer, ValidationCode};
+use e2l_ledger::{SenderHead, Signer, ValidationCode};
 use peers::{Peers, is_final};
 use proving::{Owing, Proving};
 use standing::Refusal;
@@ -55,7 +57,7 @@ impl Unfinal {
 }
 
 /// How far the ledger has the batches, all before the named one included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// A peer has called this batch final: the next may be sent.
     Settled(u64),
@@ -63,6 +65,8 @@ pub enum Progress {
     Proven(u64),
     /// A block's time shows how far its leader's clock is ahead.
     Clock(Ahead),
+    /// Nothing of what waits will ever be taken: this is the last batch of its incarnation, and it is proven.
+    GivenUp(SenderHead),
 }
 
 /// How a stream ended.
@@ -75,6 +79,8 @@ enum Ended {
     SamePeer(Duration),
     /// See where the ledger stands before going on.
     Gap(String),
+    /// See what code the actors have approved before going on.
+    OtherCode(String),
     /// This peer will never take it; the others may.
     Refused(Refusal),
     /// It does not prove what it has called final.
@@ -101,6 +107,9 @@ pub struct Submitter {
     window: usize,
     stats: SharedStats,
     streams: u64,
+    code: Arc<CurrentCode>,
+    /// The last incarnation that is given up; 0 for none.
+    given_up: u64,
 }
 
 impl Submitter {
@@ -112,7 +121,7 @@ impl Submitter {
         window: usize,
         batches: mpsc::UnboundedReceiver<Prepared>,
         progress: mpsc::UnboundedSender<Progress>,
-        stats: SharedStats,
+        (stats, code): (SharedStats, Arc<CurrentCode>),
     ) -> Self {
         Self {
             peers: Peers::new(client),
@@ -127,6 +136,8 @@ impl Submitter {
             window,
             stats,
             streams: 0,
+            code,
+            given_up: 0,
         }
     }
 
@@ -155,6 +166,7 @@ impl Submitter {
                     self.peers.failed(peer, least);
                 }
                 Ended::Gap(why) => self.resolve_gap(peer, &why).await,
+                Ended::OtherCode(why) => self.resolve_code(peer, &why).await,
                 Ended::Refused(refusal) => self.refused_by(peer, refusal),
                 Ended::Unproven(why) => self.distrust(peer, &why),
             }
@@ -260,12 +272,15 @@ impl Submitter {
     }
 
     async fn next_batch(&mut self) -> bool {
-        match self.batches.recv().await {
-            Some(batch) => {
-                self.unfinal.push_back(Unfinal::new(batch));
-                true
+        loop {
+            match self.batches.recv().await {
+                Some(batch) if batch.incarnation <= self.given_up => {}
+                Some(batch) => {
+                    self.unfinal.push_back(Unfinal::new(batch));
+                    return true;
+                }
+                None => return false,
             }
-            None => false,
         }
     }
 
@@ -321,6 +336,7 @@ impl Submitter {
                     Err(Owing::Unable(why)) => return Ended::NextPeer(why, None),
                 },
                 batch = self.batches.recv(), if self.unfinal.len() < self.window && !self.proving.is_full() => match batch {
+                    Some(batch) if batch.incarnation <= self.given_up => {}
                     Some(mut batch) => {
                         Self::sign(&mut batch, &self.shown);
                         if self.unfinal.is_empty() {
@@ -426,6 +442,7 @@ impl Submitter {
             Reason::Busy => Ended::SamePeer(pause.max(Duration::from_millis(20))),
             Reason::SequenceGap | Reason::Duplicate => Ended::Gap(why),
             Reason::Unavailable | Reason::Unspecified => Ended::NextPeer(why, Some(pause)),
+            Reason::OtherCode => Ended::OtherCode(why),
             Reason::Conflict => Ended::Refused(Refusal::Conflict(why)),
             // The connection was made with the new one, or the batch was ordered with the old one.
             Reason::Unauthentic if self.identity.has_changed().unwrap_or(false) => Ended::NewIdentity,

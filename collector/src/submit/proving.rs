@@ -166,6 +166,8 @@ mod tests {
             digest: Digest([sequence; 32]),
             previous: Digest::ZERO,
             created_nano: 0,
+            component: None,
+            executable: Digest::ZERO,
             certificate: Digest::ZERO,
             packed: bytes::Bytes::new(),
             since_nano: Vec::new(),

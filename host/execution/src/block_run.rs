@@ -11,7 +11,7 @@ use e2l_ledger::governance::{GOVERNANCE, ProposalRecord, ProposalStatus};
 use e2l_ledger::{
     ActorConfig, Call, Canonical, Certificate, ChaincodeDefinition, Digest, Envelope, Header, Inspection,
     Limits, LogHead, NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, Suffrage,
-    TransactionResult, ValidationCode, check_envelope,
+    TransactionResult, ValidationCode, check_code, check_envelope,
 };
 use e2l_runtime::{CallContext, Failure, Outcome, RejectionKind, Session};
 use std::collections::HashMap;
@@ -171,7 +171,8 @@ impl<'a> BlockRun<'a> {
                     Some(bytes) => SenderHead::decode(&bytes)?,
                     None => SenderHead::default(),
                 };
-                if let Err(refused) = head.check_next(&batch.header) {
+                let follows = head.check_next(&batch.header);
+                if let Err(refused) = follows.and_then(|()| check_code(&batch.header, config, time_nano)) {
                     return Ok(Err(refused));
                 }
                 self.overlay()
@@ -331,6 +332,9 @@ impl<'a> BlockRun<'a> {
             self.overlay().put_system(key, record.encode());
         }
         self.give_votes(&mut changed);
+        if let Some(next) = &mut changed {
+            next.note_replaced_collector(self.config, self.time_nano);
+        }
         if let Some(next) = &changed {
             let bytes = next.encode();
             let from = StateKey::config_from(self.height + 1);

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use e2l_client::refusal;
 use e2l_client::wire::{Refusal, refusal::Reason};
 use e2l_ledger::{
-    Canonical, Certificate, Envelope, InspectedProposal, Inspection, Limits, PackedEnvelope, PackedProposal,
-    PackedProposalError, Role, SignatureError, check_envelope,
+    BatchHeader, Canonical, Certificate, Envelope, InspectedProposal, Inspection, Limits, NetworkConfig,
+    PackedEnvelope, PackedProposal, PackedProposalError, Role, SignatureError, check_code, check_envelope,
 };
 use e2l_store::StoreError;
 use std::sync::Arc;
@@ -95,6 +95,9 @@ pub fn check(node: &Node, brought: &Brought, certificate: Certificate) -> Result
     node.signatures
         .verify(&envelope.signed_digest(), envelope.signature(), &certificate)
         .map_err(|error: SignatureError| refusal(Reason::Unauthentic, error.to_string()))?;
+    if let Envelope::Batch(batch) = &envelope {
+        check_code_at_door(node, &batch.header, &config)?;
+    }
     if let Envelope::Request(request) = &envelope {
         let height = node.newest().header.height;
         let latest = height + limits.request_lifetime_blocks;
@@ -111,6 +114,18 @@ pub fn check(node: &Node, brought: &Brought, certificate: Certificate) -> Result
         inspection: Arc::new(inspection),
         certificate,
     })
+}
+
+/// What is on the ledger was judged when it came there, and is answered whatever is in force now.
+fn check_code_at_door(node: &Node, header: &BatchHeader, config: &NetworkConfig) -> Result<(), Refusal> {
+    let Err(refused) = check_code(header, config, now_nano()) else {
+        return Ok(());
+    };
+    match node.ledger_head(&header.sender) {
+        Ok(head) if head.covers(header) => Ok(()),
+        Ok(_) => Err(refusal(reason_of(refused.code), refused.reason)),
+        Err(error) => Err(unreadable(&error)),
+    }
 }
 
 /// Unpacks and inspects a proposal; what waits in the pool was inspected when it came.
@@ -133,13 +148,15 @@ pub fn take(node: &Node, pooled: Pooled) -> Result<Taken, Refusal> {
     {
         tracing::error!(%error, "evidence cannot be kept");
     }
-    taken.unwrap_or_else(|error: HeadError| {
-        tracing::error!(%error, "a sender's head cannot be read");
-        Err(refusal(
-            Reason::Unavailable,
-            "this peer cannot read its ledger: try another peer",
-        ))
-    })
+    taken.unwrap_or_else(|error: HeadError| Err(unreadable(&error)))
+}
+
+fn unreadable(error: &HeadError) -> Refusal {
+    tracing::error!(%error, "a sender's head cannot be read");
+    refusal(
+        Reason::Unavailable,
+        "this peer cannot read its ledger: try another peer",
+    )
 }
 
 /// A batch contradicts one that waits: both are evidence.

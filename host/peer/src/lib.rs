@@ -25,6 +25,7 @@ mod catch_up;
 mod chain;
 mod chain_query;
 mod chain_thread;
+mod collector_code;
 mod collectors;
 mod components;
 mod dispute;

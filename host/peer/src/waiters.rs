@@ -196,6 +196,7 @@ pub fn reason_of(code: ValidationCode) -> Reason {
         ValidationCode::SequenceGap => Reason::SequenceGap,
         ValidationCode::DuplicateTxid => Reason::Duplicate,
         ValidationCode::WrongNetwork => Reason::WrongNetwork,
+        ValidationCode::OtherComponent | ValidationCode::OtherExecutable => Reason::OtherCode,
         _ => Reason::Malformed,
     }
 }

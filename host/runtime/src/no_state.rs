@@ -2,8 +2,8 @@
 
 use crate::host_state::{HostError, HostState, LogRecord};
 
-/// Nothing: `describe` may not touch state.
-pub(crate) struct NoState;
+/// Nothing: for calls that may not touch state, such as `describe`.
+pub struct NoState;
 
 impl HostState for NoState {
     fn get(&mut self, _: &[u8]) -> Result<Option<Vec<u8>>, HostError> {

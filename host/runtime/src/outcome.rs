@@ -66,3 +66,18 @@ pub enum Failure {
     /// It used the host against the rules.
     IllegalAccess,
 }
+
+impl Failure {
+    /// One or a few words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trapped => "trapped",
+            Self::OutOfFuel => "out of fuel",
+            Self::OutOfMemory => "out of memory",
+            Self::StackOverflow => "stack overflow",
+            Self::OutputTooLarge => "output too large",
+            Self::WriteLimit => "write limit",
+            Self::IllegalAccess => "illegal access",
+        }
+    }
+}

@@ -27,6 +27,10 @@ impl Runtime {
         Ok(Self { engine })
     }
 
+    pub(crate) fn of(engine: Engine) -> Self {
+        Self { engine }
+    }
+
     /// Checks a component and compiles it. Compilation takes some tens of milliseconds; its result lives in
     /// memory (docs/decisions/0005-compiled-code-cache.md).
     ///

@@ -88,6 +88,11 @@ impl<S: HostState> Session<S> {
         self.call(Kind::Query, state, context, function, argument)
     }
 
+    /// The next call runs in a fresh instance: it finds nothing of what the calls before have left in memory.
+    pub fn begin_anew(&mut self) {
+        self.live = None;
+    }
+
     /// Runs the migration of a contract that takes the place of version `from`, empty if there was none; under this
     /// session's limits, in an instance of its own, so that no call finds what it left in memory. Gives the state back,
     /// with the migration's writes only if it was accepted.

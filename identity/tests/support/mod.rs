@@ -90,6 +90,8 @@ impl Two {
             chaincodes: Vec::new(),
             engine: engine(),
             next_raft_id: 3,
+            executables: Default::default(),
+            replaced_collectors: Vec::new(),
         };
         Self {
             provider,

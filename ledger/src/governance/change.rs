@@ -65,6 +65,8 @@ pub enum Change {
     },
     /// Sets what executes chaincode. Peers of a release with another engine stop at that height.
     Engine(EngineProfile),
+    /// Sets the executables that collectors may have, by BLAKE3; none: any.
+    Executables(BTreeSet<Digest>),
 }
 
 /// An actor that is to be admitted.
@@ -109,6 +111,7 @@ impl Change {
             }
             Self::Policies { .. } => borsh::to_vec(&(config.finality, config.lifecycle)).ok(),
             Self::Engine(_) => borsh::to_vec(&config.engine).ok(),
+            Self::Executables(_) => borsh::to_vec(&config.executables).ok(),
         };
         part.map_or(Digest::ZERO, |part| Domain::ConfigPart.hash(&part))
     }
@@ -181,6 +184,7 @@ impl Change {
                 config.lifecycle = *lifecycle;
             }
             Self::Engine(engine) => config.engine = engine.clone(),
+            Self::Executables(executables) => config.executables.clone_from(executables),
         }
         Ok(())
     }
@@ -295,6 +299,13 @@ impl fmt::Display for Change {
                 engine.architecture,
                 engine.configuration.short()
             ),
+            Self::Executables(executables) if executables.is_empty() => {
+                f.write_str("collectors may have any executable")
+            }
+            Self::Executables(executables) => {
+                let shown: Vec<String> = executables.iter().map(Digest::short).collect();
+                write!(f, "collectors may have these executables alone: {}", shown.join(", "))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ mod proposal;
 mod record;
 
 pub use change::{Change, NewActor, ProposedChange};
-pub use proposal::{CannotApply, Decision, GovernanceProposal, Proposing};
+pub use proposal::{CannotApply, Decision, GovernanceProposal, Proposing, decided_by};
 pub use record::{
     ProposalIndex, ProposalRecord, ProposalStatus, Verdict, Vote as GovernanceVote, may_decide,
 };

@@ -1,6 +1,8 @@
-use super::ProposedChange;
 use super::change::Change;
+use super::{GOVERNANCE, ProposedChange, function};
+use crate::batch::Call;
 use crate::canonical::Canonical;
+use crate::collector_code::COLLECTOR;
 use crate::config::{ChaincodeDefinition, ConfigError, NetworkConfig};
 use crate::hash::{Digest, Domain};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -110,6 +112,16 @@ impl GovernanceProposal {
         owners.all(|owner| owner == Some(first)).then_some(first)
     }
 
+    /// What it makes of the collectors' component: the inner one is `None` where it ends it; `None` if it does not touch it.
+    pub fn collector(&self) -> Option<Option<Digest>> {
+        let mut said = self.changes.iter().rev().filter_map(|proposed| match &proposed.change {
+            Change::Chaincode(definition) if definition.name == COLLECTOR => Some(Some(definition.digest)),
+            Change::RemoveChaincode(name) if name == COLLECTOR => Some(None),
+            _ => None,
+        });
+        said.next()
+    }
+
     /// The contracts that it deploys.
     pub fn definitions(&self) -> impl Iterator<Item = &ChaincodeDefinition> {
         self.changes.iter().filter_map(|proposed| match &proposed.change {
@@ -133,6 +145,23 @@ impl Canonical for Proposing {
 
     fn size_hint(&self) -> usize {
         self.components.iter().map(|bytes| bytes.len() + 4).sum::<usize>() + 4096
+    }
+}
+
+/// The proposal that a call is about, and whether it approves it; `None` for other calls.
+pub fn decided_by(call: &Call) -> Option<(Digest, bool)> {
+    if call.chaincode != GOVERNANCE {
+        return None;
+    }
+    let decision = || Decision::decode(&call.argument).ok().map(|decision| decision.proposal);
+    match call.function.as_str() {
+        function::APPROVE => Some((decision()?, true)),
+        function::REJECT => Some((decision()?, false)),
+        function::PROPOSE => {
+            let proposing = Proposing::decode(&call.argument).ok()?;
+            Some((proposing.proposal.id(), true))
+        }
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@ use super::{Anchor, FinalHeaderProof, ProofError};
 use crate::admission::{SenderHead, check_envelope, check_signature};
 use crate::block::{Block, Header};
 use crate::certificate::Certificate;
+use crate::collector_code::check_code;
 use crate::config::NetworkConfig;
 use crate::hash::Digest;
 use crate::inspection::Inspection;
@@ -228,7 +229,9 @@ impl<'a> Auditor<'a> {
         match envelope {
             Envelope::Batch(batch) => {
                 let head = self.heads.entry(batch.header.sender.clone()).or_default();
-                head.check_next(&batch.header).map_err(|refused| refused.reason)?;
+                head.check_next(&batch.header)
+                    .and_then(|()| check_code(&batch.header, config, block.header.time_nano))
+                    .map_err(|refused| refused.reason)?;
                 *head = SenderHead::after(&batch.header);
             }
             Envelope::Request(request) => {

@@ -4,6 +4,7 @@
 mod ancestry;
 mod anchor;
 mod auditor;
+mod collector_approval;
 mod config_change;
 mod error;
 mod evidence;
@@ -18,6 +19,7 @@ mod state_value;
 pub use ancestry::{AncestryProof, HeaderRange};
 pub use anchor::{Anchor, Epoch};
 pub use auditor::{AuditError, Auditor};
+pub use collector_approval::{CollectorApproval, last_collector_change};
 pub use config_change::ConfigChange;
 pub use error::ProofError;
 pub use evidence::{Evidence, Guilt, Signed};

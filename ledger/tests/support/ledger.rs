@@ -71,6 +71,8 @@ impl Ledger {
             created_nano: START,
             count: calls.len() as u32,
             calls_root: SignedBatch::calls_root(&calls),
+            component: None,
+            executable: Digest::ZERO,
         };
         SignedBatch::sign(header, calls, &self.collector)
     }

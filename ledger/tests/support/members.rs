@@ -169,6 +169,8 @@ impl Members {
                 configuration: Digest::ZERO,
             },
             next_raft_id: 100,
+            executables: Default::default(),
+            replaced_collectors: Vec::new(),
         };
         let genesis = Genesis {
             created_nano: START,

@@ -75,6 +75,7 @@ fn changes(config: &NetworkConfig) -> Vec<Change> {
             engine: "wasmtime 49.0.0".into(),
             ..config.engine.clone()
         }),
+        Change::Executables(BTreeSet::from([Digest([11; 32]), Digest([12; 32])])),
         Change::RemoveActor("user".into()),
     ]
 }
@@ -203,6 +204,7 @@ fn refused(config: &NetworkConfig) -> Value {
             "a peer, superseded",
             "policies, superseded",
             "an engine, superseded",
+            "executables, superseded",
             "a removal, superseded",
         ];
         proposals.push((name[number], old));

@@ -73,6 +73,17 @@ pub enum CreateCommand {
         #[command(flatten)]
         life: Lifetime,
     },
+    /// Set which executables collectors may have; with none named, any
+    ///
+    /// A collector's batches name the BLAKE3 of its executable (`b3sum $(which e2l-collector)`); from then on peers take those
+    /// alone that name one of the list. It is an honest host's word: whoever owns a host can make it say anything.
+    Executables {
+        /// Executables (files), or their digests: all that are allowed from then on
+        #[arg(value_name = "EXECUTABLE")]
+        executables: Vec<String>,
+        #[command(flatten)]
+        life: Lifetime,
+    },
     /// End a contract; its state stays on the ledger
     RemoveChaincode {
         /// Its name
@@ -152,6 +163,10 @@ pub(super) async fn run(session: &Session, command: &CreateCommand) -> CliResult
             (Change::Vote { actor, votes }, life)
         }
         CreateCommand::Engine { life } => (Change::Engine(engine()), life),
+        CreateCommand::Executables { executables, life } => {
+            let executables = executables.iter().map(|text| executable(text));
+            (Change::Executables(executables.collect::<CliResult<_>>()?), life)
+        }
         CreateCommand::RemoveChaincode { name, life } => (Change::RemoveChaincode(name.clone()), life),
     };
     propose(session, vec![change], Vec::new(), life).await
@@ -229,6 +244,27 @@ fn digest(text: &str) -> CliResult<Digest> {
         )
     })?;
     Ok(certificate.digest())
+}
+
+/// A program's digest, as `b3sum` prints it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a file's digest that other tools know has no domain"
+)]
+fn executable(text: &str) -> CliResult<Digest> {
+    if let Ok(digest) = text.parse() {
+        return Ok(digest);
+    }
+    let mut hasher = blake3::Hasher::new();
+    std::fs::File::open(text)
+        .and_then(|file| hasher.update_reader(file).map(|_| ()))
+        .map_err(|error| {
+            CliError::usage(
+                format!("{text} is not an executable that can be read: {error}"),
+                "name a file, or the digest that `b3sum` prints of it",
+            )
+        })?;
+    Ok(Digest(*hasher.finalize().as_bytes()))
 }
 
 /// DER bytes of a certificate file.

@@ -102,6 +102,7 @@ fn details(session: &Session, change: &Change, open: bool) -> Vec<String> {
             lines
         }
         Change::Limits(limits) if open => changed_limits(&config.limits, limits),
+        Change::Executables(executables) => executables.iter().map(Digest::to_string).collect(),
         Change::Revoke(certificates) => certificates.iter().map(Digest::to_string).collect(),
         _ => Vec::new(),
     }

@@ -122,6 +122,8 @@ fn genesis(known: [(&str, &[u8]); 3], limits: Limits) -> Genesis {
         revoked: Default::default(),
         lifecycle: Policy::All,
         next_raft_id: 100,
+        executables: Default::default(),
+        replaced_collectors: Vec::new(),
     };
     config.check().unwrap();
     Genesis {

@@ -75,6 +75,8 @@ impl<'a> Orderer<'a> {
             created_nano: 5,
             count: calls.len() as u32,
             calls_root: SignedBatch::calls_root(&calls),
+            component: None,
+            executable: Digest::ZERO,
         };
         SignedBatch::sign(header, calls, signer)
     }

@@ -6,6 +6,7 @@ use super::submit::submit;
 use super::{collectors, events, kept, status};
 use crate::chain_query::QueryThreads;
 use crate::chain_thread::ChainThread;
+use crate::collector_code::collector_code;
 use crate::node::{Executed, Finalized, Node};
 use crate::proofs::{self, NoProof};
 use crate::repair::{Damage, Damaged};
@@ -13,7 +14,8 @@ use crate::soundness::{Unsound, sound_block, vote_holds};
 use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
-    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, CollectorsReply, CollectorsRequest,
+    Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, CollectorCodeReply,
+    CollectorCodeRequest, CollectorsReply, CollectorsRequest,
     ConfigChangesReply, ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest,
     GetAncestryReply, GetAncestryRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest,
     GetReceiptReply, GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest,
@@ -23,7 +25,7 @@ use e2l_client::wire::{
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
 use e2l_execution::QueryCall;
-use e2l_ledger::{Canonical, Digest, InvalidName, Member, SenderHead, StateKey};
+use e2l_ledger::{Canonical, Digest, Domain, InvalidName, Member, SenderHead, StateKey};
 use futures::stream::{BoxStream, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -400,6 +402,24 @@ impl Ledger for LedgerApi {
         let proof = proof.map_err(|error| unsound(&self.node, error.into()))?;
         Ok(Response::new(GetStateReply {
             proof: proof.encode().into(),
+        }))
+    }
+
+    async fn collector_code(
+        &self,
+        request: Request<CollectorCodeRequest>,
+    ) -> Result<Response<CollectorCodeReply>, Status> {
+        authorize(&self.node, &request, Action::Ask)?;
+        self.finalized()?;
+        let known = request.into_inner().known;
+        let code = collector_code(&self.node, &self.chain).await;
+        let code = code.map_err(|error| unsound(&self.node, error))?;
+        let component = code
+            .component
+            .filter(|component| Domain::Chaincode.hash(component).0 != *known);
+        Ok(Response::new(CollectorCodeReply {
+            approval: code.approval.map(|proof| proof.encode().into()).unwrap_or_default(),
+            component: component.unwrap_or_default().into(),
         }))
     }
 

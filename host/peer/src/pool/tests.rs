@@ -54,6 +54,8 @@ impl Collector {
             created_nano: 1,
             count: events as u32,
             calls_root: SignedBatch::calls_root(&calls),
+            component: None,
+            executable: Digest::ZERO,
         };
         self.head = SenderHead::after(&header);
         let envelope = Envelope::Batch(SignedBatch::sign(header, calls, &self.identity));

@@ -70,6 +70,8 @@ pub fn genesis(network: &str) -> Genesis {
             revoked: Default::default(),
             lifecycle: Policy::All,
             next_raft_id: 1,
+            executables: Default::default(),
+            replaced_collectors: Vec::new(),
         },
     }
 }
@@ -151,6 +153,8 @@ impl Chain {
             created_nano: 5,
             count: calls.len() as u32,
             calls_root: SignedBatch::calls_root(&calls),
+            component: None,
+            executable: Digest::ZERO,
         };
         self.previous = header.digest();
         SignedBatch::sign(header, calls, &self.collector)

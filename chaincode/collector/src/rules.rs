@@ -1,4 +1,5 @@
-//! What must not reach an immutable ledger.
+//! What must not reach an immutable ledger. Collectors have this file compiled in too, for as long as no component is in
+//! force.
 
 /// What stands in place of a command line.
 const REDACTED: &str = "[redacted]";
