@@ -191,6 +191,10 @@ limits! {
     /// How long batches of the collectors' last component are taken after another came into force, milliseconds of
     /// block time.
     collector_grace_ms: 3_600_000, 0..=2_592_000_000;
+    /// Fuel of one step of a preparation, of which each block runs one.
+    preparation_fuel: 50_000_000, 100_000..=10_000_000_000;
+    /// Most steps of a preparation.
+    preparation_steps: 100_000, 1..=100_000_000;
 }
 
 /// The configuration of a network at some height.

@@ -65,6 +65,11 @@ impl StateKey {
         Self::scoped(KeyPrefix::System, "proposals", &[])
     }
 
+    /// Approved proposals whose contracts are being prepared; there is no such value while there are none.
+    pub fn preparations() -> Self {
+        Self::scoped(KeyPrefix::System, "preparations", &[])
+    }
+
     /// A chaincode component that the actors have been asked to deploy, by its digest.
     pub fn component(digest: &Digest) -> Self {
         Self::scoped(KeyPrefix::System, "component", digest.as_bytes())

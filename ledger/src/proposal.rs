@@ -191,9 +191,6 @@ pub enum ProposalError {
         /// How much is allowed.
         limit: u64,
     },
-    /// Nothing to execute.
-    #[error("the proposal is empty: empty blocks do not exist")]
-    Empty,
 }
 
 /// A proposal with its content and its leader's signature.
@@ -273,16 +270,13 @@ impl SignedProposal {
             .sum()
     }
 
-    /// Checks network, roots and limits; signatures and chain are the caller's.
+    /// Checks network, roots and limits; signatures, chain and whether it may be empty are the caller's.
     ///
     /// # Errors
     /// Says what does not fit.
     pub fn check(&self, network: &Digest, limits: &Limits) -> Result<(), ProposalError> {
         if self.header.network != *network {
             return Err(ProposalError::OtherNetwork(self.header.network));
-        }
-        if self.envelopes.is_empty() {
-            return Err(ProposalError::Empty);
         }
         let over = |what, found: usize, limit: u64| {
             if found as u64 <= limit {

@@ -1,10 +1,10 @@
 //! The events contract, version 2. It adds a question, `runningContainers`: which containers of a Swarm service ran at a
-//! moment. The index that answers it grows with each event; when this version becomes active its migration builds the
-//! index of the events that the ledger already holds. What version 1 did is its own code still.
+//! moment. The index that answers it grows with each event; of the events that the ledger already holds it is prepared, step by
+//! step, before this version becomes active. What version 1 did is its own code still.
 
 mod create_event;
 mod listing;
-mod migrate;
+mod prepare;
 mod running;
 mod transition;
 
@@ -12,7 +12,7 @@ use event2ledger::ledger::logs;
 use event2ledger::ledger::types::{ArgumentEncoding, FunctionDescription, FunctionKind, RejectionKind};
 use transition::Transition;
 
-wit_bindgen::generate!({ path: "../../wit", world: "migrating-contract" });
+wit_bindgen::generate!({ path: "../../wit", world: "preparing-contract" });
 
 /// Log of every event.
 const ALL: &[u8] = b"all";
@@ -108,8 +108,8 @@ impl Guest for EventDb {
         }
     }
 
-    fn migrate(_context: CallContext, from: String) -> Result<Vec<u8>, Rejection> {
-        migrate::migrate(&from)
+    fn prepare(_context: CallContext, from: String) -> Result<bool, Rejection> {
+        prepare::prepare(&from)
     }
 }
 

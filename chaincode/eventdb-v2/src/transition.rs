@@ -57,11 +57,14 @@ impl Transition {
     }
 }
 
+/// Begin of all keys of this version: what it prepares must bear its name.
+pub const OWN: &str = concat!(env!("CARGO_PKG_VERSION"), "/");
+
 /// Begin of the keys of a service. The length makes that no name is the begin of another.
 pub fn prefix(service: &str) -> Vec<u8> {
     // Of at most `MAX_SERVICE` bytes, here and in questions.
     let length = service.len() as u8;
-    [b"run/".as_slice(), &[length], service.as_bytes()].concat()
+    [OWN.as_bytes(), b"run/", &[length], service.as_bytes()].concat()
 }
 
 /// The first key of a container at or before a time: times are kept as their complement, so that the newest comes first

@@ -126,6 +126,8 @@ impl TestLedger {
             height: tip.height,
             proposal: tip.proposal_digest,
             time_nano: tip.header.time_nano,
+            // No proposal of a test deploys anything.
+            preparing: false,
         };
         check_chain(&proposal, &chain)?;
         let inspected = InspectedProposal::of(proposal);

@@ -1,17 +1,18 @@
 //! The execution of one block: every envelope is judged, every transaction run.
 
+use crate::activation::Approved;
 use crate::chaincodes::Chaincodes;
 use crate::error::ExecutionError;
-use crate::governance::{Called, Governance, cannot_apply};
+use crate::governance::{Called, Governance};
 use crate::head_cache::HeadCache;
 use crate::host::CallHost;
 use crate::overlay::{MapChange, Overlay, SharedArgument, Writes};
 use crate::signatures::SignatureCache;
-use e2l_ledger::governance::{GOVERNANCE, ProposalRecord, ProposalStatus};
+use e2l_ledger::governance::GOVERNANCE;
 use e2l_ledger::{
-    ActorConfig, Call, Canonical, Certificate, ChaincodeDefinition, Digest, Envelope, Header, Inspection,
-    Limits, LogHead, NetworkConfig, ProposalHeader, Provenance, Refused, SenderHead, StateKey, Suffrage,
-    TransactionResult, ValidationCode, check_code, check_envelope,
+    Call, Canonical, Certificate, Digest, Envelope, Header, Inspection, LogHead, NetworkConfig,
+    ProposalHeader, Provenance, Refused, SenderHead, StateKey, TransactionResult, ValidationCode, check_code,
+    check_envelope,
 };
 use e2l_runtime::{CallContext, Failure, Outcome, RejectionKind, Session};
 use std::collections::HashMap;
@@ -19,28 +20,21 @@ use std::sync::Arc;
 
 /// One block in execution.
 pub(crate) struct BlockRun<'a> {
-    chaincodes: &'a mut Chaincodes,
+    pub(crate) chaincodes: &'a mut Chaincodes,
     signatures: &'a SignatureCache,
-    config: &'a NetworkConfig,
+    pub(crate) config: &'a NetworkConfig,
     network: Digest,
-    height: u64,
-    time_nano: i64,
+    pub(crate) height: u64,
+    pub(crate) time_nano: i64,
     /// One instance per chaincode and block, under its name.
     sessions: HashMap<Arc<str>, Session<CallHost>>,
     /// Lent to the session that runs a call; always here in between.
-    overlay: Option<Overlay>,
+    pub(crate) overlay: Option<Overlay>,
     results: Vec<TransactionResult>,
     /// Proposals whose policy this block has met, in order.
-    approved: Vec<Approved>,
+    pub(crate) approved: Vec<Approved>,
     /// Actors whose peers have said in this block that they are ready to vote.
-    ready: Vec<String>,
-}
-
-/// A proposal whose policy is met, and the call that met it.
-struct Approved {
-    proposal: Digest,
-    caller: Provenance,
-    argument: SharedArgument,
+    pub(crate) ready: Vec<String>,
 }
 
 impl<'a> BlockRun<'a> {
@@ -68,7 +62,7 @@ impl<'a> BlockRun<'a> {
         }
     }
 
-    fn overlay(&mut self) -> &mut Overlay {
+    pub(crate) fn overlay(&mut self) -> &mut Overlay {
         self.overlay
             .get_or_insert_with(|| unreachable!("a session gives the overlay back or the block fails"))
     }
@@ -293,7 +287,7 @@ impl<'a> BlockRun<'a> {
                 self.approved.extend(approved.then(|| Approved {
                     proposal,
                     caller: caller.clone(),
-                    argument,
+                    argument: Some(argument),
                 }));
                 proposal.to_string()
             }
@@ -302,124 +296,6 @@ impl<'a> BlockRun<'a> {
                 actor
             }
         }
-    }
-
-    /// Puts in force what this block has approved, one proposal after the other, from the next height on, and gives the
-    /// actors that are ready their votes. Returns the configuration, if it is another one then.
-    pub(crate) fn put_in_force(&mut self) -> Result<Option<NetworkConfig>, ExecutionError> {
-        let mut changed: Option<NetworkConfig> = None;
-        for approved in std::mem::take(&mut self.approved) {
-            let key = StateKey::proposal(&approved.proposal);
-            let Some(bytes) = self.overlay().get(&key)? else {
-                continue;
-            };
-            let mut record = ProposalRecord::decode(&bytes)?;
-            let height = self.height;
-            let before = changed.clone().unwrap_or_else(|| self.config.clone());
-            record.outcome = match self.next_config(&before, &approved, &record)? {
-                Ok(next) => {
-                    changed = Some(next);
-                    ProposalStatus::Active {
-                        from_height: height + 1,
-                    }
-                }
-                Err(refused) => ProposalStatus::Failed {
-                    height,
-                    code: refused.code,
-                    why: refused.reason,
-                },
-            };
-            self.overlay().put_system(key, record.encode());
-        }
-        self.give_votes(&mut changed);
-        if let Some(next) = &mut changed {
-            next.note_replaced_collector(self.config, self.time_nano);
-        }
-        if let Some(next) = &changed {
-            let bytes = next.encode();
-            let from = StateKey::config_from(self.height + 1);
-            self.overlay().put_system(from, bytes.clone());
-            self.overlay().put_system(StateKey::config(), bytes);
-        }
-        Ok(changed)
-    }
-
-    /// Actors whose peers are ready vote, unless the same block has decided otherwise about them.
-    fn give_votes(&mut self, changed: &mut Option<NetworkConfig>) {
-        for ready in std::mem::take(&mut self.ready) {
-            let mut next = changed.clone().unwrap_or_else(|| self.config.clone());
-            let actor = next.actors.iter_mut().find(|actor| actor.name == ready);
-            let before = self.config.actor(&ready);
-            let same = |actor: &&mut ActorConfig| before.is_some_and(|before| *before == **actor);
-            let Some(actor) = actor.filter(same) else {
-                continue;
-            };
-            actor.suffrage = Suffrage::Voter;
-            if next.check().is_ok() {
-                *changed = Some(next);
-            }
-        }
-    }
-
-    /// The configuration with a proposal's changes, after the migrations of the contracts that it deploys.
-    fn next_config(
-        &mut self,
-        before: &NetworkConfig,
-        approved: &Approved,
-        record: &ProposalRecord,
-    ) -> Result<Result<NetworkConfig, Refused>, ExecutionError> {
-        let next = match record.proposal.apply(before) {
-            Ok(next) => next,
-            Err(why) => return Ok(Err(cannot_apply(why))),
-        };
-        for definition in record.proposal.definitions() {
-            let from = before.chaincode(&definition.name);
-            let from = from.map_or("", |replaced| replaced.version.as_str());
-            if let Err(refused) = self.migrate(approved, definition, from, &next.limits)? {
-                self.overlay().reset_call();
-                return Ok(Err(refused));
-            }
-        }
-        self.overlay().keep_call(&approved.caller);
-        Ok(Ok(next))
-    }
-
-    /// Runs a contract's migration, if it has one. What it writes is kept with the whole proposal's.
-    fn migrate(
-        &mut self,
-        approved: &Approved,
-        definition: &ChaincodeDefinition,
-        from: &str,
-        limits: &Limits,
-    ) -> Result<Result<(), Refused>, ExecutionError> {
-        let overlay = &self.overlay;
-        let state = |key: &StateKey| overlay.as_ref().map_or(Ok(None), |overlay| overlay.get(key));
-        let admitted = self
-            .chaincodes
-            .of(definition, &crate::host::static_limits(limits), &state)?;
-        let Some(overlay) = self.overlay.take_if(|_| admitted.migrates()) else {
-            return Ok(Ok(()));
-        };
-        let limits = crate::host::migration_limits(limits);
-        let mut session = self.chaincodes.runtime.session(&admitted, limits)?;
-        let Approved { caller, argument, .. } = approved;
-        let name: Arc<str> = definition.name.as_str().into();
-        let host = CallHost::new(overlay, name, caller.clone(), (argument.clone(), Digest::ZERO));
-        let context = context(caller);
-        let (outcome, host) = session.migrate(host, &context, from)?;
-        self.overlay = Some(host.into_overlay());
-        let why = |text: String| format!("the migration of chaincode `{}`: {text}", definition.name);
-        Ok(match outcome {
-            Outcome::Accepted { .. } => Ok(()),
-            Outcome::Rejected { message, .. } => Err(Refused {
-                code: ValidationCode::ContractRejected,
-                reason: why(message),
-            }),
-            Outcome::Failed { kind, detail, .. } => Err(Refused {
-                code: code_of(kind),
-                reason: why(detail),
-            }),
-        })
     }
 
     /// Runs a call; `None` if no such chaincode is active.
@@ -500,7 +376,7 @@ impl Calls {
 }
 
 /// What a contract learns of whose call it runs.
-fn context(caller: &Provenance) -> CallContext {
+pub(crate) fn context(caller: &Provenance) -> CallContext {
     let sender = &caller.sender;
     CallContext {
         transaction_id: caller.transaction.as_bytes().to_vec(),
@@ -512,7 +388,7 @@ fn context(caller: &Provenance) -> CallContext {
     }
 }
 
-fn code_of(failure: Failure) -> ValidationCode {
+pub(crate) fn code_of(failure: Failure) -> ValidationCode {
     match failure {
         Failure::Trapped => ValidationCode::Trapped,
         Failure::OutOfFuel => ValidationCode::OutOfFuel,

@@ -101,6 +101,13 @@ impl Chaincodes {
         bytes: &[u8],
         limits: &StaticLimits,
     ) -> Result<Arc<Admitted>, AdmissionError> {
+        // Before what is known: whether it may be proposed must not depend on what a peer has run lately.
+        if bytes.len() as u64 > limits.component_bytes {
+            return Err(AdmissionError::Size {
+                found: bytes.len() as u64,
+                limit: limits.component_bytes,
+            });
+        }
         if let Some(admitted) = self.admitted.get(&digest) {
             return Ok(admitted.clone());
         }

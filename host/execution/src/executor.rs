@@ -8,11 +8,12 @@ use crate::overlay::{Overlay, Writes};
 use crate::signatures::SignatureCache;
 use crate::state_history::StateHistory;
 use e2l_ledger::proof::MapProof;
+use e2l_ledger::governance::{Preparations, ProposalRecord};
 use e2l_ledger::{
-    Block, Digest, Domain, Header, InspectedProposal, NetworkConfig, PackedCalls, StateKey, StateMap,
+    Block, Canonical, Digest, Domain, Header, InspectedProposal, NetworkConfig, PackedCalls, StateKey, StateMap,
     TransactionResult,
 };
-use e2l_runtime::Runtime;
+use e2l_runtime::{Runtime, StaticLimits};
 use e2l_store::{LedgerStore, View};
 use std::sync::Arc;
 
@@ -144,14 +145,28 @@ impl Executor {
         Ok(pairs.into_iter().last().map(|(key, _)| key))
     }
 
-    /// Compiles every active chaincode, so that a peer that lacks one says so when it starts.
+    /// Compiles every active chaincode, and those that are being prepared, so that a peer that lacks one says so when it starts.
     ///
     /// # Errors
     /// A component is missing, is not the signed one, or is refused.
     pub fn prepare(&mut self, config: &NetworkConfig, view: &View) -> Result<(), ExecutionError> {
+        let state = |key: &StateKey| view.get(key);
         for definition in &config.chaincodes {
-            let state = |key: &StateKey| view.get(key);
             self.chaincodes.active(&definition.name, config, &state)?;
+        }
+        let preparations = view.get(&StateKey::preparations())?;
+        let preparations = preparations.map(|bytes| Preparations::decode(&bytes)).transpose()?;
+        for preparation in preparations.unwrap_or_default().queue {
+            let Some(record) = view.get(&StateKey::proposal(&preparation.proposal))? else {
+                continue;
+            };
+            let unbounded = StaticLimits {
+                component_bytes: u64::MAX,
+                ..StaticLimits::default()
+            };
+            for definition in ProposalRecord::decode(&record)?.proposal.definitions() {
+                self.chaincodes.of(definition, &unbounded, &state)?;
+            }
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ fn refused<T>(code: ValidationCode, reason: impl Into<String>) -> Judged<T> {
     Ok(Err(refuse(code, reason)))
 }
 
-fn refuse(code: ValidationCode, reason: impl Into<String>) -> Refused {
+pub(crate) fn refuse(code: ValidationCode, reason: impl Into<String>) -> Refused {
     Refused {
         code,
         reason: reason.into(),

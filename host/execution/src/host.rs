@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Fuel of a query, as a multiple of a transaction's: it runs on one peer, for one caller.
 const QUERY_FUEL: u64 = 20;
 
+/// Writes of a step of a preparation, and their bytes, as a multiple of a transaction's.
+const PREPARATION_WRITES: u32 = 4;
+
 /// The static limits that the configuration sets.
 pub(crate) fn static_limits(limits: &Limits) -> StaticLimits {
     StaticLimits {
@@ -37,6 +40,17 @@ pub(crate) fn migration_limits(limits: &Limits) -> CallLimits {
         writes: u32::try_from(limits.migration_writes).unwrap_or(u32::MAX),
         write_bytes: size(limits.migration_write_bytes),
         ..call_limits(limits)
+    }
+}
+
+/// The limits of one step of a preparation. It writes at the end of a block what a few calls may write within it.
+pub(crate) fn preparation_limits(limits: &Limits) -> CallLimits {
+    let call = call_limits(limits);
+    CallLimits {
+        fuel: limits.preparation_fuel,
+        writes: call.writes.saturating_mul(PREPARATION_WRITES),
+        write_bytes: call.write_bytes.saturating_mul(PREPARATION_WRITES as usize),
+        ..call
     }
 }
 

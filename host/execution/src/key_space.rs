@@ -23,6 +23,14 @@ impl KeySpace {
         StateKey::log(&self.chaincode, log)
     }
 
+    /// The first of the keys that begin with a prefix that ends in a slash, and the first after them.
+    pub(crate) fn below(&self, prefix: &str) -> (StateKey, StateKey) {
+        let name = prefix.strip_suffix('/').unwrap_or(prefix);
+        // The next character after the slash.
+        let end = format!("{name}0");
+        (self.key(prefix.as_bytes()), self.key(end.as_bytes()))
+    }
+
     /// The first key of a scan and the first after it; an empty `end` means all from `start` on. They may be in
     /// the wrong order, as a contract may ask for that.
     pub(crate) fn range(&self, start: &[u8], end: &[u8]) -> (StateKey, StateKey) {

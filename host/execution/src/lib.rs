@@ -2,6 +2,7 @@
 //! and produces the same block on every peer. Knows no clock and no network; the state below comes from the
 //! store, the time from the proposal.
 
+mod activation;
 mod block_run;
 mod chaincodes;
 mod error;
@@ -11,6 +12,7 @@ mod head_cache;
 mod host;
 mod key_space;
 mod overlay;
+mod preparation;
 mod proposal_check;
 mod query;
 mod query_host;
@@ -21,7 +23,7 @@ pub use chaincodes::Components;
 pub use error::ExecutionError;
 pub use executor::{Execution, Executor};
 pub use overlay::Writes;
-pub use proposal_check::{ChainTip, VoidProposal, check_chain, check_proposal};
+pub use proposal_check::{ChainTip, VoidProposal, check_chain, check_proposal, is_preparing};
 pub use query::{QueryCall, QueryError, QueryRunner};
 pub use query_host::{ReadRun, Reads};
 pub use signatures::SignatureCache;

@@ -10,21 +10,33 @@ use std::sync::Arc;
 /// A call's argument, shared with the envelope that brought it.
 #[derive(Clone)]
 pub struct SharedArgument {
-    envelope: Arc<Envelope>,
+    envelope: Option<Arc<Envelope>>,
     index: usize,
 }
 
 impl SharedArgument {
     /// The argument of an envelope's call.
     pub fn new(envelope: Arc<Envelope>, index: usize) -> Self {
-        Self { envelope, index }
+        Self {
+            envelope: Some(envelope),
+            index,
+        }
+    }
+
+    /// Where no call is executed: no bytes.
+    pub fn none() -> Self {
+        Self {
+            envelope: None,
+            index: 0,
+        }
     }
 
     /// The bytes; none where there is no such call.
     pub fn bytes(&self) -> &[u8] {
-        let call = match &*self.envelope {
-            Envelope::Batch(batch) => batch.calls.get(self.index),
-            Envelope::Request(request) => Some(&request.call),
+        let call = match self.envelope.as_deref() {
+            Some(Envelope::Batch(batch)) => batch.calls.get(self.index),
+            Some(Envelope::Request(request)) => Some(&request.call),
+            None => None,
         };
         call.map(|call| call.argument.as_slice()).unwrap_or_default()
     }
@@ -149,6 +161,11 @@ impl Overlay {
     /// Writes one of the ledger's own records, between calls.
     pub fn put_system(&mut self, key: StateKey, value: Vec<u8>) {
         self.written.insert(key, Some(value));
+    }
+
+    /// Removes one of the ledger's own records, between calls.
+    pub fn remove_system(&mut self, key: StateKey) {
+        self.written.insert(key, None);
     }
 
     /// Pairs with `start <= key < end` in key order, at most `limit`, as the current call sees them.

@@ -3,7 +3,9 @@
 use crate::signatures::SignatureCache;
 use e2l_ledger::{
     Certificate, CertificateError, Digest, NetworkConfig, ProposalError, SignatureError, SignedProposal,
+    StateKey,
 };
+use e2l_store::{StoreError, View};
 
 /// Where the chain of proposals stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,16 @@ pub struct ChainTip {
     pub proposal: Digest,
     /// Its time, nanoseconds since the Unix epoch.
     pub time_nano: i64,
+    /// Whether the state after it says that a preparation is under way, whose steps need blocks: see [`is_preparing`].
+    pub preparing: bool,
+}
+
+/// Whether the state says that a preparation is under way.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn is_preparing(view: &View) -> Result<bool, StoreError> {
+    Ok(view.get(&StateKey::preparations())?.is_some())
 }
 
 /// Why a proposal is void: it is ordered, but no block comes of it.
@@ -51,6 +63,9 @@ pub enum VoidProposal {
         /// Digest of the last block's proposal.
         tip: Digest,
     },
+    /// Nothing to execute.
+    #[error("it is empty, and no preparation is under way that needs a block")]
+    Empty,
     /// Its time lies before that of the block below.
     #[error("its time {found} lies before that of the block below, {tip}")]
     Time {
@@ -100,7 +115,7 @@ pub fn check_proposal(
 /// Checks that a proposal follows the last block.
 ///
 /// # Errors
-/// Another height, another proposal below, or a time before the last block's.
+/// Another height, another proposal below, a time before the last block's, or nothing in it without need.
 pub fn check_chain(proposal: &SignedProposal, tip: &ChainTip) -> Result<(), VoidProposal> {
     let header = &proposal.header;
     if header.height != tip.height + 1 || header.previous != tip.proposal {
@@ -110,6 +125,9 @@ pub fn check_chain(proposal: &SignedProposal, tip: &ChainTip) -> Result<(), Void
             height: tip.height,
             tip: tip.proposal,
         });
+    }
+    if proposal.envelopes.is_empty() && !tip.preparing {
+        return Err(VoidProposal::Empty);
     }
     if header.time_nano < tip.time_nano {
         return Err(VoidProposal::Time {

@@ -13,7 +13,7 @@ use crate::votes_in::now_nano;
 use e2l_consensus::{
     Application, ApplicationError, Committed, Electorate, Incoming, NodeInfo, Refusal, SnapshotPoint,
 };
-use e2l_execution::check_proposal;
+use e2l_execution::{VoidProposal, check_proposal, is_preparing};
 use e2l_ledger::{
     ActorConfig, Canonical, Certificate, NetworkConfig, PackedProposal, PackedProposalError, PeerConfig,
     SignedProposal,
@@ -74,6 +74,7 @@ impl LedgerApplication {
                 Err(error) => return Err(error.to_string()),
             }
         }
+        self.check_not_idle(proposal)?;
         let ahead_ms = header.time_nano.saturating_sub(now_nano()) / 1_000_000;
         let drift_ms = i64::try_from(config.limits.clock_drift_ms).unwrap_or(i64::MAX);
         if ahead_ms > drift_ms {
@@ -87,6 +88,19 @@ impl LedgerApplication {
         let kept = Kept { inspected, limits };
         self.node.proposals.keep(entry.payload.clone(), kept);
         Ok(())
+    }
+
+    /// A proposal with nothing in it is refused if it comes next and no preparation needs a block. Of one that comes later
+    /// only the state of blocks that this peer has still to execute says whether it is needed: the chain asks that.
+    fn check_not_idle(&self, proposal: &SignedProposal) -> Result<(), String> {
+        let newest = self.node.newest();
+        if !proposal.envelopes.is_empty()
+            || proposal.header.height != newest.header.height.saturating_add(1)
+            || is_preparing(&newest.view).map_err(|error| error.to_string())?
+        {
+            return Ok(());
+        }
+        Err(VoidProposal::Empty.to_string())
     }
 
     /// A proposal that breaks a rule of the configuration that this peer has come to: it is refused if it comes next.

@@ -7,7 +7,7 @@ use crate::evidence::check_ledger_batch;
 use crate::node::{Executed, Node};
 use e2l_consensus::Committed;
 use e2l_execution::{
-    ChainTip, Execution, ExecutionError, Executor, VoidProposal, check_chain, check_proposal,
+    ChainTip, Execution, ExecutionError, Executor, VoidProposal, check_chain, check_proposal, is_preparing,
 };
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
@@ -161,6 +161,7 @@ impl Chain {
             height: self.tip.height,
             proposal: self.tip.proposal,
             time_nano: self.tip.time_nano,
+            preparing: proposal.envelopes.is_empty() && is_preparing(&node.newest().view)?,
         };
         check_proposal(
             proposal,

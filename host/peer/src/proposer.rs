@@ -6,6 +6,7 @@ use crate::proposal_cache::Kept;
 use crate::votes_in::now_nano;
 use bytes::Bytes;
 use e2l_consensus::{Leadership, RaftNode};
+use e2l_execution::is_preparing;
 use e2l_ledger::{
     Canonical, Digest, InspectedProposal, PackedProposal, ProposalHeader, SignedProposal, Signer,
 };
@@ -158,9 +159,13 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
     let config = node.config();
     let limits = &config.limits;
     let waiting = node.pool.unproposed(term);
-    if waiting == Load::default() || !node.votes_under(&config) {
+    if !node.votes_under(&config) {
         *oldest = None;
         return Cut::Wait;
+    }
+    if waiting == Load::default() {
+        *oldest = None;
+        return cut_empty(node, in_flight, head);
     }
     let final_height = node.with_finality(|finality| finality.final_height());
     if head.height.saturating_sub(final_height) >= limits.max_unfinal_blocks {
@@ -183,6 +188,23 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
     }
     *oldest = None;
     Cut::Now(node.pool.cut(term, limit))
+}
+
+/// With nothing to order the leader cuts a block only for the next step of a preparation, when all below is final.
+fn cut_empty(node: &Node, in_flight: usize, head: &Head) -> Cut {
+    let newest = node.newest();
+    if in_flight > 0 || newest.header.height != head.height {
+        return Cut::Wait;
+    }
+    match is_preparing(&newest.view) {
+        Ok(true) if node.with_finality(|finality| finality.final_height()) < head.height => Cut::Soon,
+        Ok(true) => Cut::Now(Vec::new()),
+        Ok(false) => Cut::Wait,
+        Err(error) => {
+            tracing::error!(%error, "the state cannot be read");
+            Cut::Wait
+        }
+    }
 }
 
 fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedProposal {

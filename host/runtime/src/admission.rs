@@ -50,8 +50,8 @@ pub enum AdmissionError {
     Compile(String),
     /// It does not export what a contract exports.
     #[error(
-        "the component is not a contract: {0}; its world must be contract or \
-         migrating-contract of event2ledger:ledger@1.0.0"
+        "the component is not a contract: {0}; its world must be contract, \
+         migrating-contract or preparing-contract of event2ledger:ledger@1.0.0"
     )]
     World(String),
 }

@@ -26,23 +26,30 @@ pub struct Admitted {
     pub(crate) engine: Engine,
     pub(crate) component: Component,
     migrates: bool,
+    prepares: bool,
 }
 
 impl Admitted {
     pub(crate) fn new(engine: Engine, component: Component) -> Result<Self, AdmissionError> {
         // Links it once, so that a wrong world shows here and not at the first call.
         let linked = Linked::<NoState>::new(&engine, &component).map_err(AdmissionError::World)?;
-        let migrates = linked.migrating.is_some();
+        let (migrates, prepares) = (linked.migrating.is_some(), linked.preparing.is_some());
         Ok(Self {
             engine,
             component,
             migrates,
+            prepares,
         })
     }
 
     /// Whether it exports `migrate`, so that [`Session::migrate`] can be called when it becomes active.
     pub fn migrates(&self) -> bool {
         self.migrates
+    }
+
+    /// Whether it exports `prepare`, so that [`Session::prepare`] is called until it is done before it becomes active.
+    pub fn prepares(&self) -> bool {
+        self.prepares
     }
 
     /// What the contract says of itself.

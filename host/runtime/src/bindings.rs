@@ -22,3 +22,12 @@ pub mod migrating {
         with: { "event2ledger:ledger": crate::bindings::event2ledger::ledger },
     });
 }
+
+/// The world with `prepare`; its imports and types are those of the first.
+pub mod preparing {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "preparing-contract",
+        with: { "event2ledger:ledger": crate::bindings::event2ledger::ledger },
+    });
+}

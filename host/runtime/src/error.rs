@@ -20,4 +20,7 @@ pub enum RuntimeError {
     /// A component that has no migration was asked to migrate.
     #[error("the contract exports no `migrate`: only one whose `Admitted::migrates` says so may be asked")]
     NoMigration,
+    /// A component that prepares nothing was asked to.
+    #[error("the contract exports no `prepare`: only one whose `Admitted::prepares` says so may be asked")]
+    NoPreparation,
 }

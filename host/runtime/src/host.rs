@@ -1,5 +1,6 @@
 //! The host side of a call: every access is counted before it is made.
 
+use crate::access::Access;
 use crate::bindings::event2ledger::ledger::types::{KeyValue, LogEntry};
 use crate::bindings::event2ledger::ledger::{logs, state, types};
 use crate::host_state::{HostError, HostState, LogRecord};
@@ -39,7 +40,7 @@ fn host<T>(result: Result<T, HostError>) -> Result<T> {
 pub(crate) struct HostData<S> {
     pub state: Option<S>,
     pub argument_len: usize,
-    pub may_write: bool,
+    pub access: Access,
     pub limits: CallLimits,
     writes: u32,
     write_bytes: usize,
@@ -54,7 +55,7 @@ impl<S: HostState> HostData<S> {
         Self {
             state: None,
             argument_len: 0,
-            may_write: false,
+            access: Access::Nothing,
             limits,
             writes: 0,
             write_bytes: 0,
@@ -64,10 +65,10 @@ impl<S: HostState> HostData<S> {
     }
 
     /// Makes ready for a call.
-    pub fn begin(&mut self, state: S, argument_len: usize, may_write: bool) {
+    pub fn begin(&mut self, state: S, argument_len: usize, access: Access) {
         self.state = Some(state);
         self.argument_len = argument_len;
-        self.may_write = may_write;
+        self.access = access;
         self.writes = 0;
         self.write_bytes = 0;
         self.host_fuel = 0;
@@ -97,10 +98,17 @@ impl<S: HostState> HostData<S> {
         self.charge(key.len())
     }
 
+    fn may_put(&self, key: &[u8]) -> Result<()> {
+        self.access.put(key).or_else(|why| stop(Failure::IllegalAccess, why))
+    }
+
+    fn may_append(&self) -> Result<()> {
+        self.access
+            .append()
+            .or_else(|why| stop(Failure::IllegalAccess, why))
+    }
+
     fn write(&mut self, key: &[u8], bytes: usize) -> Result<()> {
-        if !self.may_write {
-            return stop(Failure::IllegalAccess, "a query may not write");
-        }
         self.key(key)?;
         self.charge(bytes)?;
         self.writes += 1;
@@ -132,11 +140,13 @@ impl<S: HostState> state::Host for HostData<S> {
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        self.may_put(&key)?;
         self.write(&key, value.len())?;
         host(self.state()?.put(&key, value))
     }
 
     fn delete(&mut self, key: Vec<u8>) -> Result<()> {
+        self.may_put(&key)?;
         self.write(&key, 0)?;
         host(self.state()?.delete(&key))
     }
@@ -171,6 +181,7 @@ const STRIDE: usize = 64;
 
 impl<S: HostState> logs::Host for HostData<S> {
     fn append(&mut self, log: Vec<u8>, value: Vec<u8>) -> Result<u64> {
+        self.may_append()?;
         self.write(&log, value.len())?;
         host(self.state()?.append(&log, value))
     }
@@ -181,6 +192,7 @@ impl<S: HostState> logs::Host for HostData<S> {
             let detail = format!("bytes {offset} to {end} are not within the argument");
             return stop(Failure::IllegalAccess, detail);
         }
+        self.may_append()?;
         self.write(&log, length as usize)?;
         host(self.state()?.append_argument(&log, offset, length))
     }

@@ -1,11 +1,12 @@
 //! Runs contracts. The only crate that names wasmtime.
 //!
 //! [`Runtime::admit`] checks a component ([`check_component`]) before it is compiled; a [`Session`] runs its calls, one
-//! instance per block, each call with its own fuel and limits, and the migration of one that has just become active; every
-//! call ends in an [`Outcome`], the same on every peer that has the same [`engine_profile`].
+//! instance per block, each call with its own fuel and limits, and the preparation and the migration of one that becomes
+//! active; every call ends in an [`Outcome`], the same on every peer that has the same [`engine_profile`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod access;
 mod admission;
 mod admitted;
 mod anatomy;

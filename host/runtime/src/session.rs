@@ -6,6 +6,7 @@
 //! reject a transaction. What a contract keeps in memory between calls is otherwise its own affair, the same on
 //! every peer.
 
+use crate::access::Access;
 use crate::admitted::Admitted;
 use crate::bindings::{Contract, event2ledger::ledger::types};
 use crate::error::RuntimeError;
@@ -31,7 +32,7 @@ pub struct Session<S: HostState> {
     live: Option<Live<S>>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Kind {
     Invoke,
     Query,
@@ -105,15 +106,71 @@ impl<S: HostState> Session<S> {
         context: &CallContext,
         from: &str,
     ) -> Result<(Outcome, S), RuntimeError> {
+        self.migrate_with(Access::Everything, state, context, from)
+    }
+
+    /// The same after a preparation: there is no transaction whose entries in logs could be read back, so that it may write
+    /// keys only.
+    ///
+    /// # Errors
+    /// As for [`Session::migrate`].
+    pub fn migrate_keys(
+        &mut self,
+        state: S,
+        context: &CallContext,
+        from: &str,
+    ) -> Result<(Outcome, S), RuntimeError> {
+        self.migrate_with(Access::Keys(String::new()), state, context, from)
+    }
+
+    fn migrate_with(
+        &mut self,
+        access: Access,
+        state: S,
+        context: &CallContext,
+        from: &str,
+    ) -> Result<(Outcome, S), RuntimeError> {
         let migrating = self.linked.migrating.as_ref();
         let migrating = migrating.ok_or(RuntimeError::NoMigration)?;
         let ended = match self.instantiate(|store| migrating.instantiate(store))? {
-            Ok(mut live) => live.perform(state, (0, true), |store, contract| {
+            Ok(mut live) => live.perform(state, (0, access), |store, contract| {
                 contract.call_migrate(store, context, from)
             })?,
             Err(failed) => (never_started(failed), state),
         };
         Ok(settled(ended))
+    }
+
+    /// Runs one step of the preparation of a contract that is to take the place of version `from`, empty if there is none:
+    /// as [`Session::migrate`], but it may write only keys that begin with `prefix`, and no logs. Says besides whether the
+    /// contract is prepared now.
+    ///
+    /// # Errors
+    /// The contract prepares nothing, see [`Admitted::prepares`]; else as for [`Session::invoke`].
+    pub fn prepare(
+        &mut self,
+        state: S,
+        context: &CallContext,
+        from: &str,
+        prefix: &str,
+    ) -> Result<(Outcome, bool, S), RuntimeError> {
+        let preparing = self.linked.preparing.as_ref();
+        let preparing = preparing.ok_or(RuntimeError::NoPreparation)?;
+        let mut prepared = false;
+        let access = Access::Keys(prefix.to_owned());
+        let ended = match self.instantiate(|store| preparing.instantiate(store))? {
+            Ok(mut live) => live.perform(state, (0, access), |store, contract| {
+                let answer = contract.call_prepare(store, context, from)?;
+                Ok(answer.map(|done| {
+                    prepared = done;
+                    Vec::new()
+                }))
+            })?,
+            Err(failed) => (never_started(failed), state),
+        };
+        let (outcome, state) = settled(ended);
+        let prepared = prepared && matches!(outcome, Outcome::Accepted { .. });
+        Ok((outcome, prepared, state))
     }
 
     pub(crate) fn describe(&mut self) -> Result<types::Description, RuntimeError> {
@@ -166,7 +223,11 @@ impl<S: HostState> Session<S> {
         let Some(live) = &mut self.live else {
             return Err(RuntimeError::Engine("the instance is gone".to_owned()));
         };
-        let about = (argument.len(), kind == Kind::Invoke);
+        let access = match kind {
+            Kind::Invoke => Access::Everything,
+            Kind::Query => Access::Nothing,
+        };
+        let about = (argument.len(), access);
         let (outcome, state) = live.perform(state, about, |store, contract| match kind {
             Kind::Invoke => contract.call_invoke(store, context, function, argument),
             Kind::Query => contract.call_query(store, context, function, argument),
@@ -204,14 +265,14 @@ impl<S: HostState, C> Live<S, C> {
     fn perform(
         &mut self,
         state: S,
-        (argument_len, may_write): (usize, bool),
+        (argument_len, access): (usize, Access),
         call: impl FnOnce(&mut Store<HostData<S>>, &C) -> wasmtime::Result<Answer>,
     ) -> Result<(Outcome, S), RuntimeError> {
         let engine = |error: Error| RuntimeError::Engine(error.to_string());
         let limits = self.store.data().limits;
         // Set after instantiation, so that how memory is set up costs nothing.
         self.store.set_fuel(limits.fuel).map_err(engine)?;
-        self.store.data_mut().begin(state, argument_len, may_write);
+        self.store.data_mut().begin(state, argument_len, access);
         let ended = ended(call(&mut self.store, &self.contract))?;
         self.used = true;
         let left = self.store.get_fuel().map_err(engine)?;

@@ -442,6 +442,36 @@ fn a_migration_is_admitted_if_it_is_one() {
         let world = "include event2ledger:ledger/contract@1.0.0;
              export migrate-all: func(%from: string) -> string;";
         let other = contract(world, "migrate-all", vec![I32; 2]).unwrap();
-        assert!(!other.migrates());
+        assert!(!other.migrates() && !other.prepares());
+    });
+}
+
+#[test]
+fn a_preparation_is_admitted_if_it_is_one() {
+    use ValType::I32;
+    let contract = |world, parameters| {
+        let contract = Contract {
+            world,
+            exports: vec![("prepare", parameters)],
+            ..Contract::default()
+        };
+        Runtime::new()
+            .unwrap()
+            .admit(&contract.component(), &StaticLimits::default())
+    };
+    let prepare = [context_parameters().as_slice(), &[I32; 2]].concat();
+    deep(|| {
+        let world = "include event2ledger:ledger/preparing-contract@1.0.0;";
+        let preparing = contract(world, prepare.clone()).unwrap();
+        assert!(preparing.prepares() && !preparing.migrates());
+        let (outcome, _) = Block::new(&preparing, LIMITS).prepare("1.0.0", "2.0.0/");
+        assert_eq!(output(outcome), "");
+        let world = "include event2ledger:ledger/contract@1.0.0;
+             use event2ledger:ledger/types@1.0.0.{call-context as caller, rejection as refusal};
+             export prepare: func(context: caller, %from: string) -> result<list<u8>, refusal>;";
+        match contract(world, prepare).map(|_| ()) {
+            Err(AdmissionError::World(why)) => assert!(why.contains("`prepare`"), "{why}"),
+            other => panic!("{other:?}"),
+        }
     });
 }

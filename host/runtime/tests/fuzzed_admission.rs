@@ -278,7 +278,12 @@ fn run(runtime: &Runtime, admitted: &Admitted) -> &'static str {
         let (queried, mut state) = session.query(state, &context(), function, b"{}").unwrap();
         state.reset();
         if admitted.migrates() {
-            session.migrate(state, &context(), "1.0.0").unwrap();
+            let (_, mut after) = session.migrate(state, &context(), "1.0.0").unwrap();
+            after.reset();
+            state = after;
+        }
+        if admitted.prepares() {
+            session.prepare(state, &context(), "1.0.0", "2.0.0/").unwrap();
         }
         accepted |= [invoked, queried]
             .iter()

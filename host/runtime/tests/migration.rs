@@ -1,347 +1,88 @@
-//! Version 2 of the events contract takes the place of version 1 over a ledger that has history.
+//! A contract's `migrate`: once, with limits of its own, all or nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
 use common::state::MemoryState;
 use common::{Block, LIMITS, built, context, deep, failure, output};
-use e2l_event::{Event, EventKind, Observation};
 use e2l_runtime::{Admitted, CallLimits, Failure, Outcome, Runtime, RuntimeError, StaticLimits};
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-/// A migration reads the whole ledger and writes a key per start and end.
-const MIGRATION: CallLimits = CallLimits {
-    fuel: 1_000_000_000,
-    writes: 100_000,
-    write_bytes: 64 << 20,
-    ..LIMITS
-};
-const SERVICE: &str = "com.docker.swarm.service.name";
-/// Events that version 1 executes, and then as many version 2.
-const EVENTS: usize = 600;
-const CONTAINERS: u64 = 40;
-/// Time of the first event, and how long all take: short, so that many fall together.
-const BEGIN: i64 = 1_800_000_000_000_000_000;
-const SPAN: i64 = 300;
-
-fn admitted(source: &str) -> Admitted {
-    let admitted = Runtime::new()
-        .unwrap()
-        .admit(&built(source), &StaticLimits::default());
-    admitted.unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn version_1() -> &'static Admitted {
+/// The tests' contract, which does in `migrate` what a call has written down.
+fn upgrades() -> &'static Admitted {
     static ADMITTED: OnceLock<Admitted> = OnceLock::new();
-    ADMITTED.get_or_init(|| admitted("chaincode/eventdb"))
+    ADMITTED.get_or_init(|| {
+        let component = built("tests/contracts/upgrades");
+        let admitted = Runtime::new().unwrap().admit(&component, &StaticLimits::default());
+        admitted.unwrap_or_else(|error| panic!("{error}"))
+    })
 }
 
-fn version_2() -> &'static Admitted {
-    static ADMITTED: OnceLock<Admitted> = OnceLock::new();
-    ADMITTED.get_or_init(|| admitted("chaincode/eventdb-v2"))
+fn told(what: &str, limits: CallLimits) -> Block {
+    let mut block = Block::new(upgrades(), limits);
+    assert_eq!(output(block.invoke("set", format!("migrate={what}"))), "");
+    block
 }
 
-/// A block of another contract, or with other limits, on the same state.
-fn block(admitted: &Admitted, limits: CallLimits, state: MemoryState) -> Block {
-    Block {
-        state,
-        ..Block::new(admitted, limits)
-    }
-}
-
-/// Services, two of them with names that begin alike; some containers are of none.
-fn service_of(container: u64) -> Option<&'static str> {
-    [Some("web"), Some("web2"), Some("api"), None][container as usize % 4]
-}
-
-/// Events in no order of time, of containers whose ids begin alike.
-fn events(count: usize) -> Vec<Event> {
-    let mut random = fastrand::Rng::with_seed(7);
-    let mut event = |sequence| {
-        let container = random.u64(..CONTAINERS);
-        let actions = [
-            "start", "die", "start", "die", "create", "starting", "exec_die", "destroy",
-        ];
-        let time_nano = BEGIN + random.i64(0..SPAN);
-        let mut attributes = BTreeMap::from([("image".to_owned(), "alpine".to_owned())]);
-        attributes.extend(service_of(container).map(|service| (SERVICE.to_owned(), service.to_owned())));
-        Event {
-            // A service does not run, whatever is said of it.
-            kind: if random.u8(..20) == 0 {
-                EventKind::Service
-            } else {
-                EventKind::Container
-            },
-            action: actions[random.usize(..actions.len())].to_owned(),
-            actor_id: format!("c{container}"),
-            attributes,
-            scope: "local".to_owned(),
-            time: time_nano / 1_000_000_000,
-            time_nano,
-            received_nano: time_nano + 1,
-            sequence,
-            observation: Observation::Observed,
-            facts: None,
-        }
-    };
-    (1..=count as u64).map(&mut event).collect()
-}
-
-fn is_transition(event: &Event) -> bool {
-    event.kind == EventKind::Container
-        && matches!(event.action.as_str(), "start" | "die")
-        && event.attributes.contains_key(SERVICE)
-}
-
-/// The answer by a look at every event.
-fn naive(events: &[Event], service: &str, at: i64) -> Vec<String> {
-    let mut last: BTreeMap<&str, &Event> = BTreeMap::new();
-    for event in events.iter().filter(|event| is_transition(event)) {
-        if event.attributes[SERVICE] == service && event.time_nano <= at {
-            let known = last.entry(&event.actor_id).or_insert(event);
-            if event.time_nano >= known.time_nano {
-                *known = event;
-            }
-        }
-    }
-    let running = last.into_values().filter(|event| event.action == "start");
-    running.map(|event| event.actor_id.clone()).collect()
-}
-
-/// The contract's answer, put together of pages.
-fn running(block: &mut Block, service: &str, at: i64, limit: usize) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut after = String::new();
-    loop {
-        let argument = serde_json::json!({"service": service, "at": at, "after": after, "limit": limit});
-        let answer = output(block.query("runningContainers", argument.to_string()));
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        let page = answer["containers"].as_array().unwrap();
-        assert!(page.len() <= limit);
-        found.extend(page.iter().map(|id| id.as_str().unwrap().to_owned()));
-        match answer["after"].as_str() {
-            Some(last) => after = last.to_owned(),
-            None => return found,
-        }
-    }
-}
-
-fn assert_answers(block: &mut Block, events: &[Event]) {
-    let mut some = 0;
-    for service in ["web", "web2", "api", "w", "", "none"] {
-        for at in (BEGIN - 1..=BEGIN + SPAN).step_by(7).chain([1, i64::MAX]) {
-            let expected = naive(events, service, at);
-            some += expected.len();
-            for limit in [1000, 3] {
-                assert_eq!(running(block, service, at, limit), expected, "{service} at {at}");
-            }
-        }
-    }
-    assert!(some > 100, "{some}");
-}
-
-fn create(block: &mut Block, events: &[Event]) {
-    for event in events {
-        assert_eq!(output(block.invoke("createEvent", event.encode())), "");
-    }
-}
-
-/// What version 1 makes of these events.
-fn history(events: &[Event]) -> MemoryState {
-    let mut block = Block::new(version_1(), LIMITS);
-    create(&mut block, events);
-    block.state
-}
-
-fn migrated(state: MemoryState, from: &str) -> (MemoryState, u64, String) {
-    let mut block = block(version_2(), MIGRATION, state);
-    let outcome = block.migrate(from);
-    (block.state, outcome.fuel(), output(outcome))
+fn unchanged(before: &MemoryState, after: &MemoryState) {
+    assert_eq!(after.values, before.values);
+    assert_eq!(after.logs, before.logs);
 }
 
 #[test]
-fn the_index_is_right_over_history_and_after_it() {
+fn a_migration_writes_keys_and_logs_and_learns_what_it_replaces() {
     deep(|| {
-        let events = events(2 * EVENTS);
-        let (before, after) = events.split_at(EVENTS);
-        let (state, fuel, said) = migrated(history(before), "1.0.0");
-        let indexed = before.iter().filter(|event| is_transition(event)).count();
-        assert_eq!(said, format!(r#"{{"events":{EVENTS},"indexed":{indexed}}}"#));
-        println!("the migration of {EVENTS} events, {indexed} of them indexed, took {fuel} fuel");
-        let mut block = block(version_2(), LIMITS, state);
-        assert_answers(&mut block, before);
-        create(&mut block, after);
-        assert_answers(&mut block, &events);
-
-        // The same state as if there had never been another version, and as if there were one more migration.
-        let mut always = Block::new(version_2(), LIMITS);
-        create(&mut always, &events);
-        let (again, ..) = migrated(block.state.clone(), "2.0.0");
-        for other in [&always.state, &again] {
-            assert_eq!(other.values, block.state.values);
-            assert_eq!(other.logs, block.state.logs);
-        }
+        assert!(upgrades().migrates() && upgrades().prepares());
+        let mut block = told("append", LIMITS);
+        assert_eq!(output(block.migrate("1.0.0")), "from `1.0.0`");
+        assert_eq!(block.state.values[b"migrated".as_slice()], b"1.0.0");
+        assert_eq!(block.state.logs[b"log".as_slice()], [b"entry".to_vec()]);
     });
 }
 
 #[test]
-fn a_first_deployment_and_a_way_back_are_migrations_too() {
+fn after_a_preparation_a_migration_writes_keys_only() {
     deep(|| {
-        let events = events(90);
-        let (state, _, said) = migrated(MemoryState::default(), "");
-        assert_eq!(said, r#"{"events":0,"indexed":0}"#);
-        let mut new = block(version_2(), LIMITS, state);
-        create(&mut new, &events[..30]);
-        // Version 1 keeps no index; what it adds is found when version 2 comes back.
-        let mut old = block(version_1(), LIMITS, new.state);
-        create(&mut old, &events[30..60]);
-        let (state, ..) = migrated(old.state, "1.0.0");
-        let mut new = block(version_2(), LIMITS, state);
-        create(&mut new, &events[60..]);
-        for at in [BEGIN + SPAN / 2, BEGIN + SPAN] {
-            assert_eq!(running(&mut new, "web", at, 1000), naive(&events, "web", at));
-        }
+        let mut block = told("ok", LIMITS);
+        assert_eq!(output(block.migrate_keys("1.0.0")), "from `1.0.0`");
+        assert_eq!(block.state.values[b"migrated".as_slice()], b"1.0.0");
+        let mut block = told("append", LIMITS);
+        let before = block.state.clone();
+        assert_eq!(failure(&block.migrate_keys("1.0.0")), Failure::IllegalAccess);
+        unchanged(&before, &block.state);
     });
 }
 
 #[test]
 fn a_migration_that_fails_leaves_nothing_behind() {
     deep(|| {
-        let events = events(100);
-        let history = history(&events);
-        let (_, fuel, _) = migrated(history.clone(), "1.0.0");
-        let indexed = events.iter().filter(|event| is_transition(event)).count() as u32;
-        let fails = |limits: CallLimits, from: &str| {
-            let mut block = block(version_2(), limits, history.clone());
-            let outcome = block.migrate(from);
-            assert_eq!(block.state.values, history.values, "{outcome:?}");
-            assert_eq!(block.state.logs, history.logs);
-            assert_eq!(block.state.resets, 1);
-            assert!(outcome.fuel() <= limits.fuel);
-            // The version before goes on, and so does another attempt.
-            let mut old = self::block(version_1(), LIMITS, block.state);
-            create(&mut old, &events[..1]);
-            assert_eq!(
-                (migrated(old.state, "1.0.0").0.values.len() - history.values.len()) as u32,
-                indexed + u32::from(is_transition(&events[0]))
-            );
-            outcome
-        };
-        for part in [fuel - 1, fuel / 2, 1] {
-            let limits = CallLimits {
-                fuel: part,
-                ..MIGRATION
-            };
-            assert_eq!(
-                failure(&fails(limits, "1.0.0")),
-                Failure::OutOfFuel,
-                "{part} of {fuel}"
-            );
-        }
-        let writes = CallLimits {
-            writes: indexed - 1,
-            ..MIGRATION
-        };
-        assert_eq!(failure(&fails(writes, "1.0.0")), Failure::WriteLimit);
-        let bytes = CallLimits {
-            write_bytes: 100,
-            ..MIGRATION
-        };
-        assert_eq!(failure(&fails(bytes, "1.0.0")), Failure::WriteLimit);
-        let memory = CallLimits {
-            memory_bytes: 1 << 16,
-            ..MIGRATION
-        };
-        assert_eq!(failure(&fails(memory, "1.0.0")), Failure::OutOfMemory);
-        for from in ["3.0.0", "1.0", "2.0.0 "] {
-            match fails(MIGRATION, from) {
-                Outcome::Rejected { message, fuel, .. } => {
-                    assert!(
-                        message.contains(&format!("not `{from}`")) && fuel > 0,
-                        "{message}"
-                    );
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    });
-}
-
-#[test]
-fn a_migration_costs_the_same_in_another_engine_and_after_other_calls() {
-    deep(|| {
-        let history = history(&events(50));
-        let elsewhere = admitted("chaincode/eventdb-v2");
-        let mut fresh = block(&elsewhere, MIGRATION, history.clone());
-        let mut used = block(version_2(), MIGRATION, history);
-        output(used.query("queryAllEvents", ""));
-        let outcome = fresh.migrate("1.0.0");
-        assert!(matches!(outcome, Outcome::Accepted { .. }));
-        assert_eq!(used.migrate("1.0.0"), outcome);
-        assert_eq!(used.state.values, fresh.state.values);
-        // Calls go on in the instance that they had.
-        assert_eq!(running(&mut used, "none", BEGIN, 1), [""; 0]);
-    });
-}
-
-#[test]
-fn what_version_1_answers_version_2_answers_alike() {
-    deep(|| {
-        let history = history(&events(60));
-        let mut old = block(version_1(), LIMITS, history.clone());
-        let mut new = block(version_2(), LIMITS, history);
-        for (function, argument) in [
-            ("queryAllEvents", ""),
-            ("queryAllEvents", r#"{"from": 17, "limit": 5}"#),
-            ("getHistory", r#"{"id": "c1"}"#),
+        for (what, expected) in [
+            ("trap", Failure::Trapped),
+            ("burn", Failure::OutOfFuel),
+            ("write 256", Failure::WriteLimit),
         ] {
-            assert_eq!(
-                output(new.query(function, argument)),
-                output(old.query(function, argument))
-            );
+            let mut block = told(what, LIMITS);
+            let before = block.state.clone();
+            let outcome = block.migrate("1.0.0");
+            assert_eq!(failure(&outcome), expected, "{what}");
+            assert!(outcome.fuel() <= LIMITS.fuel);
+            unchanged(&before, &block.state);
         }
-        assert_eq!(version_2().describe().unwrap().version, "2.0.0");
-        assert_eq!(
-            version_2().describe().unwrap().functions[..3],
-            version_1().describe().unwrap().functions
-        );
-    });
-}
-
-#[test]
-fn malformed_questions_are_refused_with_what_is_wrong() {
-    deep(|| {
-        let mut block = Block::new(version_2(), LIMITS);
-        let long = format!(r#"{{"service": "{}", "at": 1}}"#, "s".repeat(256));
-        for (argument, word) in [
-            ("", "must be JSON like"),
-            (r#"{"service": "web"}"#, "missing field `at`"),
-            (r#"{"service": "web", "at": -1}"#, "invalid value"),
-            (r#"{"service": "web", "at": 1, "limit": 0}"#, "from 1 to 1000"),
-            (r#"{"service": "web", "at": 1, "limit": 1001}"#, "from 1 to 1000"),
-            (
-                r#"{"service": "web", "at": 1, "when": 1}"#,
-                "unknown field `when`",
-            ),
-            (&long, "256 bytes"),
-        ] {
-            match block.query("runningContainers", argument) {
-                Outcome::Rejected { message, .. } => assert!(message.contains(word), "{argument}: {message}"),
-                other => panic!("{argument}: {other:?}"),
-            }
-        }
+        let mut block = told("refuse", LIMITS);
+        let before = block.state.clone();
+        let outcome = block.migrate("1.0.0");
+        assert!(matches!(&outcome, Outcome::Rejected { message, .. } if message.contains("refuses")));
+        unchanged(&before, &block.state);
+        assert_eq!(output(told("write 255", LIMITS).migrate("")), "from ``");
     });
 }
 
 #[test]
 fn only_a_contract_that_has_a_migration_is_asked() {
     deep(|| {
-        assert!(version_2().migrates() && !version_1().migrates());
-        let mut block = Block::new(version_1(), LIMITS);
+        let mut block = Block::hostile();
         let state = block.state.begin(b"");
-        let error = block.session.migrate(state, &context(), "").unwrap_err();
+        let error = block.session.migrate(state, &context(), "").map(drop).unwrap_err();
         assert!(matches!(error, RuntimeError::NoMigration), "{error}");
     });
 }

@@ -1,14 +1,18 @@
 //! How the actors change together what the ledger does: contracts and configuration (DESIGN section 7).
 //!
 //! An admin proposes, the actors' admins approve or reject, and when the lifecycle policy is met the changes are in
-//! force from the next height. All of it are calls to the chaincode [`GOVERNANCE`], which every peer executes by the
+//! force from the next height; contracts that export `prepare` come into force when they are prepared. All of it are calls to the chaincode [`GOVERNANCE`], which every peer executes by the
 //! rules here and which no component can replace.
 
 mod change;
+mod preparation;
 mod proposal;
 mod record;
 
 pub use change::{Change, NewActor, ProposedChange};
+pub use preparation::{
+    KEYS_PER_CLEARING, Preparation, PreparationPhase, Preparations, check_prepared_version, prepared_prefix,
+};
 pub use proposal::{CannotApply, Decision, GovernanceProposal, Proposing, decided_by};
 pub use record::{
     ProposalIndex, ProposalRecord, ProposalStatus, Verdict, Vote as GovernanceVote, may_decide,

@@ -50,6 +50,13 @@ pub enum ProposalStatus {
     },
     /// Its last height passed.
     Expired,
+    /// It is approved, and comes into force when its contracts are prepared.
+    Preparing {
+        /// Height at which it was approved.
+        since: u64,
+        /// Calls of `prepare` so far.
+        steps: u64,
+    },
 }
 
 /// What the policy says of the decisions so far.
@@ -189,6 +196,9 @@ impl ProposalRecord {
                 ..
             } => "superseded".to_owned(),
             ProposalStatus::Failed { .. } => "failed".to_owned(),
+            ProposalStatus::Preparing { since, steps } => {
+                format!("preparing since height {since}, {steps} steps done")
+            }
         }
     }
 }

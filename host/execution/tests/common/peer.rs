@@ -4,7 +4,7 @@ use super::contracts;
 use super::members::{Identity, Members};
 use e2l_execution::{
     ChainTip, Components, Executor, QueryCall, QueryError, QueryRunner, Reads, SignatureCache, check_chain,
-    check_proposal,
+    check_proposal, is_preparing,
 };
 use e2l_ledger::{
     BatchHeader, Block, Call, Canonical, Digest, Envelope, InspectedProposal, ProposalHeader, SignedBatch,
@@ -206,6 +206,7 @@ impl Peer {
             height: tip.height,
             proposal: tip.proposal_digest,
             time_nano: tip.header.time_nano,
+            preparing: is_preparing(&self.store.view()).unwrap(),
         };
         check_chain(proposal, &chain).unwrap();
         let view = Arc::new(self.store.view());

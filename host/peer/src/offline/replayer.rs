@@ -3,7 +3,7 @@
 use super::{OfflineError, read_genesis};
 use crate::components::ComponentDirectory;
 use e2l_client::pipe::{Frame, read_frame, write_frame};
-use e2l_execution::{ExecutionError, Executor};
+use e2l_execution::{ExecutionError, Executor, is_preparing};
 use e2l_ledger::{Block, Canonical, Genesis, Header, InspectedProposal, NetworkConfig};
 use e2l_runtime::Runtime;
 use e2l_store::{BlockWrite, LedgerStore, StoreOptions};
@@ -67,6 +67,10 @@ impl Replayer {
     /// Executes the next block; says what differs.
     fn block(&mut self, block: Block) -> Result<Option<String>, OfflineError> {
         let base = Arc::new(self.store.view());
+        if block.proposal.envelopes.is_empty() && !is_preparing(&base)? {
+            let height = block.header.height;
+            return Ok(Some(format!("block {height} is empty, and no preparation is under way that needs it")));
+        }
         let proposal = InspectedProposal::of(block.proposal);
         let execution = self.executor.execute(proposal, &self.tip, &self.config, base)?;
         let height = block.header.height;

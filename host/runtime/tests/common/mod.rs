@@ -108,6 +108,21 @@ impl Block {
         self.end(called.unwrap())
     }
 
+    /// One step of a preparation under a prefix, and whether it was the last.
+    pub fn prepare(&mut self, from: &str, prefix: &str) -> (Outcome, bool) {
+        let state = self.state.begin(b"");
+        let called = self.session.prepare(state, &context(), from, prefix);
+        let (outcome, done, state) = called.unwrap();
+        (self.end((outcome, state)), done)
+    }
+
+    /// A migration after a preparation.
+    pub fn migrate_keys(&mut self, from: &str) -> Outcome {
+        let state = self.state.begin(b"");
+        let called = self.session.migrate_keys(state, &context(), from);
+        self.end(called.unwrap())
+    }
+
     fn end(&mut self, (outcome, state): (Outcome, MemoryState)) -> Outcome {
         self.state = state.end(matches!(outcome, Outcome::Accepted { .. }));
         outcome

@@ -11,9 +11,13 @@ use crate::error::{CliError, CliResult};
 use e2l_ledger::Digest;
 use e2l_ledger::governance::{ProposalRecord, ProposalStatus};
 use std::ffi::OsStr;
+use std::time::Duration;
 
 /// Blocks that a proposal of the loop can be approved for: what is left behind by accident soon counts no more.
 const LIFETIME: &str = "1000";
+
+/// How often the loop looks whether a contract is prepared.
+const RECHECK: Duration = Duration::from_millis(100);
 
 /// What has come into force.
 pub(super) struct Deployed {
@@ -25,7 +29,7 @@ pub(super) struct Deployed {
 /// Has all actors put a component in force under a name.
 ///
 /// # Errors
-/// The ledger refuses, its migration fails, or no peer answers; what was proposed is withdrawn then.
+/// The ledger refuses, its preparation or migration fails, or no peer answers; what was proposed is withdrawn then.
 pub(super) async fn deploy(
     place: &DevPlace,
     component: &Component,
@@ -44,7 +48,7 @@ pub(super) async fn deploy(
             if !approved.is_empty() {
                 report.line("approved", &format!("by {}", approved.join(", ")));
             }
-            in_force(&id, &record(&place.session, &id).await?.0)
+            in_force(&id, &prepared(place, &id, report).await?)
         }
         Err(error) => {
             withdraw(place, &id, others).await;
@@ -111,6 +115,21 @@ async fn withdraw(place: &DevPlace, id: &Digest, others: &[String]) {
         }
         // One that has approved cannot reject any more; the next one may.
         let _ = decide(place, id, actor, "reject").await;
+    }
+}
+
+/// The proposal's record when its contract is no longer being prepared.
+async fn prepared(place: &DevPlace, id: &Digest, report: &Report) -> CliResult<ProposalRecord> {
+    let mut told = false;
+    loop {
+        let (record, block) = record(&place.session, id).await?;
+        if !matches!(record.outcome, ProposalStatus::Preparing { .. }) {
+            return Ok(record);
+        }
+        if !std::mem::replace(&mut told, true) {
+            report.line("prepares", &record.status_at(block.header.height));
+        }
+        tokio::time::sleep(RECHECK).await;
     }
 }
 
