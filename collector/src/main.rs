@@ -36,6 +36,9 @@ struct Arguments {
     exit_with_parent: bool,
 }
 
+/// Threads that run tasks.
+const WORKERS: usize = 2;
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let mut options = CollectorOptions::load(&arguments.config)?;
@@ -48,7 +51,11 @@ fn main() -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One reads while the other writes. More would wake each other for nothing on a large host.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()?;
     let collected = runtime.block_on(run(options, arguments.exit_with_parent));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     collected
