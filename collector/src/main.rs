@@ -36,8 +36,9 @@ struct Arguments {
     exit_with_parent: bool,
 }
 
-/// Threads that run tasks.
-const WORKERS: usize = 2;
+/// Threads that run tasks: several would wake each other for every event. What touches the disk says so, and another thread
+/// takes over meanwhile, so that the reading goes on.
+const WORKERS: usize = 1;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -51,7 +52,6 @@ fn main() -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    // One reads while the other writes. More would wake each other for nothing on a large host.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

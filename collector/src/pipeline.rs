@@ -96,9 +96,9 @@ impl Pipeline {
     /// # Errors
     /// The spool cannot be written.
     pub async fn run(mut self) -> Result<Drained, CollectorError> {
-        for batch in self.spool.unfinal_batches(&*self.identity.get())? {
-            self.hand_on(batch);
-        }
+        // There may be gigabytes of them.
+        let unfinal = block_in_place(|| self.spool.unfinal_batches(&*self.identity.get()))?;
+        unfinal.into_iter().for_each(|batch| self.hand_on(batch));
         block_in_place(|| self.say_that_disk_was_full())?;
         let mut taken = Vec::with_capacity(ROUND);
         let mut open = true;
