@@ -115,10 +115,11 @@ impl Pipeline {
                 Some(full) => Some(full.retry.saturating_duration_since(Instant::now())),
                 None => waits.into_iter().flatten().min(),
             };
+            let gathers = few && self.full_disk.is_none() && self.gathers();
             // While the disk is full the source's events wait in its memory.
             let takes = open
                 && self.full_disk.is_none()
-                && !(few && self.gathers())
+                && !gathers
                 && !(self.options.waits && (self.backlog_is_full() || self.is_over_bound()));
             tokio::select! {
                 count = self.events.recv_many(&mut taken, ROUND), if takes => open = count > 0,
@@ -134,6 +135,18 @@ impl Pipeline {
             while let Ok(progress) = self.progress.try_recv() {
                 self.note(progress);
             }
+            if gathers && !self.gathers() {
+                self.take_what_waits(&mut taken);
+            }
+        }
+    }
+
+    /// What came while a batch gathered belongs to it.
+    fn take_what_waits(&mut self, taken: &mut Vec<Given>) {
+        while taken.len() < ROUND
+            && let Ok(given) = self.events.try_recv()
+        {
+            taken.push(given);
         }
     }
 
