@@ -228,7 +228,10 @@ fn what_one_collector_costs_is_measured_beside_a_real_engine() {
         value.unwrap_or_else(|| panic!("{path} is no number in {report:#}"))
     };
     // Every event that the engine was made to emit is final, or the command would have failed.
-    assert!(number("/loaded/events") >= number("/loaded/emitted"), "{report:#}");
+    assert!(
+        number("/loaded/events") >= number("/loaded/emitted"),
+        "{report:#}"
+    );
     assert!(number("/loaded/emitted") > 50.0, "{report:#}");
     for path in [
         "/idle/rss_mib",
