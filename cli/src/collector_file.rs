@@ -22,7 +22,15 @@ pub struct CollectorFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     stats_file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     synthetic: Option<SyntheticFile>,
+}
+
+/// Bounds of batches.
+#[derive(Debug, Clone, Serialize)]
+struct BatchFile {
+    gather_ms: u64,
 }
 
 /// Invented events.
@@ -64,13 +72,15 @@ impl CollectorFile {
             source: "docker",
             peers: vec![actor.to_owned()],
             stats_file: None,
+            batch: None,
             synthetic: rate.map(|rate| SyntheticFile::new(Some(rate), CONTAINERS, None, None)),
         }
     }
 
     /// For a collector of the benchmark that reads an engine.
-    pub fn beside_engine(actor: &str, stats_file: &str) -> Self {
+    pub fn beside_engine(actor: &str, stats_file: &str, gather_ms: Option<u64>) -> Self {
         Self {
+            batch: gather_ms.map(|gather_ms| BatchFile { gather_ms }),
             stats_file: Some(stats_file.to_owned()),
             ..Self::new(actor, None)
         }

@@ -181,12 +181,17 @@ fn what_was_forged_stands_out() {
     let table = written(Format::Table, Terminal::default(), false, &events);
     let lines: Vec<&str> = table.lines().skip(1).collect();
     assert!(
-        lines[0].contains("CONFLICT exitCode: event says 0, inspection says 137, CONFLICT swarm contradicted"),
+        lines[0]
+            .contains("CONFLICT exitCode: event says 0, inspection says 137, CONFLICT swarm contradicted"),
         "{table}"
     );
     assert!(lines[1].contains("swarm confirmed"), "{table}");
-    let list: Value = serde_json::from_str(&written(Format::Json, Terminal::default(), false, &events)).unwrap();
+    let list: Value =
+        serde_json::from_str(&written(Format::Json, Terminal::default(), false, &events)).unwrap();
     assert_eq!(list[0]["conflict"], "exitCode: event says 0, inspection says 137");
-    assert_eq!((&list[0]["swarm"], &list[1]["swarm"]), (&"contradicted".into(), &"confirmed".into()));
+    assert_eq!(
+        (&list[0]["swarm"], &list[1]["swarm"]),
+        (&"contradicted".into(), &"confirmed".into())
+    );
     assert_eq!(list[1]["conflict"], Value::Null);
 }

@@ -406,7 +406,7 @@ async fn write_stats(stats: SharedStats, path: std::path::PathBuf) {
     let mut ticks = tokio::time::interval(STATS_EVERY);
     loop {
         ticks.tick().await;
-        if let Err(error) = stats.write(&path) {
+        if let Err(error) = tokio::task::block_in_place(|| stats.write(&path)) {
             tracing::warn!(path = %path.display(), %error, "cannot write the measurements");
         }
     }

@@ -40,6 +40,10 @@ struct Arguments {
     compile_into: Option<PathBuf>,
 }
 
+/// Threads that run tasks: several would wake each other for every event. What touches the disk says so, and another thread
+/// takes over meanwhile, so that the reading goes on.
+const WORKERS: usize = 1;
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(directory) = &arguments.compile_into {
@@ -55,7 +59,10 @@ fn main() -> Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()?;
     let collected = runtime.block_on(run(options, arguments.exit_with_parent));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     collected

@@ -29,10 +29,14 @@ use room::{Full, FullDisk};
 use std::sync::Arc;
 use taking::take;
 use tokio::sync::mpsc;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
 /// Most events of one round.
 const ROUND: usize = 1024;
+
+/// A round that brought fewer is followed by a pause, if a batch gathers: to be woken for each event costs more than the event.
+const FEW: usize = 16;
 
 /// Settings of a pipeline.
 pub struct PipelineOptions {
@@ -101,17 +105,18 @@ impl Pipeline {
     /// # Errors
     /// The spool cannot be written.
     pub async fn run(mut self) -> Result<Drained, CollectorError> {
-        for batch in self.spool.unfinal_batches(&*self.identity.get())? {
-            self.hand_on(batch);
-        }
-        tokio::task::block_in_place(|| self.say_that_disk_was_full())?;
+        // There may be gigabytes of them.
+        let unfinal = block_in_place(|| self.spool.unfinal_batches(&*self.identity.get()))?;
+        unfinal.into_iter().for_each(|batch| self.hand_on(batch));
+        block_in_place(|| self.say_that_disk_was_full())?;
         let mut taken = Vec::with_capacity(ROUND);
         let mut open = true;
         loop {
-            tokio::task::block_in_place(|| self.round(&mut taken))?;
+            let few = taken.len() < FEW;
+            self.round(&mut taken)?;
             if !open && self.spool.unfinal() == 0 {
                 // So that the next start knows it too.
-                tokio::task::block_in_place(|| self.commit())?;
+                block_in_place(|| self.commit())?;
                 return Ok(Drained::Done);
             }
             let waits = [self.batch_left(), self.sync_left(), self.heartbeat_left()];
@@ -119,16 +124,18 @@ impl Pipeline {
                 Some(full) => Some(full.retry.saturating_duration_since(Instant::now())),
                 None => waits.into_iter().flatten().min(),
             };
+            let gathers = few && self.full_disk.is_none() && self.gathers();
             // While the disk is full the source's events wait in its memory.
             let takes = open
                 && self.full_disk.is_none()
+                && !gathers
                 && !(self.options.waits && (self.backlog_is_full() || self.is_over_bound()));
             tokio::select! {
                 count = self.events.recv_many(&mut taken, ROUND), if takes => open = count > 0,
                 progress = self.progress.recv() => match progress {
                     Some(progress) => self.note(progress),
                     None => {
-                        tokio::task::block_in_place(|| self.commit())?;
+                        block_in_place(|| self.commit())?;
                         return Ok(Drained::Abandoned);
                     }
                 },
@@ -137,6 +144,18 @@ impl Pipeline {
             while let Ok(progress) = self.progress.try_recv() {
                 self.note(progress);
             }
+            if gathers && !self.gathers() {
+                self.take_what_waits(&mut taken);
+            }
+        }
+    }
+
+    /// What came while a batch gathered belongs to it.
+    fn take_what_waits(&mut self, taken: &mut Vec<Given>) {
+        while taken.len() < ROUND
+            && let Ok(given) = self.events.try_recv()
+        {
+            taken.push(given);
         }
     }
 
@@ -149,11 +168,12 @@ impl Pipeline {
         }
     }
 
-    /// Takes events, cuts batches, makes both durable, and only then hands the batches on.
+    /// Takes events, cuts batches, makes both durable, and only then hands the batches on. Only where it touches the disk does
+    /// it tell the runtime that it blocks: that costs another thread, more than most rounds do.
     fn round(&mut self, taken: &mut Vec<Given>) -> Result<(), CollectorError> {
         if let Some(full) = self.full_disk {
             return if full.retry <= Instant::now() {
-                self.retry_full_disk(full)
+                block_in_place(|| self.retry_full_disk(full))
             } else {
                 Ok(())
             };
@@ -167,6 +187,19 @@ impl Pipeline {
         self.take_all(taken);
         self.beat();
         self.note_waiting();
+        if self.spool.wants_commit() {
+            self.unsynced.get_or_insert_with(Instant::now);
+        }
+        let is_due = gap || self.sync_left().is_some_and(|left| left.is_zero());
+        if is_due || self.is_time_to_cut() {
+            block_in_place(|| self.cut_and_commit())?;
+        }
+        let spooled = self.spool.unfinal();
+        self.stats.change(|stats| stats.spooled = spooled);
+        Ok(())
+    }
+
+    fn cut_and_commit(&mut self) -> Result<(), CollectorError> {
         while self.is_time_to_cut() {
             let signer = self.identity.get();
             match self.spool.cut(&self.options.limits, &*signer, now_nano())? {
@@ -180,15 +213,10 @@ impl Pipeline {
                 None => break,
             }
         }
-        if self.spool.wants_commit() {
-            self.unsynced.get_or_insert_with(Instant::now);
-            if gap || !self.cut.is_empty() || self.sync_left().is_some_and(|left| left.is_zero()) {
-                self.commit()?;
-            }
+        match self.spool.wants_commit() {
+            true => self.commit(),
+            false => Ok(()),
         }
-        let spooled = self.spool.unfinal();
-        self.stats.change(|stats| stats.spooled = spooled);
-        Ok(())
     }
 
     fn take_all(&mut self, taken: &mut Vec<Given>) {

@@ -1,7 +1,7 @@
 //! `e2l bench`, with loads that are over in seconds. Nothing here depends on how fast it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{binary, component};
+use e2l_tests::{PrivateEngine, binary, component};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -204,4 +204,47 @@ fn the_suite_writes_a_report_of_every_row() {
         Some(2),
         "a directory with reports is not overwritten"
     );
+}
+
+#[test]
+fn what_one_collector_costs_is_measured_beside_a_real_engine() {
+    let test = "what_one_collector_costs_is_measured_beside_a_real_engine";
+    let Some(engine) = PrivateEngine::start(test) else {
+        return;
+    };
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|failed| failed.into_inner());
+    let directory = tempfile::tempdir().unwrap();
+    let socket = engine.socket();
+    let small = ["--duration", "3", "--rate", "40", "--pairs", "2", "--engine"];
+    let output = bench(
+        &[&["collector"], small.as_slice(), &[socket.to_str().unwrap()]].concat(),
+        directory.path(),
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |path: &str| {
+        let value = report.pointer(path).and_then(Value::as_f64);
+        value.unwrap_or_else(|| panic!("{path} is no number in {report:#}"))
+    };
+    // Every event that the engine was made to emit is final, or the command would have failed.
+    assert!(
+        number("/loaded/events") >= number("/loaded/emitted"),
+        "{report:#}"
+    );
+    assert!(number("/loaded/emitted") > 50.0, "{report:#}");
+    for path in [
+        "/idle/rss_mib",
+        "/loaded/usage/cpu_percent",
+        "/loaded/batches",
+        "/loaded/latency_ms/p50",
+        "/throughput",
+        "/starts/with_ms",
+        "/starts/without_ms",
+    ] {
+        assert!(number(path) > 0.0, "{path} in {report:#}");
+    }
+    assert_eq!(report["starts"]["pairs"], 2);
+    let left = engine.run(&["ps", "-aq"]);
+    assert_eq!(left, "", "no container is left");
 }

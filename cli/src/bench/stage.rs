@@ -207,10 +207,10 @@ impl Stage {
     ///
     /// # Errors
     /// Its configuration cannot be written, or it does not start.
-    pub fn start_beside(&self, socket: &Path) -> CliResult<Daemon> {
+    pub fn start_beside(&self, socket: &Path, gather_ms: Option<u64>) -> CliResult<Daemon> {
         let directory = collector_dir(&self.network, 0);
         let config = directory.join("collector.toml");
-        let file = CollectorFile::beside_engine(actor_of(0), STATS_FILE);
+        let file = CollectorFile::beside_engine(actor_of(0), STATS_FILE, gather_ms);
         write_toml(&config, "A collector of the benchmark.", &file)?;
         Daemon::start(DaemonSpec {
             name: "the collector".to_owned(),

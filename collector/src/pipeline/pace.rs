@@ -72,6 +72,12 @@ impl Pipeline {
         Some(self.pace.left(waiting, in_flight == 0, Instant::now()))
     }
 
+    /// Whether events may wait outside until the next batch is cut.
+    pub(super) fn gathers(&self) -> bool {
+        let left = self.batch_left();
+        !self.pace.gather.is_zero() && left.is_some_and(|left| !left.is_zero())
+    }
+
     /// Notes since when events wait for a batch.
     pub(super) fn note_waiting(&mut self) {
         if self.spool.unbatched() == 0 {

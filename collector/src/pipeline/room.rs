@@ -179,3 +179,38 @@ impl Pipeline {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Sourced;
+    use crate::statement::statement;
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_known_and_a_gap_is_never_dropped() {
+        let mut full = Full {
+            since_nano: 10,
+            ..Full::default()
+        };
+        let given = |print: u8, observation: Observation| {
+            let mut event = statement("c1", "die", [], 7);
+            event.observation = observation;
+            Given::Event(Sourced {
+                event,
+                print: Some([print; 16]),
+                number: 1,
+                since_nano: 7,
+                line: 0,
+            })
+        };
+        assert!(full.drops(&given(1, Observation::Observed)));
+        assert!(full.drops(&given(2, Observation::Observed)));
+        assert!(!full.drops(&given(3, Observation::Gap)));
+        assert!(
+            !full.drops(&Given::LeftOut(LeftOut::default())),
+            "what another gap speaks of is noted all the same"
+        );
+        assert_eq!((full.events, full.since_nano), (2, 7));
+        assert_eq!(full.last.into_iter().collect::<Vec<_>>(), [[1; 16], [2; 16]]);
+    }
+}

@@ -48,6 +48,9 @@ pub struct CollectorArgs {
     /// Pairs of container starts
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pairs: u32,
+    /// The collector's `gather_ms` [default: its own]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=10_000))]
+    pub gather_ms: Option<u64>,
     /// The engine's socket [default: that of DOCKER_HOST, or the usual one]
     #[arg(long, value_name = "PATH")]
     pub engine: Option<PathBuf>,
@@ -153,7 +156,7 @@ async fn beside(
 ) -> CliResult<CollectorReport> {
     start(stage).await?;
     if args.wants(Part::Idle) || args.wants(Part::Loaded) {
-        let collector = start_collector(stage, socket, WARM_UP).await?;
+        let collector = start_collector(stage, args, socket, WARM_UP).await?;
         if args.wants(Part::Idle) {
             eprintln!("Measuring: idle, {} s...", args.duration);
             let ((), usage) = Usage::during(collector.pid(), sleep(args.time())).await;
@@ -170,8 +173,13 @@ async fn beside(
     Ok(report)
 }
 
-async fn start_collector(stage: &Stage, socket: &Path, settle: Duration) -> CliResult<Daemon> {
-    let mut collector = stage.start_beside(socket)?;
+async fn start_collector(
+    stage: &Stage,
+    args: &CollectorArgs,
+    socket: &Path,
+    settle: Duration,
+) -> CliResult<Daemon> {
+    let mut collector = stage.start_beside(socket, args.gather_ms)?;
     collector.ready(START).await?;
     sleep(settle).await;
     Ok(collector)
@@ -222,12 +230,12 @@ async fn pairs(stage: &Stage, args: &CollectorArgs, socket: &Path) -> CliResult<
     for pair in 0..args.pairs {
         let (with, without): (Starts, Starts) = match pair % 2 {
             0 => {
-                let with = with_collector(stage, socket).await?;
+                let with = with_collector(stage, args, socket).await?;
                 (with, without_collector(socket).await?)
             }
             _ => {
                 let without = without_collector(socket).await?;
-                (with_collector(stage, socket).await?, without)
+                (with_collector(stage, args, socket).await?, without)
             }
         };
         pairs.push((with, without));
@@ -235,8 +243,8 @@ async fn pairs(stage: &Stage, args: &CollectorArgs, socket: &Path) -> CliResult<
     Ok(StartTimes::of(&pairs))
 }
 
-async fn with_collector(stage: &Stage, socket: &Path) -> CliResult<Starts> {
-    let collector = start_collector(stage, socket, SUBSCRIBED).await?;
+async fn with_collector(stage: &Stage, args: &CollectorArgs, socket: &Path) -> CliResult<Starts> {
+    let collector = start_collector(stage, args, socket, SUBSCRIBED).await?;
     let starts = time_starts(socket, STARTS).await;
     collector.stop().await;
     starts
