@@ -21,6 +21,7 @@ mod recent;
 mod renewal;
 pub mod reconcile;
 pub mod recording;
+mod reserved;
 pub mod source;
 pub mod spool;
 mod statement;

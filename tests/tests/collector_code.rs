@@ -22,9 +22,9 @@ fn hides(event: &Value) -> bool {
 
 #[test]
 fn what_the_actors_approve_is_fetched_checked_used_and_named_while_events_flow() {
-    const EVENTS: u64 = 9000;
+    const EVENTS: u64 = 15_000;
     let stage = Stage::set(1);
-    let mut collector = stage.invents(400.0, EVENTS);
+    let mut collector = stage.invents(500.0, EVENTS);
     wait_until("the first events", PATIENCE, || (stage.spooled_so_far() > 400).then_some(()));
     let strict = stage.deploy(strict_collector_component());
     stage.wait_for_log(&format!("from now on component={strict}"));
@@ -52,7 +52,8 @@ fn what_the_actors_approve_is_fetched_checked_used_and_named_while_events_flow()
     let mut in_turn = kinds.clone();
     in_turn.dedup();
     assert_eq!(in_turn, [None, Some(strict), Some(plain)]);
-    assert!(named.iter().all(|batch| batch.header.executable == Stage::executable()));
+    let executable = Stage::executable();
+    assert!(named.iter().all(|batch| batch.header.executable == executable));
     for (batch, component) in named.iter().zip(kinds) {
         for event in Stage::events_of(batch) {
             let strictly = component == Some(strict);

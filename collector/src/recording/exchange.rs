@@ -1,7 +1,7 @@
 //! What a component is given, and what it may answer. What an answer cannot say it cannot change: whom an event is about,
 //! when it was, how it is known.
 
-use super::RESERVED;
+use crate::reserved::RESERVED;
 use e2l_ledger::event::{Event, Facts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::component::{Component, NoAnswer};
 use super::exchange::{apply, argument};
 use super::rules::redact_action;
-use super::RESERVED;
+use crate::reserved::RESERVED;
 use e2l_ledger::Digest;
 use e2l_ledger::event::{Event, EventKind};
 

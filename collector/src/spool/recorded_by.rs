@@ -45,6 +45,8 @@ impl Spool {
         if self.head.recorded_by.back().map(|(_, component)| *component) != Some(component) {
             self.head.recorded_by.push_back((first, component));
         }
+        // All before it may be in batches.
+        self.forget_recorded_by();
     }
 
     /// By what the next batch's events were recorded.

@@ -2,7 +2,10 @@
 
 use e2l_event::Event;
 use e2l_ledger::{Digest, Domain, Envelope, SignedBatch};
-use e2l_tests::{Members, Network, PATIENCE, said, wait_until};
+use e2l_tests::{
+    Members, Network, PATIENCE, collector_component, failing_collector_component, said,
+    strict_collector_component, wait_until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -17,6 +20,8 @@ pub struct Stage {
 impl Stage {
     /// With so many collectors, of which none runs.
     pub fn set(collectors: usize) -> Self {
+        // Not while events flow.
+        let _ = (collector_component(), strict_collector_component(), failing_collector_component());
         let network = Network::start(collectors);
         let stats = |text: String| format!("stats_file = \"stats.json\"\n{text}");
         network.configure_collector(1, stats);
@@ -137,5 +142,13 @@ impl Stage {
         kill(Pid::from_raw(collector.id().cast_signed()), Signal::SIGTERM).unwrap();
         let ended = collector.wait().unwrap();
         assert!(ended.success(), "{ended}: {}", self.network.collector_log(1));
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the log of the collector:\n{}", self.network.collector_log(1));
+        }
     }
 }
