@@ -313,7 +313,12 @@ impl Pipeline {
             match given {
                 Given::Event(sourced) => {
                     line = line.max(sourced.line);
-                    take((&mut self.spool, &mut self.recorder), &self.options, &self.stats, sourced);
+                    take(
+                        (&mut self.spool, &mut self.recorder),
+                        &self.options,
+                        &self.stats,
+                        sourced,
+                    );
                 }
                 Given::Inventory(asked) => self.reconcile(*asked),
             }
@@ -359,7 +364,12 @@ impl Pipeline {
                 since_nano: now_nano,
                 line: 0,
             };
-            take((&mut self.spool, &mut self.recorder), &self.options, &self.stats, sourced);
+            take(
+                (&mut self.spool, &mut self.recorder),
+                &self.options,
+                &self.stats,
+                sourced,
+            );
         }
         self.unsettled += plan.again.len();
         if inventory.listed.is_some() {

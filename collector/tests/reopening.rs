@@ -33,7 +33,10 @@ fn all(spool: &mut Spool, collector: &Collector) -> Vec<(BatchHeader, Vec<Event>
         let Envelope::Batch(batch) = packed.unpack(&Limits::default()).unwrap() else {
             panic!("no batch");
         };
-        let events = batch.calls.iter().map(|call| Event::decode(&call.argument).unwrap());
+        let events = batch
+            .calls
+            .iter()
+            .map(|call| Event::decode(&call.argument).unwrap());
         (batch.header.clone(), events.collect())
     });
     read.collect()
@@ -79,11 +82,18 @@ fn is_recorded_anew(spool: &mut Spool, collector: &Collector, previous: Digest) 
     let batches = all(spool, collector);
     assert_eq!(ids(&batches), ["d", "e", "f", "statement"]);
     let first = &batches[0].0;
-    assert_eq!((first.incarnation, first.sequence, first.previous), (2, 1, previous));
+    assert_eq!(
+        (first.incarnation, first.sequence, first.previous),
+        (2, 1, previous)
+    );
     assert!(batches.iter().all(|(header, _)| header.component == NEW));
     let events: Vec<&Event> = batches.iter().flat_map(|(_, events)| events).collect();
     assert!(events.iter().map(|event| event.sequence).eq(1..=4));
-    assert!(events[..3].iter().all(|event| event.attributes.contains_key("anew")));
+    assert!(
+        events[..3]
+            .iter()
+            .all(|event| event.attributes.contains_key("anew"))
+    );
     // What was taken before is still known.
     assert!(spool.knows(&e2l_collector::fingerprint(&event("a"))));
 }
@@ -93,7 +103,11 @@ fn what_is_not_on_the_ledger_is_recorded_anew_in_the_next_incarnation() {
     let collector = Collector::new();
     let (mut spool, previous) = reopened(&collector);
     is_recorded_anew(&mut spool, &collector, previous);
-    assert!(all(&mut spool, &collector).iter().all(|(header, _)| header.executable == Digest([3; 32])));
+    assert!(
+        all(&mut spool, &collector)
+            .iter()
+            .all(|(header, _)| header.executable == Digest([3; 32]))
+    );
     take(&mut spool, &["g"]);
     spool.commit().unwrap();
     drop(spool);
@@ -112,9 +126,14 @@ fn an_incarnation_of_which_nothing_is_on_the_ledger_is_not_used_again() {
         head: &head,
         component: None,
     };
-    spool.reopen(&reopening, |_| true, |_, _| event("statement")).unwrap();
+    spool
+        .reopen(&reopening, |_| true, |_, _| event("statement"))
+        .unwrap();
     let batches = all(&mut spool, &collector);
-    assert_eq!((batches[0].0.incarnation, batches[0].0.previous), (2, Digest::ZERO));
+    assert_eq!(
+        (batches[0].0.incarnation, batches[0].0.previous),
+        (2, Digest::ZERO)
+    );
     assert_eq!(ids(&batches), ["a", "statement"]);
 }
 
@@ -142,7 +161,9 @@ fn a_crash_on_the_way_leaves_the_old_spool_or_the_new_one_whole() {
         head: &head,
         component: NEW,
     };
-    spool.reopen(&reopening, |_| true, |_, _| event("statement")).unwrap();
+    spool
+        .reopen(&reopening, |_| true, |_, _| event("statement"))
+        .unwrap();
     drop(spool);
 
     // Cut off while it was written: the old one counts.
@@ -161,7 +182,12 @@ fn a_crash_on_the_way_leaves_the_old_spool_or_the_new_one_whole() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "seg"))
         .collect();
     segments.sort();
-    let first = segments[0].file_stem().unwrap().to_str().unwrap().trim_start_matches('0');
+    let first = segments[0]
+        .file_stem()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .trim_start_matches('0');
     std::fs::write(old.spool_dir().join("reopened"), first).unwrap();
     let mut spool = old.open().unwrap();
     assert_eq!(spool.incarnation(), 2);
@@ -187,7 +213,10 @@ fn a_batch_holds_what_one_component_has_recorded() {
     let mut spool = collector.open().unwrap();
     assert_eq!(spool.component(), NEW);
     let batches = all(&mut spool, &collector);
-    let found: Vec<_> = batches.iter().map(|(header, _)| (header.component, header.count)).collect();
+    let found: Vec<_> = batches
+        .iter()
+        .map(|(header, _)| (header.component, header.count))
+        .collect();
     assert_eq!(found, [(None, 2), (NEW, 2)]);
     assert_eq!(ids(&batches), ["a", "b", "c", "d"]);
     // Another comes while everything is in batches.
@@ -197,5 +226,8 @@ fn a_batch_holds_what_one_component_has_recorded() {
     drop(spool);
     let mut spool = collector.open().unwrap();
     let batches = all(&mut spool, &collector);
-    assert_eq!((batches.last().unwrap().0.component, ids(&batches).last()), (None, Some(&"e")));
+    assert_eq!(
+        (batches.last().unwrap().0.component, ids(&batches).last()),
+        (None, Some(&"e"))
+    );
 }

@@ -150,7 +150,10 @@ mod tests {
         assert_eq!(given["Action"], "exec_start: sh");
         assert_eq!(given["Actor"]["ID"], "c1");
         assert_eq!(given["Actor"]["Attributes"]["secret"], "b");
-        assert_eq!((&given["timeNano"], &given["observed"]), (&1_000_000_007i64.into(), &"inferred".into()));
+        assert_eq!(
+            (&given["timeNano"], &given["observed"]),
+            (&1_000_000_007i64.into(), &"inferred".into())
+        );
         assert_eq!(given["facts"]["exit_code"], 3);
     }
 

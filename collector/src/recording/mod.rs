@@ -8,9 +8,9 @@ mod exchange;
 mod executable;
 mod follow;
 mod recorder;
-mod store;
 #[path = "../../../chaincode/collector/src/rules.rs"]
 mod rules;
+mod store;
 
 pub use compiler::compile_into;
 pub use component::Component;

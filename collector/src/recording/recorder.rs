@@ -69,7 +69,9 @@ impl Recorder {
             Ok(false) => Recorded::LeftOut,
             Err(NoAnswer { kind, detail }) => {
                 strip(event);
-                event.attributes.insert(FAILED.to_owned(), format!("failed: {kind}"));
+                event
+                    .attributes
+                    .insert(FAILED.to_owned(), format!("failed: {kind}"));
                 Recorded::Bare {
                     why: format!("{kind}: {detail}"),
                 }

@@ -503,7 +503,9 @@ fn batch_by_code(
 ) -> SignedBatch {
     let calls = vec![count()];
     let collector = &stage.members.collector;
-    let plain = stage.orderer.batch_by(collector, sequence, previous, calls.clone());
+    let plain = stage
+        .orderer
+        .batch_by(collector, sequence, previous, calls.clone());
     let header = BatchHeader {
         component,
         executable,
@@ -548,7 +550,11 @@ fn a_batch_by_other_code_is_refused_and_its_number_is_not_taken() {
         assert_eq!(codes[1].0, ValidationCode::Valid, "{}", codes[1].1);
 
         let allowed = Digest([8; 32]);
-        decide(&mut stage, vec![Change::Executables([allowed].into())], Vec::new());
+        decide(
+            &mut stage,
+            vec![Change::Executables([allowed].into())],
+            Vec::new(),
+        );
         let other = batch_by_code(&stage, after, component, Digest::ZERO);
         let good = batch_by_code(&stage, after, component, allowed);
         let codes = stage.block(vec![Envelope::Batch(other), Envelope::Batch(good)]);

@@ -12,13 +12,18 @@ fn what_was_compiled_once_is_found_and_runs() {
     let place = directory.path().join("compiled");
     for compiled in [1, 0, 0] {
         let engine = CachedRuntime::new(&place).unwrap();
-        let admitted = engine.runtime.admit(&component, &StaticLimits::default()).unwrap();
+        let admitted = engine
+            .runtime
+            .admit(&component, &StaticLimits::default())
+            .unwrap();
         assert_eq!(engine.compiled(), compiled);
         let mut session = engine.runtime.session(&admitted, common::LIMITS).unwrap();
         for _ in 0..2 {
             session.begin_anew();
             let event = br#"{"Action":"exec_create: sh -c secret","Actor":{"Attributes":{"a":"b"}}}"#;
-            let (outcome, _) = session.query(NoState, &common::context(), "record", event).unwrap();
+            let (outcome, _) = session
+                .query(NoState, &common::context(), "record", event)
+                .unwrap();
             let Outcome::Accepted { output, .. } = outcome else {
                 panic!("{outcome:?}");
             };
@@ -30,9 +35,14 @@ fn what_was_compiled_once_is_found_and_runs() {
     let mut files = Vec::new();
     collect(&place, &mut files);
     assert!(!files.is_empty());
-    files.iter().for_each(|file| std::fs::write(file, b"damaged").unwrap());
+    files
+        .iter()
+        .for_each(|file| std::fs::write(file, b"damaged").unwrap());
     let engine = CachedRuntime::new(&place).unwrap();
-    engine.runtime.admit(&component, &StaticLimits::default()).unwrap();
+    engine
+        .runtime
+        .admit(&component, &StaticLimits::default())
+        .unwrap();
     assert_eq!(engine.compiled(), 1);
 }
 

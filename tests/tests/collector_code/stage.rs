@@ -21,7 +21,11 @@ impl Stage {
     /// With so many collectors, of which none runs.
     pub fn set(collectors: usize) -> Self {
         // Not while events flow.
-        let _ = (collector_component(), strict_collector_component(), failing_collector_component());
+        let _ = (
+            collector_component(),
+            strict_collector_component(),
+            failing_collector_component(),
+        );
         let network = Network::start(collectors);
         let stats = |text: String| format!("stats_file = \"stats.json\"\n{text}");
         network.configure_collector(1, stats);
@@ -75,14 +79,20 @@ impl Stage {
 
     fn run(&self, actor: &str, arguments: &[&str]) -> String {
         let output = self.network.e2l(actor, arguments);
-        assert!(output.status.success(), "{actor}: {arguments:?}: {}", said(&output));
+        assert!(
+            output.status.success(),
+            "{actor}: {arguments:?}: {}",
+            said(&output)
+        );
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// The first collector's events, as the user has them.
     pub fn events(&self) -> Vec<Value> {
         let events = self.network.events("user");
-        let own = events.into_iter().filter(|event| event["sender"] == "collector-1");
+        let own = events
+            .into_iter()
+            .filter(|event| event["sender"] == "collector-1");
         own.collect()
     }
 
@@ -106,13 +116,19 @@ impl Stage {
 
     /// A batch's events.
     pub fn events_of(batch: &SignedBatch) -> Vec<Event> {
-        let events = batch.calls.iter().map(|call| Event::decode(&call.argument).unwrap());
+        let events = batch
+            .calls
+            .iter()
+            .map(|call| Event::decode(&call.argument).unwrap());
         events.collect()
     }
 
     /// BLAKE3 of the collector's program.
     pub fn executable() -> Digest {
-        #[expect(clippy::disallowed_methods, reason = "a file's digest that other tools know has no domain")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a file's digest that other tools know has no domain"
+        )]
         let digest = blake3::hash(&std::fs::read(e2l_tests::binary("e2l-collector")).unwrap());
         Digest(*digest.as_bytes())
     }
