@@ -17,7 +17,7 @@ help: ## this list
 setup: ## install what building needs (Debian packages, Rust toolchain, WebAssembly target)
 	@scripts/setup.sh
 
-build: ## build the programs and the contract (the first time 15 to 25 minutes on two cores)
+build: ## build the programs and the contract (the first time 10 to 20 minutes on two cores)
 	cargo build --workspace --bins --locked
 	$(CONTRACT)
 

@@ -194,7 +194,7 @@ pub(crate) async fn fetch_up_to(
 }
 
 /// The block of a reply, after learning from the same peer what has changed in the configuration, if that is what it takes.
-async fn learn_and_prove(
+pub(crate) async fn learn_and_prove(
     node: &Node,
     link: &Link,
     reply: &GetBlockReply,

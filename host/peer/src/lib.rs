@@ -47,6 +47,7 @@ mod join;
 mod links;
 mod membership;
 mod metrics;
+mod missed_proofs;
 mod node;
 pub mod offline;
 mod open_ledger;

@@ -7,6 +7,7 @@ use crate::evidence_book::EvidenceBook;
 use crate::finality::{Divergence, Era, Finality, Own};
 use crate::header_tree::HeaderTree;
 use crate::heard_votes::HeardVotes;
+use crate::missed_proofs::MissedProofs;
 use crate::pool::{Pool, Pooled, heads_after};
 use crate::proposal_cache::ProposalCache;
 use crate::repair::Damage;
@@ -75,6 +76,8 @@ pub struct Node {
     pub votes: VoteLog,
     /// The others' newest votes.
     pub heard_votes: HeardVotes,
+    /// Heights that became final by votes that prove too little.
+    pub missed_proofs: MissedProofs,
     /// Held while a vote is compared with what is kept of its signer, and until it is kept itself.
     pub keeping_votes: Mutex<()>,
     /// What convicts others.
@@ -190,6 +193,7 @@ impl Node {
             proposals: ProposalCache::default(),
             waiters: Waiters::default(),
             heard_votes: HeardVotes::default(),
+            missed_proofs: MissedProofs::default(),
             keeping_votes: Mutex::default(),
             headers: HeaderTree::default(),
             scrub: ScrubProgress::default(),
@@ -209,6 +213,9 @@ impl Node {
             endorsers: Mutex::default(),
             heard: Mutex::default(),
         };
+        for (actor, _) in node.config().voters() {
+            node.missed_proofs.lost(&actor.name, final_height);
+        }
         let node = Arc::new(node);
         node.remember_endorser(node.signer().certificate())?;
         node.repeat_votes()?;
@@ -463,7 +470,12 @@ impl Node {
             entry.at_nano = now_nano();
         }
         drop(heard);
-        self.finality.lock().linked(actor, linked);
+        let mut finality = self.finality.lock();
+        finality.linked(actor, linked);
+        if !linked {
+            self.missed_proofs.lost(actor, finality.final_height());
+        }
+        drop(finality);
         self.advance();
     }
 

@@ -13,6 +13,7 @@ use crate::join::join;
 use crate::links::Links;
 use crate::membership::{bring_in_voters, keep_company, keep_up, leave_when_removed, serve_in_role};
 use crate::metrics::Watched;
+use crate::missed_proofs::prove_missed;
 use crate::node::Node;
 use crate::open_ledger::{OpenLedger, Opening};
 use crate::options::PeerOptions;
@@ -267,6 +268,7 @@ fn spawn_work(node: &Arc<Node>, raft: &Arc<RaftNode>, links: &Arc<Links>) {
     tokio::spawn(leave_when_removed(node.clone()));
     tokio::spawn(report_divergence(node.clone(), links.clone()));
     tokio::spawn(watch_silence(node.clone()));
+    tokio::spawn(prove_missed(node.clone(), links.clone()));
     tokio::spawn(propose(node.clone(), raft.clone(), raft.leadership()));
     tokio::spawn(forward(node.clone(), links.clone(), raft.leadership()));
     let node = node.clone();

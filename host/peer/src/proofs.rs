@@ -162,7 +162,13 @@ pub fn config_changes(node: &Node, after: u64) -> Result<Vec<ConfigChange>, NoPr
     let wanted = epochs.filter(|epoch| epoch.from > after && epoch.from <= final_height.saturating_add(1));
     let mut changes = Vec::new();
     for epoch in wanted {
-        let finality = final_header(node, epoch.from - 1)?;
+        let height = epoch.from - 1;
+        let finality = final_header(node, height)?;
+        // Who is to learn of the change cannot judge the headers above it.
+        if !finality.descendants.is_empty() {
+            node.missed_proofs.want(height, height);
+            return Err(NoProof::NotEndorsed(height));
+        }
         let config = (*epoch.config).clone();
         changes.push(ConfigChange { config, finality });
     }

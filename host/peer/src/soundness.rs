@@ -74,8 +74,8 @@ pub fn sound_block(node: &Node, height: u64) -> Result<Option<(Block, FinalHeade
         Err(error) => return Err(error.into()),
     };
     let proof = match proofs::final_header(node, height) {
-        // A final height was proven to this peer once: what proved it is gone.
-        Err(NoProof::NotEndorsed(_)) if height <= node.with_finality(|finality| finality.final_height()) => {
+        // What proved it is gone.
+        Err(NoProof::NotEndorsed(_)) if was_proven(node, height) => {
             return Err(damaged("endorsements that made it final are missing".to_owned()));
         }
         Err(NoProof::Store(error @ StoreError::Read { .. })) => return Err(damaged(error.to_string())),
@@ -94,6 +94,11 @@ pub fn sound_block(node: &Node, height: u64) -> Result<Option<(Block, FinalHeade
     }
     check_leader(node, &block).map_err(damaged)?;
     Ok(Some((block, proof)))
+}
+
+/// Whether a height is final by endorsements that this peer heard, or got since.
+fn was_proven(node: &Node, height: u64) -> bool {
+    height <= node.with_finality(|finality| finality.final_height()) && !node.missed_proofs.contains(height)
 }
 
 /// The same, and that every vote that is kept about the height holds: one that does not proves nothing, but was not

@@ -117,6 +117,15 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
         if vote.vote.height() > horizon {
             continue;
         }
+        let height = vote.vote.height();
+        if certificate
+            .check(&node.anchor.config_at(height), now_nano())
+            .is_err()
+        {
+            // It counts, and proves nothing.
+            let first = node.with_finality(|finality| finality.final_height()) + 1;
+            node.missed_proofs.want(first, height);
+        }
         if !node.remember_endorser(&certificate)? {
             return Err(VotesError::TooManyCertificates(actor.to_owned()));
         }
@@ -127,11 +136,15 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
     }
     // Kept before they count: whoever asks for what they make final must find them.
     node.store.save_votes(&kept)?;
+    let highest = counted.iter().map(|(_, vote)| vote.vote.height()).max();
     for (bytes, vote) in counted {
         node.on_vote(actor, &vote);
         node.heard_votes.remember(actor, bytes);
     }
     drop(keeping);
+    if let Some(highest) = highest {
+        node.missed_proofs.heard(actor, highest);
+    }
     node.advance();
     Ok(())
 }
