@@ -134,9 +134,8 @@ fn what_was_signed_before_and_arrives_after_the_grace_is_recorded_anew_and_nothi
     });
     // Nobody takes anything any more, and the collector goes on.
     stage.stop_peers();
-    let then = stage.spooled_so_far();
-    wait_until("more in the spool", PATIENCE, || {
-        (stage.spooled_so_far() > then + 900).then_some(())
+    wait_until("a full backlog", PATIENCE, || {
+        (stage.stats()["spooled"].as_u64().unwrap_or_default() > 900).then_some(())
     });
     stage.terminate(&mut collector);
     let first = stage.stats();
