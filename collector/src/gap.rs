@@ -127,9 +127,17 @@ pub fn disk_was_full(sender: &Member, (from_nano, to_nano): (i64, i64), lost: bo
 
 /// Peers will never take what was signed in the incarnation before: events that are not on the ledger were recorded anew, by
 /// another component or executable, and some of them are not recorded by it.
-pub fn recorded_anew(sender: &Member, incarnation: u64, (events, left_out): (u64, u64), now_nano: i64) -> Event {
+pub fn recorded_anew(
+    sender: &Member,
+    incarnation: u64,
+    (events, left_out): (u64, u64),
+    now_nano: i64,
+) -> Event {
     let attributes = vec![
-        ("reason", "recorded anew: what was signed before is not taken any more".to_owned()),
+        (
+            "reason",
+            "recorded anew: what was signed before is not taken any more".to_owned(),
+        ),
         ("last.incarnation", incarnation.to_string()),
         ("events", events.to_string()),
         ("left_out", left_out.to_string()),

@@ -20,7 +20,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[command(name = "e2l-collector", version)]
 struct Arguments {
     /// Configuration file.
-    #[arg(long, value_name = "FILE", env = "E2L_COLLECTOR_CONFIG", required_unless_present = "compile_into")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "E2L_COLLECTOR_CONFIG",
+        required_unless_present = "compile_into"
+    )]
     config: Option<PathBuf>,
     /// Where events come from: docker, podman or containerd, each also with :PATH of a socket, replay:FILE or synthetic
     /// [default: as configured].

@@ -231,7 +231,12 @@ impl Pipeline {
             match given {
                 Given::Event(sourced) => {
                     line = line.max(sourced.line);
-                    take((&mut self.spool, &mut self.recorder), &self.options, &self.stats, sourced);
+                    take(
+                        (&mut self.spool, &mut self.recorder),
+                        &self.options,
+                        &self.stats,
+                        sourced,
+                    );
                 }
                 Given::Inventory(asked) => self.reconcile(*asked),
                 Given::LeftOut(prints) => prints.into_iter().for_each(|print| self.spool.leave_out(print)),

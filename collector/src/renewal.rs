@@ -77,7 +77,7 @@ impl Pipeline {
         };
         let mut asked = 0_usize;
         let anew = |event: &mut Event| {
-            if asked % 1024 == 0 {
+            if asked.is_multiple_of(1024) {
                 recorder.begin_round();
             }
             asked += 1;

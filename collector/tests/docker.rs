@@ -5,6 +5,7 @@
 mod support;
 
 use e2l_collector::SharedStats;
+use e2l_collector::recording::{Recorded, Recorder};
 use e2l_collector::source::{DockerSource, EngineOptions, Given, Resume, Source, SourceSpec, Sourced};
 use e2l_ledger::event::{EventKind, Facts};
 use std::time::Duration;
@@ -94,6 +95,10 @@ async fn a_life_comes_as_it_happens_with_facts_and_without_secrets() {
     let mut all = reading.until(&id, "die").await;
     engine.docker(&["rm", &id]);
     all.extend(reading.until(&id, "destroy").await);
+    let mut recorder = Recorder::default();
+    for sourced in &mut all {
+        assert_eq!(recorder.record(&mut sourced.event), Recorded::Taken);
+    }
 
     let expected = [
         "create",

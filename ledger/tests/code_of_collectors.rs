@@ -75,7 +75,9 @@ fn what_was_recorded_before_a_change_is_taken_for_the_grace_and_no_longer() {
 fn the_same_component_under_another_version_begins_no_grace() {
     let one = deployed(&config(), Some(1), 5);
     let mut same = one.clone();
-    same.chaincodes.iter_mut().for_each(|chaincode| chaincode.version = "2".to_owned());
+    same.chaincodes
+        .iter_mut()
+        .for_each(|chaincode| chaincode.version = "2".to_owned());
     same.note_replaced_collector(&one, 9);
     assert_eq!(same.replaced_collectors, one.replaced_collectors);
 }

@@ -43,13 +43,17 @@ pub fn collector_component() -> &'static Path {
 /// Another one: it leaves out `kill`, and the attribute `com.docker.swarm.task.id`.
 pub fn strict_collector_component() -> &'static Path {
     static BUILT: OnceLock<Component> = OnceLock::new();
-    &BUILT.get_or_init(|| Component::built("tests/contracts/collector-strict")).1
+    &BUILT
+        .get_or_init(|| Component::built("tests/contracts/collector-strict"))
+        .1
 }
 
 /// One that gives no answer about most events.
 pub fn failing_collector_component() -> &'static Path {
     static BUILT: OnceLock<Component> = OnceLock::new();
-    &BUILT.get_or_init(|| Component::built("tests/contracts/collector-failing")).1
+    &BUILT
+        .get_or_init(|| Component::built("tests/contracts/collector-failing"))
+        .1
 }
 
 /// A component in a file of a directory of its own.
@@ -66,7 +70,10 @@ impl Component {
             .join("tmp");
         let built = e2l_chaincode_builder::build_once(&source, &cache).expect("the contract builds");
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let name = source.file_name().and_then(|name| name.to_str()).unwrap_or("contract");
+        let name = source
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("contract");
         let path = directory.path().join(format!("{name}.wasm"));
         std::fs::write(&path, built.component).expect("the component is written");
         Self(directory, path)

@@ -22,14 +22,18 @@ fn hides(event: &Value) -> bool {
 
 #[test]
 fn what_the_actors_approve_is_fetched_checked_used_and_named_while_events_flow() {
-    const EVENTS: u64 = 9000;
+    const EVENTS: u64 = 15_000;
     let stage = Stage::set(1);
-    let mut collector = stage.invents(400.0, EVENTS);
-    wait_until("the first events", PATIENCE, || (stage.spooled_so_far() > 400).then_some(()));
+    let mut collector = stage.invents(500.0, EVENTS);
+    wait_until("the first events", PATIENCE, || {
+        (stage.spooled_so_far() > 400).then_some(())
+    });
     let strict = stage.deploy(strict_collector_component());
     stage.wait_for_log(&format!("from now on component={strict}"));
     let then = stage.spooled_so_far();
-    wait_until("some more", PATIENCE, || (stage.spooled_so_far() > then + 800).then_some(()));
+    wait_until("some more", PATIENCE, || {
+        (stage.spooled_so_far() > then + 800).then_some(())
+    });
     let plain = stage.deploy(collector_component());
     stage.wait_for_log(&format!("from now on component={plain}"));
     let done = collector.wait().unwrap();
@@ -38,13 +42,25 @@ fn what_the_actors_approve_is_fetched_checked_used_and_named_while_events_flow()
     let stats = stage.stats();
     let left_out = stats["left_out"].as_u64().unwrap();
     assert!(left_out > 50, "{stats}");
-    assert_eq!(stats["taken"].as_u64().unwrap() + left_out, EVENTS, "nothing is lost");
-    assert_eq!((&stats["recorded_anew"], &stats["component_failures"]), (&0.into(), &0.into()));
+    assert_eq!(
+        stats["taken"].as_u64().unwrap() + left_out,
+        EVENTS,
+        "nothing is lost"
+    );
+    assert_eq!(
+        (&stats["recorded_anew"], &stats["component_failures"]),
+        (&0.into(), &0.into())
+    );
     assert_eq!(stats["component"], plain.to_string());
-    stage.network.wait_for_agreement(stats["taken"].as_u64().unwrap() + 6);
+    stage
+        .network
+        .wait_for_agreement(stats["taken"].as_u64().unwrap() + 6);
     let events = stage.events();
     let sequences = events.iter().map(|event| event["sequence"].as_u64().unwrap());
-    assert!(sequences.eq(1..=stats["taken"].as_u64().unwrap()), "each once, in its order");
+    assert!(
+        sequences.eq(1..=stats["taken"].as_u64().unwrap()),
+        "each once, in its order"
+    );
 
     // Every batch names what its events were recorded by, and the program that recorded them.
     let named = stage.batches();
@@ -52,7 +68,8 @@ fn what_the_actors_approve_is_fetched_checked_used_and_named_while_events_flow()
     let mut in_turn = kinds.clone();
     in_turn.dedup();
     assert_eq!(in_turn, [None, Some(strict), Some(plain)]);
-    assert!(named.iter().all(|batch| batch.header.executable == Stage::executable()));
+    let executable = Stage::executable();
+    assert!(named.iter().all(|batch| batch.header.executable == executable));
     for (batch, component) in named.iter().zip(kinds) {
         for event in Stage::events_of(batch) {
             let strictly = component == Some(strict);
@@ -79,11 +96,21 @@ fn a_batch_that_names_another_component_is_taken_for_the_grace_and_refused_after
         assert_eq!(taken.codes.as_ref(), [0], "within the grace");
         tokio::time::sleep(Duration::from_secs(5)).await;
         let again = old.client.submit(within).await.unwrap();
-        assert_eq!((again.height, again.first_index), (taken.height, taken.first_index), "its original answer");
+        assert_eq!(
+            (again.height, again.first_index),
+            (taken.height, taken.first_index),
+            "its original answer"
+        );
 
         let refused = old.clone().submit(vec![event("c1", "die")]).await.unwrap_err();
         assert!(
-            matches!(&refused, ClientError::Refused { reason: Reason::OtherCode, .. }),
+            matches!(
+                &refused,
+                ClientError::Refused {
+                    reason: Reason::OtherCode,
+                    ..
+                }
+            ),
             "{refused}"
         );
         assert!(refused.to_string().contains(&strict.to_string()), "{refused}");
@@ -102,14 +129,17 @@ fn what_was_signed_before_and_arrives_after_the_grace_is_recorded_anew_and_nothi
     let mut stage = Stage::set(1);
     stage.set_limit("collector_grace_ms=0");
     let mut collector = stage.invents(300.0, 1_000_000);
-    wait_until("the first events", PATIENCE, || (stage.spooled_so_far() > 300).then_some(()));
+    wait_until("the first events", PATIENCE, || {
+        (stage.spooled_so_far() > 300).then_some(())
+    });
     // Nobody takes anything any more, and the collector goes on.
     stage.stop_peers();
-    let then = stage.spooled_so_far();
-    wait_until("more in the spool", PATIENCE, || (stage.spooled_so_far() > then + 1500).then_some(()));
+    wait_until("a full backlog", PATIENCE, || {
+        (stage.stats()["spooled"].as_u64().unwrap_or_default() > 900).then_some(())
+    });
     stage.terminate(&mut collector);
     let first = stage.stats();
-    assert!(first["spooled"].as_u64().unwrap() > 1000, "{first}");
+    assert!(first["spooled"].as_u64().unwrap() > 800, "{first}");
     stage.start_peers();
     let strict = stage.deploy(strict_collector_component());
 
@@ -120,12 +150,15 @@ fn what_was_signed_before_and_arrives_after_the_grace_is_recorded_anew_and_nothi
     assert!(log.contains("recorded anew in another incarnation"), "{log}");
     let second = stage.stats();
     let (anew, left_out) = (&second["recorded_anew"], second["left_out"].as_u64().unwrap());
-    assert!(anew.as_u64().unwrap() > 800, "{second}");
+    assert!(anew.as_u64().unwrap() > 600, "{second}");
     assert!(left_out > 50, "{second}");
 
     // Every event that was taken is on the ledger once, but for those that the component leaves out.
     let events = stage.events();
-    let invented: Vec<&Value> = events.iter().filter(|event| event["type"] == "container").collect();
+    let invented: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["type"] == "container")
+        .collect();
     let mut distinct: Vec<String> = invented
         .iter()
         .map(|event| format!("{}{}{}", event["actor_id"], event["time_nano"], event["action"]))
@@ -138,14 +171,24 @@ fn what_was_signed_before_and_arrives_after_the_grace_is_recorded_anew_and_nothi
     let gaps: Vec<&Value> = events.iter().filter(|event| event["observed"] == "gap").collect();
     assert_eq!(gaps.len(), 1, "{gaps:?}");
     let said = &gaps[0]["attributes"];
-    assert!(said["reason"].as_str().unwrap().starts_with("recorded anew"), "{said}");
+    assert!(
+        said["reason"].as_str().unwrap().starts_with("recorded anew"),
+        "{said}"
+    );
     assert_eq!(said["events"], anew.to_string());
 
     let batches = stage.batches();
-    let after: Vec<_> = batches.iter().filter(|batch| batch.header.incarnation > 1).collect();
+    let after: Vec<_> = batches
+        .iter()
+        .filter(|batch| batch.header.incarnation > 1)
+        .collect();
     assert!(after.iter().all(|batch| batch.header.component == Some(strict)));
     let hidden = after.iter().flat_map(|batch| Stage::events_of(batch));
-    assert!(hidden.into_iter().all(|event| !event.attributes.contains_key(HIDDEN) && event.action != "kill"));
+    assert!(
+        hidden
+            .into_iter()
+            .all(|event| !event.attributes.contains_key(HIDDEN) && event.action != "kill")
+    );
     let output = stage.network.e2l("user", &["audit", "--replay"]);
     assert!(output.status.success(), "{}", e2l_tests::said(&output));
 }
@@ -169,7 +212,10 @@ fn an_event_that_the_component_fails_on_is_recorded_bare_and_marked() {
         ("die", "failed: bad answer"),
     ];
     for event in &events {
-        assert_eq!((&event["observed"], &event["validation_code"]), (&"observed".into(), &"VALID".into()));
+        assert_eq!(
+            (&event["observed"], &event["validation_code"]),
+            (&"observed".into(), &"VALID".into())
+        );
         let attributes = event["attributes"].as_object().unwrap();
         let mark = marks.iter().find(|(action, _)| event["action"] == *action);
         match mark {
@@ -181,12 +227,25 @@ fn an_event_that_the_component_fails_on_is_recorded_bare_and_marked() {
             None => assert!(!hides(event) && event["action"] == "create", "{event}"),
         }
         if event["action"] == "die" {
-            assert_eq!(event["facts"]["exit_code"], 0, "what bills are made from stays: {event}");
+            assert_eq!(
+                event["facts"]["exit_code"], 0,
+                "what bills are made from stays: {event}"
+            );
         }
     }
-    assert!(stage.batches().iter().all(|batch| batch.header.component == Some(failing)));
+    assert!(
+        stage
+            .batches()
+            .iter()
+            .all(|batch| batch.header.component == Some(failing))
+    );
     assert!(stage.stats()["component_failures"].as_u64().unwrap() > EVENTS / 2);
-    assert!(stage.network.collector_log(1).contains("does not say how an event is recorded"));
+    assert!(
+        stage
+            .network
+            .collector_log(1)
+            .contains("does not say how an event is recorded")
+    );
 }
 
 #[test]
@@ -202,7 +261,13 @@ fn an_executable_that_is_not_on_the_list_is_refused_until_it_is() {
         let mut one = members.collector(2, "provider").unwrap();
         let refused = one.submit(vec![event("c1", "start")]).await.unwrap_err();
         assert!(
-            matches!(&refused, ClientError::Refused { reason: Reason::OtherCode, .. }),
+            matches!(
+                &refused,
+                ClientError::Refused {
+                    reason: Reason::OtherCode,
+                    ..
+                }
+            ),
             "{refused}"
         );
         assert!(refused.to_string().contains("is not among those"), "{refused}");

@@ -1,7 +1,7 @@
 //! What a component is given, and what it may answer. What an answer cannot say it cannot change: whom an event is about,
 //! when it was, how it is known.
 
-use super::RESERVED;
+use crate::reserved::RESERVED;
 use e2l_ledger::event::{Event, Facts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -150,7 +150,10 @@ mod tests {
         assert_eq!(given["Action"], "exec_start: sh");
         assert_eq!(given["Actor"]["ID"], "c1");
         assert_eq!(given["Actor"]["Attributes"]["secret"], "b");
-        assert_eq!((&given["timeNano"], &given["observed"]), (&1_000_000_007i64.into(), &"inferred".into()));
+        assert_eq!(
+            (&given["timeNano"], &given["observed"]),
+            (&1_000_000_007i64.into(), &"inferred".into())
+        );
         assert_eq!(given["facts"]["exit_code"], 3);
     }
 

@@ -8,9 +8,9 @@ mod exchange;
 mod executable;
 mod follow;
 mod recorder;
-mod store;
 #[path = "../../../chaincode/collector/src/rules.rs"]
 mod rules;
+mod store;
 
 pub use compiler::compile_into;
 pub use component::Component;
@@ -25,6 +25,3 @@ pub use store::{CodeError, CodeStore};
 pub fn code_name(component: Option<e2l_ledger::Digest>) -> String {
     component.map_or_else(|| "built in".to_owned(), |digest| digest.to_string())
 }
-
-/// Attributes of this beginning are the collector's own, and no component's.
-pub const RESERVED: &str = "event2ledger.";

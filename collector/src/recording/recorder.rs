@@ -3,7 +3,7 @@
 use super::component::{Component, NoAnswer};
 use super::exchange::{apply, argument};
 use super::rules::redact_action;
-use super::RESERVED;
+use crate::reserved::RESERVED;
 use e2l_ledger::Digest;
 use e2l_ledger::event::{Event, EventKind};
 
@@ -69,7 +69,9 @@ impl Recorder {
             Ok(false) => Recorded::LeftOut,
             Err(NoAnswer { kind, detail }) => {
                 strip(event);
-                event.attributes.insert(FAILED.to_owned(), format!("failed: {kind}"));
+                event
+                    .attributes
+                    .insert(FAILED.to_owned(), format!("failed: {kind}"));
                 Recorded::Bare {
                     why: format!("{kind}: {detail}"),
                 }

@@ -75,7 +75,10 @@ impl CodeStore {
     /// # Errors
     /// It cannot be written.
     pub fn keep(&self, component: &[u8], others: &[Digest]) -> Result<(), CodeError> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory);
         made.map_err(CodeError::io("create", &self.directory))?;
         let digest = Domain::Chaincode.hash(component);
         let path = self.path(&digest);

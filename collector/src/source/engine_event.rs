@@ -1,6 +1,6 @@
 //! An event as an engine writes it in JSON, and as the ledger records it.
 
-use crate::recording::RESERVED;
+use crate::reserved::RESERVED;
 use e2l_ledger::event::{Event, EventKind, Facts, Observation};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -57,7 +57,10 @@ impl Spool {
 
     fn fitting(&self, limits: &BatchLimits) -> (usize, usize) {
         let (mut count, mut bytes) = (0, BATCH_BYTES);
-        for event in self.unbatched_events().take(limits.events.min(self.recorded_alike())) {
+        for event in self
+            .unbatched_events()
+            .take(limits.events.min(self.recorded_alike()))
+        {
             let more = event.length as usize + CALL_BYTES;
             if count > 0 && bytes + more > limits.bytes {
                 break;

@@ -45,23 +45,37 @@ impl Spool {
         if self.head.recorded_by.back().map(|(_, component)| *component) != Some(component) {
             self.head.recorded_by.push_back((first, component));
         }
+        // All before it may be in batches.
+        self.forget_recorded_by();
     }
 
     /// By what the next batch's events were recorded.
     pub(super) fn next_component(&self) -> Option<Digest> {
-        self.head.recorded_by.front().and_then(|(_, component)| *component)
+        self.head
+            .recorded_by
+            .front()
+            .and_then(|(_, component)| *component)
     }
 
     /// How many events that are in no batch were recorded by the same as the first of them.
     pub(super) fn recorded_alike(&self) -> usize {
-        let end = self.head.recorded_by.get(1).map_or(self.head.next_event, |(first, _)| *first);
+        let end = self
+            .head
+            .recorded_by
+            .get(1)
+            .map_or(self.head.next_event, |(first, _)| *first);
         usize::try_from(end - self.head.next_unbatched).unwrap_or(usize::MAX)
     }
 
     /// Forgets by what events were recorded that are in batches.
     pub(super) fn forget_recorded_by(&mut self) {
         let next = self.head.next_unbatched;
-        while self.head.recorded_by.get(1).is_some_and(|(first, _)| *first <= next) {
+        while self
+            .head
+            .recorded_by
+            .get(1)
+            .is_some_and(|(first, _)| *first <= next)
+        {
             self.head.recorded_by.pop_front();
         }
     }

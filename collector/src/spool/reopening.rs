@@ -101,7 +101,7 @@ impl Spool {
             } else {
                 left_out += 1;
             }
-            if at % GROUP == GROUP - 1 {
+            if (at + 1).is_multiple_of(GROUP) {
                 new.commit()?;
             }
         }

@@ -1,6 +1,7 @@
 //! Batches that name other code than the actors have approved: peers will never take them.
 
 use super::{Progress, Refusal, Submitter};
+use crate::clock::now_nano;
 use crate::submit::peers::is_final;
 use e2l_client::{VerifyError, learn_changes};
 use e2l_ledger::proof::FinalHeader;
@@ -37,14 +38,19 @@ impl Submitter {
         }
     }
 
-    /// Whether something that waits will not be taken in this block or a later one, while what is recorded now would be. A
-    /// block's time never lies before that of the one below: what has run out stays so, unless the actors decide anew.
+    /// Whether something that waits will not be taken in any later block than this one, while what is recorded now would be.
+    /// A block's time never lies before that of the one below: what has run out stays so, unless the actors decide anew.
     fn is_given_up(&self, block: &FinalHeader) -> bool {
-        let (config, time_nano) = (self.anchor.newest(), block.header.time_nano);
+        let config = self.anchor.newest();
+        // Where nothing is taken there is no later block that would show the time; the peers' clocks are hardly further back.
+        let drift_nano = i64::try_from(config.limits.clock_drift_ms.saturating_mul(1_000_000));
+        let clock_nano = now_nano().saturating_sub(drift_nano.unwrap_or(i64::MAX));
+        let time_nano = block.header.time_nano.max(clock_nano);
         let outdated = self.unfinal.iter().map(|unfinal| &unfinal.batch).any(|batch| {
             !config.takes_component(batch.component, time_nano) || !config.takes_executable(&batch.executable)
         });
-        let knows_newest = block.header.height >= self.anchor.newest_from();
+        // Every later block is executed under this configuration, or one that has come after it.
+        let knows_newest = block.header.height.saturating_add(1) >= self.anchor.newest_from();
         if outdated && knows_newest && !self.code.is_taken(&config, time_nano) {
             tracing::error!(
                 alarm = true, executable = %self.code.executable(),

@@ -61,11 +61,17 @@ fn decided_at(node: &Node, height: u64) -> Result<Vec<Digest>, Unsound> {
     let Some((block, _)) = sound_block(node, height)? else {
         return Err(NoProof::NotFinal(height).into());
     };
-    let calls = block.proposal.envelopes.iter().filter_map(|envelope| match &**envelope {
-        Envelope::Request(request) => decided_by(&request.call),
-        Envelope::Batch(_) => None,
-    });
-    Ok(calls.filter_map(|(id, approves)| approves.then_some(id)).collect())
+    let calls = block
+        .proposal
+        .envelopes
+        .iter()
+        .filter_map(|envelope| match &**envelope {
+            Envelope::Request(request) => decided_by(&request.call),
+            Envelope::Batch(_) => None,
+        });
+    Ok(calls
+        .filter_map(|(id, approves)| approves.then_some(id))
+        .collect())
 }
 
 fn with_receipts(

@@ -304,7 +304,11 @@ impl fmt::Display for Change {
             }
             Self::Executables(executables) => {
                 let shown: Vec<String> = executables.iter().map(Digest::short).collect();
-                write!(f, "collectors may have these executables alone: {}", shown.join(", "))
+                write!(
+                    f,
+                    "collectors may have these executables alone: {}",
+                    shown.join(", ")
+                )
             }
         }
     }

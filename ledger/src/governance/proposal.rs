@@ -114,11 +114,17 @@ impl GovernanceProposal {
 
     /// What it makes of the collectors' component: the inner one is `None` where it ends it; `None` if it does not touch it.
     pub fn collector(&self) -> Option<Option<Digest>> {
-        let mut said = self.changes.iter().rev().filter_map(|proposed| match &proposed.change {
-            Change::Chaincode(definition) if definition.name == COLLECTOR => Some(Some(definition.digest)),
-            Change::RemoveChaincode(name) if name == COLLECTOR => Some(None),
-            _ => None,
-        });
+        let mut said = self
+            .changes
+            .iter()
+            .rev()
+            .filter_map(|proposed| match &proposed.change {
+                Change::Chaincode(definition) if definition.name == COLLECTOR => {
+                    Some(Some(definition.digest))
+                }
+                Change::RemoveChaincode(name) if name == COLLECTOR => Some(None),
+                _ => None,
+            });
         said.next()
     }
 
@@ -153,7 +159,11 @@ pub fn decided_by(call: &Call) -> Option<(Digest, bool)> {
     if call.chaincode != GOVERNANCE {
         return None;
     }
-    let decision = || Decision::decode(&call.argument).ok().map(|decision| decision.proposal);
+    let decision = || {
+        Decision::decode(&call.argument)
+            .ok()
+            .map(|decision| decision.proposal)
+    };
     match call.function.as_str() {
         function::APPROVE => Some((decision()?, true)),
         function::REJECT => Some((decision()?, false)),

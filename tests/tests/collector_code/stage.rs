@@ -2,7 +2,10 @@
 
 use e2l_event::Event;
 use e2l_ledger::{Digest, Domain, Envelope, SignedBatch};
-use e2l_tests::{Members, Network, PATIENCE, said, wait_until};
+use e2l_tests::{
+    Members, Network, PATIENCE, collector_component, failing_collector_component, said,
+    strict_collector_component, wait_until,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -17,6 +20,12 @@ pub struct Stage {
 impl Stage {
     /// With so many collectors, of which none runs.
     pub fn set(collectors: usize) -> Self {
+        // Not while events flow.
+        let _ = (
+            collector_component(),
+            strict_collector_component(),
+            failing_collector_component(),
+        );
         let network = Network::start(collectors);
         let stats = |text: String| format!("stats_file = \"stats.json\"\n{text}");
         network.configure_collector(1, stats);
@@ -70,14 +79,20 @@ impl Stage {
 
     fn run(&self, actor: &str, arguments: &[&str]) -> String {
         let output = self.network.e2l(actor, arguments);
-        assert!(output.status.success(), "{actor}: {arguments:?}: {}", said(&output));
+        assert!(
+            output.status.success(),
+            "{actor}: {arguments:?}: {}",
+            said(&output)
+        );
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     /// The first collector's events, as the user has them.
     pub fn events(&self) -> Vec<Value> {
         let events = self.network.events("user");
-        let own = events.into_iter().filter(|event| event["sender"] == "collector-1");
+        let own = events
+            .into_iter()
+            .filter(|event| event["sender"] == "collector-1");
         own.collect()
     }
 
@@ -101,13 +116,19 @@ impl Stage {
 
     /// A batch's events.
     pub fn events_of(batch: &SignedBatch) -> Vec<Event> {
-        let events = batch.calls.iter().map(|call| Event::decode(&call.argument).unwrap());
+        let events = batch
+            .calls
+            .iter()
+            .map(|call| Event::decode(&call.argument).unwrap());
         events.collect()
     }
 
     /// BLAKE3 of the collector's program.
     pub fn executable() -> Digest {
-        #[expect(clippy::disallowed_methods, reason = "a file's digest that other tools know has no domain")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a file's digest that other tools know has no domain"
+        )]
         let digest = blake3::hash(&std::fs::read(e2l_tests::binary("e2l-collector")).unwrap());
         Digest(*digest.as_bytes())
     }
@@ -137,5 +158,13 @@ impl Stage {
         kill(Pid::from_raw(collector.id().cast_signed()), Signal::SIGTERM).unwrap();
         let ended = collector.wait().unwrap();
         assert!(ended.success(), "{ended}: {}", self.network.collector_log(1));
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the log of the collector:\n{}", self.network.collector_log(1));
+        }
     }
 }

@@ -288,7 +288,14 @@ fn signatures(cases: &mut Cases, other: &TestCollector) {
 fn places(cases: &mut Cases) {
     use Reason::{Conflict, SequenceGap};
     let follow = "does not follow: expected is batch 2 of incarnation 1, or batch 1 of a later incarnation";
-    for (incarnation, sequence) in [(1, 3), (1, 1 << 40), (1, u64::MAX), (2, 2), (1026, 1), (u64::MAX, 1)] {
+    for (incarnation, sequence) in [
+        (1, 3),
+        (1, 1 << 40),
+        (1, u64::MAX),
+        (2, 2),
+        (1026, 1),
+        (u64::MAX, 1),
+    ] {
         cases.header("a gap", SequenceGap, follow, |header| {
             (header.incarnation, header.sequence) = (incarnation, sequence);
         });

@@ -15,12 +15,11 @@ use e2l_client::wire::ledger_server::Ledger;
 use e2l_client::wire::refusal::Reason;
 use e2l_client::wire::{
     Chaincode, ChaincodeFunction, ChaincodesReply, ChaincodesRequest, CollectorCodeReply,
-    CollectorCodeRequest, CollectorsReply, CollectorsRequest,
-    ConfigChangesReply, ConfigChangesRequest, EventsReply, EventsRequest, EvidenceReply, EvidenceRequest,
-    GetAncestryReply, GetAncestryRequest, GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest,
-    GetReceiptReply, GetReceiptRequest, GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest,
-    QueryReply, QueryRequest, SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply,
-    SubmitRequest,
+    CollectorCodeRequest, CollectorsReply, CollectorsRequest, ConfigChangesReply, ConfigChangesRequest,
+    EventsReply, EventsRequest, EvidenceReply, EvidenceRequest, GetAncestryReply, GetAncestryRequest,
+    GetBlockReply, GetBlockRequest, GetLogPageReply, GetLogPageRequest, GetReceiptReply, GetReceiptRequest,
+    GetStateReply, GetStateRequest, IncidentsReply, IncidentsRequest, QueryReply, QueryRequest,
+    SenderHeadReply, SenderHeadRequest, StatusReply, StatusRequest, SubmitReply, SubmitRequest,
 };
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
@@ -418,7 +417,10 @@ impl Ledger for LedgerApi {
             .component
             .filter(|component| Domain::Chaincode.hash(component).0 != *known);
         Ok(Response::new(CollectorCodeReply {
-            approval: code.approval.map(|proof| proof.encode().into()).unwrap_or_default(),
+            approval: code
+                .approval
+                .map(|proof| proof.encode().into())
+                .unwrap_or_default(),
             component: component.unwrap_or_default().into(),
         }))
     }
