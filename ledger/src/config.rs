@@ -188,7 +188,7 @@ limits! {
     /// Most bytes written by a migration.
     migration_write_bytes: 268_435_456, 1024..=4_294_967_295;
     /// Fuel of one step of a preparation, of which each block runs one.
-    preparation_fuel: 50_000_000, 100_000..=10_000_000_000;
+    preparation_fuel: 20_000_000, 100_000..=10_000_000_000;
     /// Most steps of a preparation.
     preparation_steps: 100_000, 1..=100_000_000;
 }

@@ -52,7 +52,10 @@ impl BlockRun<'_> {
     }
 
     /// Puts an approved proposal at the end of the queue.
-    pub(crate) fn begin_preparation(&mut self, approved: &Approved) -> Result<ProposalStatus, ExecutionError> {
+    pub(crate) fn begin_preparation(
+        &mut self,
+        approved: &Approved,
+    ) -> Result<ProposalStatus, ExecutionError> {
         let mut preparations = self.preparations()?;
         preparations.queue.push(Preparation {
             proposal: approved.proposal,

@@ -6,12 +6,8 @@ mod common;
 use common::members::{Members, OTHERS};
 use common::stage::{Stage, approve, component, deploy, governance, limits, reject};
 use common::{count, deep, hostile};
-use e2l_ledger::governance::{
-    Change, ProposalStatus, Proposing, function,
-};
-use e2l_ledger::{
-    Call, Canonical, Limits, Signer, StateKey, Suffrage, ValidationCode,
-};
+use e2l_ledger::governance::{Change, ProposalStatus, Proposing, function};
+use e2l_ledger::{Call, Canonical, Limits, Signer, StateKey, Suffrage, ValidationCode};
 
 #[test]
 fn a_contract_that_all_actors_approve_runs_from_the_next_height_on() {

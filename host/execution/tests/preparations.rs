@@ -18,14 +18,24 @@ const NAME: &str = "upgrades";
 fn tell(stage: &mut Stage<'_>, orders: &[&str]) {
     let calls = orders.iter().map(|order| call(NAME, "set", order.as_bytes()));
     let batch = stage.orderer.batch(calls.collect());
-    assert!(stage.block(vec![batch]).iter().all(|(code, _)| *code == ValidationCode::Valid));
+    assert!(
+        stage
+            .block(vec![batch])
+            .iter()
+            .all(|(code, _)| *code == ValidationCode::Valid)
+    );
 }
 
 /// Proposes changes; returns the proposal.
 fn propose(stage: &mut Stage<'_>, changes: impl IntoIterator<Item = Change>) -> Digest {
     let proposal = stage.proposal(changes, 50);
-    let deployed: BTreeSet<Digest> = proposal.definitions().map(|definition| definition.digest).collect();
-    let brought = contracts().iter().filter(|(_, digest, _)| deployed.contains(digest));
+    let deployed: BTreeSet<Digest> = proposal
+        .definitions()
+        .map(|definition| definition.digest)
+        .collect();
+    let brought = contracts()
+        .iter()
+        .filter(|(_, digest, _)| deployed.contains(digest));
     let brought = brought.map(|(.., bytes)| bytes.clone()).collect();
     assert_eq!(stage.propose(&proposal, brought).0, ValidationCode::Valid);
     proposal.id()
@@ -129,7 +139,10 @@ fn a_version_is_prepared_step_by_step_while_the_one_before_goes_on() {
         let id = begun(&mut stage, &["prepare=4"]);
         let since = stage.height();
         assert_eq!(status(&stage, &id), ProposalStatus::Preparing { since, steps: 1 });
-        assert_eq!(stage.record(&id).status_at(since), format!("preparing since height {since}, 1 steps done"));
+        assert_eq!(
+            stage.record(&id).status_at(since),
+            format!("preparing since height {since}, 1 steps done")
+        );
         assert!(may_be_empty(&stage));
         empty(&mut stage);
         // The version before takes calls, and nobody can decide any more.
@@ -141,9 +154,14 @@ fn a_version_is_prepared_step_by_step_while_the_one_before_goes_on() {
         let from_height = stage.height() + 1;
         assert_eq!(status(&stage, &id), ProposalStatus::Active { from_height });
         assert_eq!(version(&stage), "2.0.0");
-        let expected = (1..=4).map(|step| format!("2.0.0/{step:05}=1.0.0\n")).collect::<String>();
+        let expected = (1..=4)
+            .map(|step| format!("2.0.0/{step:05}=1.0.0\n"))
+            .collect::<String>();
         assert_eq!(kept(&stage, "2.0.0/ 2.0.00"), expected);
-        assert!(kept(&stage, "c ").contains("counted=1\nmigrated=1.0.0\n"), "and then migrated");
+        assert!(
+            kept(&stage, "c ").contains("counted=1\nmigrated=1.0.0\n"),
+            "and then migrated"
+        );
         assert!(!is_preparing(&stage) && !may_be_empty(&stage));
         tell(&mut stage, &["counted=2"]);
         assert_replays(&stage);
@@ -155,10 +173,22 @@ fn a_preparation_that_fails_in_step_3_is_undone() {
     deep(|| {
         for (order, expected, said) in [
             ("refuse 3", ValidationCode::ContractRejected, "step 3 refuses"),
-            ("trap 3", ValidationCode::Trapped, "the preparation of chaincode `upgrades`"),
+            (
+                "trap 3",
+                ValidationCode::Trapped,
+                "the preparation of chaincode `upgrades`",
+            ),
             ("burn 3", ValidationCode::OutOfFuel, "fuel"),
-            ("steal 3", ValidationCode::IllegalAccess, "only keys that begin with `2.0.0/`"),
-            ("append 3", ValidationCode::IllegalAccess, "may not append to logs"),
+            (
+                "steal 3",
+                ValidationCode::IllegalAccess,
+                "only keys that begin with `2.0.0/`",
+            ),
+            (
+                "append 3",
+                ValidationCode::IllegalAccess,
+                "may not append to logs",
+            ),
         ] {
             let members = Members::new(Limits::default());
             let mut stage = Stage::new(&members);
@@ -170,7 +200,10 @@ fn a_preparation_that_fails_in_step_3_is_undone() {
             let (code, why) = code(&stage, &id);
             assert_eq!(code, expected, "{order}: {why}");
             assert!(why.contains(said), "{order}: {why}");
-            assert!(is_preparing(&stage) && may_be_empty(&stage), "it is still to be undone");
+            assert!(
+                is_preparing(&stage) && may_be_empty(&stage),
+                "it is still to be undone"
+            );
             empty(&mut stage);
             assert_eq!(own(&stage), 0, "{order}");
             assert!(!is_preparing(&stage));
@@ -218,10 +251,16 @@ fn what_an_earlier_attempt_left_is_removed_first_some_keys_per_block() {
         let id = begun(&mut stage, &["prepare=1"]);
         for expected in [600 - 256, 600 - 512, 0] {
             assert_eq!(own(&stage), expected);
-            assert!(matches!(status(&stage, &id), ProposalStatus::Preparing { steps: 0, .. }));
+            assert!(matches!(
+                status(&stage, &id),
+                ProposalStatus::Preparing { steps: 0, .. }
+            ));
             empty(&mut stage);
         }
-        assert_eq!(kept(&stage, "2.0. 2.0.1"), "2.0.=other\n2.0.0/00001=1.0.0\n2.0.00=other\n");
+        assert_eq!(
+            kept(&stage, "2.0. 2.0.1"),
+            "2.0.=other\n2.0.0/00001=1.0.0\n2.0.00=other\n"
+        );
         assert_eq!(version(&stage), "2.0.0");
         assert_replays(&stage);
     });
@@ -268,18 +307,33 @@ fn preparations_wait_for_each_other() {
         // Six blocks of approvals, the first step at the end of the second.
         let from_height = stage.height() + 1;
         assert_eq!(status(&stage, &first), ProposalStatus::Active { from_height });
-        assert!(matches!(status(&stage, &rival), ProposalStatus::Preparing { steps: 0, .. }));
+        assert!(matches!(
+            status(&stage, &rival),
+            ProposalStatus::Preparing { steps: 0, .. }
+        ));
         empty(&mut stage);
         assert_eq!(code(&stage, &rival).0, ValidationCode::ProposalSuperseded);
         assert_eq!(own(&stage), 5, "what is active keeps its keys");
         empty(&mut stage);
-        assert!(matches!(status(&stage, &second), ProposalStatus::Preparing { steps: 0, .. }));
+        assert!(matches!(
+            status(&stage, &second),
+            ProposalStatus::Preparing { steps: 0, .. }
+        ));
         empty(&mut stage);
-        assert!(matches!(status(&stage, &second), ProposalStatus::Preparing { steps: 1, .. }));
+        assert!(matches!(
+            status(&stage, &second),
+            ProposalStatus::Preparing { steps: 1, .. }
+        ));
         empty(&mut stage);
-        assert!(matches!(status(&stage, &second), ProposalStatus::Active { .. }), "both at once");
+        assert!(
+            matches!(status(&stage, &second), ProposalStatus::Active { .. }),
+            "both at once"
+        );
         for name in ["second", "third"] {
-            assert_eq!(stage.peers[0].query(name, "any", "2 3").unwrap(), "2.0.0/00001=\n");
+            assert_eq!(
+                stage.peers[0].query(name, "any", "2 3").unwrap(),
+                "2.0.0/00001=\n"
+            );
         }
         assert!(!is_preparing(&stage));
         assert_replays(&stage);

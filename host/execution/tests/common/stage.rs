@@ -4,8 +4,8 @@ use super::contracts;
 use super::members::{Identity, Members};
 use super::peer::{Orderer, Peer, apply_alike, outcomes};
 use e2l_ledger::governance::{
-    Change, Decision, GOVERNANCE, GovernanceProposal, ProposalIndex, ProposalRecord, ProposedChange, Proposing,
-    function,
+    Change, Decision, GOVERNANCE, GovernanceProposal, ProposalIndex, ProposalRecord, ProposedChange,
+    Proposing, function,
 };
 use e2l_ledger::{
     Call, Canonical, ChaincodeDefinition, Digest, Domain, Envelope, Limits, SignedProposal, StateKey,
