@@ -367,9 +367,7 @@ fn an_export_is_audited_through_its_changes_of_the_network() {
             event.attributes.extend([label.clone()]);
             event
         });
-        runtime
-            .block_on(many.submit(starts.collect()))
-            .unwrap();
+        runtime.block_on(many.submit(starts.collect())).unwrap();
     }
     let changes = govern(&network);
     record("after");

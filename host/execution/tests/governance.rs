@@ -6,7 +6,7 @@ mod common;
 use common::members::{Members, OTHERS};
 use common::stage::{Stage, approve, component, deploy, governance, limits, reject};
 use common::{count, deep, hostile};
-use e2l_ledger::governance::{Change, ProposalStatus, Proposing, function};
+use e2l_ledger::governance::{Change, GOVERNANCE, ProposalIndex, ProposalStatus, Proposing, function};
 use e2l_ledger::{Call, Canonical, Limits, Signer, StateKey, Suffrage, ValidationCode};
 
 #[test]
