@@ -11,6 +11,9 @@ VALID, BAD_PAYLOAD, DUPLICATE, REJECTED, ROLE = 0, 2, 9, 101, 111
 NOT_A_COMPONENT, FOREIGN_IMPORT, COMPONENT_LIMIT, NOT_A_CONTRACT = 120, 121, 122, 123
 UNKNOWN, ALREADY_DECIDED, PROPOSAL_EXPIRED, SUPERSEDED, CLOSED, BAD_CONFIGURATION, TOO_MANY = range(124, 131)
 ADMIN, PEER = formats.ROLES.index("admin"), formats.ROLES.index("peer")
+CLEAR, PREPARE, UNDO = range(3)
+PHASES = ("clear", "prepare", "undo")
+KEYS_PER_CLEARING, MAX_VERSION = 256, 64
 MAX_CHANGES, MAX_NOTE, MAX_OPEN, MAX_OPEN_OF_ACTOR, KEPT_CLOSED = 64, 1024, 64, 8, 64
 NEVER_LOWERED = ("batch_max_transactions", "batch_max_bytes", "argument_max_bytes")
 
@@ -285,6 +288,37 @@ def with_replaced_collector(after, before, height, nano):
     return Epoch(config, height + 1)
 
 
+# --- Preparations -------------------------------------------------------------------------------------------
+class Preparation:
+    """An approved proposal whose contracts prepare themselves."""
+
+    def __init__(self, proposal, approver, transaction):
+        self.proposal, self.approver, self.transaction = proposal, approver, transaction
+        self.contract, self.phase, self.steps = 0, CLEAR, 0
+
+    def encode(self):
+        return (self.proposal + self.approver + self.transaction
+                + struct.pack("<IBQ", self.contract, self.phase, self.steps))
+
+
+def encode_preparations(queue):
+    return b"\1" + list_([preparation.encode() for preparation in queue])
+
+
+def preparing(since, steps):
+    return b"\5" + struct.pack("<QQ", since, steps)
+
+
+def may_prepare(proposal, config, height, prepared):
+    """Whether these contracts of a proposal may be prepared under a configuration; raises Refused."""
+    proposal.apply(config, height + 1)
+    for definition in prepared:
+        version, known = definition["version"], named(config["chaincodes"], definition["name"])
+        require(version[:1].isascii() and version[:1].isdigit() and "/" not in version
+                and len(version.encode()) <= MAX_VERSION, BAD_CONFIGURATION)
+        require(not known or known["version"] != version, BAD_CONFIGURATION)
+
+
 class Caller:
     """Who calls, and where."""
 
@@ -302,6 +336,8 @@ class Governance:
         self.open, self.closed = set(), []
         # Ids of proposals whose policy this block has met, in order, and actors whose peers are ready.
         self.approved, self.ready = [], []
+        # Approved proposals whose contracts are being prepared.
+        self.queue = []
 
     def call(self, caller, function, argument, epoch):
         """Makes a call; returns its id's text, or raises Refused, and then nothing has changed."""
@@ -401,25 +437,49 @@ class Governance:
         self.put(state_key(0, b"proposals", b""), b"\1" + list_(sorted(self.open)) + list_(self.closed))
 
     # --- Coming into force ----------------------------------------------------------------------------------
-    def outcomes(self, epoch, height, nano):
-        """All that may come of what this block has approved, the likeliest first: pairs of the epoch of the next height
-        (None where nothing changes) and of what became of each proposal. A migration may fail, which only its own peers
-        know; each of those that deploy may."""
+    def outcomes(self, epoch, height, nano, prepared, known):
+        """All that may come of what this block has approved, and of the preparation that is under way, the likeliest first:
+        pairs of the epoch of the next height (None where nothing changes) and of what became of each proposal: "active",
+        "preparing" or "failed". A migration may fail, which only its own peers know; each of those that deploy may.
+        `prepared` gives the contracts of a proposal that prepare themselves, None where that is not known; `known` says
+        whether every step so far is."""
         found = [(None, [])]
         for key in self.approved:
             proposal, longer = self.records[key].proposal, []
+            own = prepared(proposal)
             for before, became in found:
-                try:
-                    after = proposal.apply((before or epoch).config, height + 1)
-                    longer.append((after, [*became, (key, True)]))
-                    may_fail = bool(proposal.deployed())
-                except Refused:
-                    may_fail = True
-                if may_fail:
-                    longer.append((before, [*became, (key, False)]))
+                config = (before or epoch).config
+                fails = bool(proposal.deployed()) if not own else False
+                if not own:
+                    try:
+                        longer.append((proposal.apply(config, height + 1), [*became, (key, "active")]))
+                    except Refused:
+                        fails = True
+                if own is None or own:
+                    try:
+                        may_prepare(proposal, config, height, own or [])
+                        longer.append((before, [*became, (key, "preparing")]))
+                    except Refused:
+                        fails = True
+                if fails:
+                    longer.append((before, [*became, (key, "failed")]))
             found = longer[:256]
+        found = [outcome for before in found for outcome in self.with_prepared(*before, epoch, height, known)]
         return [(with_replaced_collector(self.with_votes(after, epoch, height), epoch, height, nano), became)
                 for after, became in found]
+
+    def with_prepared(self, before, became, epoch, height, known):
+        """The same, and then with the first preparation done; with any of them, where steps are not known."""
+        queue = [preparation.proposal for preparation in self.queue]
+        queue += [key for key, what in became if what == "preparing"]
+        found = [(before, became)]
+        for key in queue[:1] if known else queue:
+            try:
+                after = self.records[key].proposal.apply((before or epoch).config, height + 1)
+                found.append((after, [*became, (key, "prepared")]))
+            except Refused:
+                continue
+        return found
 
     def with_votes(self, after, epoch, height):
         """The epoch after a block in which peers have said that they are ready."""
@@ -435,21 +495,33 @@ class Governance:
                 continue
         return after
 
-    def put_in_force(self, became, height):
+    def put_in_force(self, became, height, approvers):
         """Notes what came of this block's proposals. Of one that failed the state holds the reason in words too, which no
-        document gives."""
-        for key, active in became:
-            self.records[key].outcome = b"\1" + struct.pack("<Q", height + 1) if active else b"\3"
-            if active:
-                self.put_record(self.records[key])
+        document gives. `approvers` gives member and transaction of the call that met a proposal's policy."""
+        for key, what in became:
+            record = self.records[key]
+            if what == "active":
+                record.outcome = b"\1" + struct.pack("<Q", height + 1)
+            elif what == "preparing":
+                record.outcome, record.since = preparing(height, 0), height
+                self.queue.append(Preparation(key, *approvers(key)))
+                self.put_queue()
+            elif what == "failed":
+                record.outcome = b"\3"
+            if what in ("active", "preparing"):
+                self.put_record(record)
         self.approved, self.ready = [], []
+
+    def put_queue(self):
+        self.put(state_key(0, b"preparations", b""), encode_preparations(self.queue) if self.queue else None)
 
 
 # --- The vectors --------------------------------------------------------------------------------------------
 STATUS = {"open": lambda outcome: b"\0", "active": lambda outcome: b"\1" + struct.pack("<Q", outcome["from_height"]),
           "rejected": lambda outcome: b"\2" + struct.pack("<Q", outcome["height"]),
           "failed": lambda outcome: b"\3" + struct.pack("<Q", outcome["height"]) + bytes(
-              [formats.CODE_NAMES[outcome["code"]]]) + text_(outcome["why"]), "expired": lambda outcome: b"\4"}
+              [formats.CODE_NAMES[outcome["code"]]]) + text_(outcome["why"]), "expired": lambda outcome: b"\4",
+          "preparing": lambda outcome: preparing(outcome["since"], outcome["steps"])}
 
 
 def check_vectors(vectors, config, same):
@@ -487,6 +559,12 @@ def check_vectors(vectors, config, same):
             record.votes[actor] = signed, vote["approves"]
         record.outcome = STATUS[vector["outcome"]["status"]](vector["outcome"])
         same(f"a record that is {vector['outcome']['status']}", record.encode(), vector["encoding"])
+    queue = []
+    for vector in vectors["preparations"]["queue"]:
+        queue.append(Preparation(h(vector["proposal"]), member(vector["approver"]), h(vector["transaction"])))
+        queue[-1].contract, queue[-1].steps = vector["contract"], vector["steps"]
+        queue[-1].phase = PHASES.index(vector["phase"])
+    same("preparations", encode_preparations(queue), vectors["preparations"]["encoding"])
     book = Governance(lambda key, value: same("the index of proposals", value, vectors["index"]["encoding"]))
     book.open, book.closed = set(map(h, vectors["index"]["open"])), [h(key) for key in vectors["index"]["closed"]]
     book.put_index()

@@ -192,7 +192,7 @@ limits! {
     /// block time.
     collector_grace_ms: 3_600_000, 0..=2_592_000_000;
     /// Fuel of one step of a preparation, of which each block runs one.
-    preparation_fuel: 50_000_000, 100_000..=10_000_000_000;
+    preparation_fuel: 20_000_000, 100_000..=10_000_000_000;
     /// Most steps of a preparation.
     preparation_steps: 100_000, 1..=100_000_000;
 }

@@ -138,10 +138,14 @@ class Audit:
         self.state.put(state_key(0, b"headers", b""), self.headers.encode())
         self.learn(proposal[1])
         self.leader(proposal)
+        self.stepped = False
         self.execute(envelopes, [result for result, _ in results])
         self.put_in_force(header)
         for contract in self.running.values():
             contract.end_block()
+        if self.stepped and not self.unknown_from and header["state_root"] != self.state.root():
+            # Where a step reaches its limits is the engine's to say.
+            self.unknown("whether a step of a preparation was within its limits, and the words if it was not")
         if not self.unknown_from:
             hold(header["state_root"] == self.state.root(), "its state root is not that of the state made anew")
         self.transactions += len(results)
@@ -165,17 +169,19 @@ class Audit:
     def put_in_force(self, header):
         """Makes the changes that the block has approved; their outcome must be what its header names."""
         before = self.epoch
-        found = self.governance.outcomes(before, self.height, self.time)
+        found = self.governance.outcomes(before, self.height, self.time, self.prepared_by, not self.unknown_from)
         after, became = next(((after, became) for after, became in found
                               if (after or before).root == header["next_config_root"]), (None, None))
         hold(became is not None, "its next configuration is not what its proposals make of the one before")
         config = before.config
-        for key, active in became:
-            if active:
-                config = self.migrate(key, config)
-            else:
+        for key, what in became:
+            if what == "active":
+                config = self.migrate(key, config, self.callers[key])
+            elif what == "failed":
                 self.unknown("the words with which a proposal failed")
-        self.governance.put_in_force(became, self.height)
+        approver = lambda key: (self.callers[key].member, self.callers[key].identity)
+        self.governance.put_in_force(became, self.height, approver)
+        self.go_on_preparing(config, [key for key, what in became if what == "prepared"])
         if after:
             encoding = b"\1" + after.encoding
             self.state.put(state_key(0, b"configs", struct.pack(">Q", after.start)), encoding)
@@ -185,16 +191,80 @@ class Audit:
             self.epoch = after
             self.look_at_contracts()
 
-    def migrate(self, key, config):
+    def prepared_by(self, proposal):
+        """The contracts of a proposal that prepare themselves; None where nothing here can tell."""
+        found = [(definition, self.contract(definition)) for definition in proposal.definitions()]
+        if any(contract is None for _, contract in found):
+            return None
+        return [definition for definition, contract in found if getattr(contract, "prepares", False)]
+
+    def go_on_preparing(self, config, done):
+        """Takes one step of the first preparation; `done` names the one that the header says is active now, if one is. A
+        preparation that fails is not followed further: the state holds the reason in words that no document gives."""
+        queue = self.governance.queue
+        if not queue:
+            return
+        if self.unknown_from:
+            for key in done:
+                at = next(at for at, one in enumerate(queue) if one.proposal == key)
+                del queue[:at + 1]
+            return
+        first, self.stepped = queue[0], True
+        record = self.governance.records[first.proposal]
+        caller = self.callers[first.proposal].at(self.height, self.time)
+        prepared = self.prepared_by(record.proposal)
+        if prepared is None:
+            return self.unknown("what is prepared")
+        try:
+            governance.may_prepare(record.proposal, config, self.height, prepared)
+            finished = self.prepare(first, prepared, config, caller)
+        except (governance.Refused, Rejected, *contracts.FAILURES):
+            hold(not done, "a contract is active whose preparation fails")
+            return self.unknown("the words with which a preparation failed")
+        hold(finished or not done, "a contract is active before it is prepared")
+        record.outcome = governance.preparing(record.since, first.steps)
+        if finished and not done:
+            return self.unknown("the words with which a migration after a preparation failed")
+        if finished:
+            self.migrate(first.proposal, config, caller, b"")
+            record.outcome = b"\1" + struct.pack("<Q", self.height + 1)
+            queue.pop(0)
+        self.governance.put_record(record)
+        self.governance.put_queue()
+
+    def prepare(self, first, prepared, config, caller):
+        """Clears, or calls the contracts' `prepare`; whether all of them are prepared now."""
+        prefixes = [definition["version"].encode() + b"/" for definition in prepared]
+        while first.phase == governance.CLEAR:
+            if first.contract == len(prepared):
+                first.contract, first.phase = 0, governance.PREPARE
+                break
+            space = self.space(prepared[first.contract]["name"])
+            removed = space.clear(prefixes[first.contract], governance.KEYS_PER_CLEARING)
+            first.contract += removed < governance.KEYS_PER_CLEARING
+            if removed:
+                return False
+        for definition, prefix in zip(prepared, prefixes):
+            governance.require(first.steps < self.limits["preparation_steps"], ENGINE_FAILURES[0])
+            first.steps += 1
+            space, replaced = self.space(definition["name"]), governance.named(config["chaincodes"], definition["name"])
+            space.begin(caller, b"", prefix)
+            done = self.contract(definition).prepare(space, replaced["version"] if replaced else "")
+            space.keep()
+            if not done:
+                return False
+        return True
+
+    def migrate(self, key, config, caller, only=None):
         """Runs the migrations of what a proposal deploys; returns the configuration after it."""
-        proposal, caller = self.governance.records[key].proposal, self.callers[key]
+        proposal = self.governance.records[key].proposal
         for definition in proposal.definitions():
             contract = self.contract(definition)
             if not contract or not getattr(contract, "migrates", False):
                 continue
             replaced = governance.named(config["chaincodes"], definition["name"])
             space = self.space(definition["name"])
-            space.begin(caller, b"")
+            space.begin(caller, b"", only)
             try:
                 contract.migrate(space, replaced["version"] if replaced else "")
             except contracts.FAILURES as error:
@@ -215,14 +285,14 @@ class Audit:
         name, wanted = definition["name"], definition["digest"]
         if wanted == self.events:
             return Events
-        found = self.running.get(name)
-        if found and found.digest == wanted:
+        found = self.running.get((name, wanted))
+        if found:
             return found
         key = bytes.fromhex(wanted)
         wasm = self.governance.components.get(key) or self.components.get(key)
         if not wasm or not contracts.wasmtime:
             return None
-        found = self.running[name] = contracts.Contract(wasm, wanted)
+        found = self.running[name, wanted] = contracts.Contract(wasm, wanted)
         return found
 
     def space(self, name):
@@ -241,7 +311,8 @@ class Audit:
         hold((ordered["height"], ordered["time"]) == (self.height, self.time), "header and proposal differ")
         hold(ordered["certificates_root"] == merkle([digest("certificate", der) for der in certificates]),
              "its certificates are not those that were signed")
-        hold(1 <= len(envelopes) and len(certificates) <= len(envelopes) + 1, "too few envelopes, or certificates beside")
+        hold(envelopes or self.governance.queue, "it is empty, and no preparation is under way that needs it")
+        hold(len(certificates) <= len(envelopes) + 1, "it brings certificates beside")
         found, calls, size = [], 0, 0
         for kind, content in envelopes:
             (_, statement), called, (_, signature) = content

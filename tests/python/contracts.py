@@ -4,6 +4,7 @@ What a call writes and returns is made anew; what it takes to reach a limit, and
 peers' to say.
 """
 import bisect
+import copy
 import struct
 
 import check_vectors as formats
@@ -44,7 +45,14 @@ class Caller:
     def __init__(self, sender, identity, height, index, time):
         ((self.actor, role, self.name), encoding) = sender
         self.role, self.identity, self.height, self.index, self.time = formats.ROLES[role], identity, height, index, time
+        self.member = encoding
         self.provenance = identity + encoding + struct.pack("<QIq", height, index, time)
+
+    def at(self, height, time):
+        """The same caller, in a block in which none of its calls is executed."""
+        found = copy.copy(self)
+        found.height, found.index, found.time = height, 0, time
+        return found
 
     def fields(self, **more):
         values = {"transaction-id": self.identity, "sender": self.name, "actor": self.actor, "role": self.role,
@@ -63,9 +71,23 @@ class Space:
         self.values, self.keys, self.logs = {}, [], {}
         self.begin(None, b"")
 
-    def begin(self, caller, argument):
-        """Forgets what the last call wrote, unless it was kept."""
+    def begin(self, caller, argument, only=None):
+        """Forgets what the last call wrote, unless it was kept. `only` is what the keys begin with that the next may write,
+        and no logs; None where it may write all."""
         self.caller, self.argument, self.written, self.appended = caller, argument, {}, []
+        self.only = only
+
+    def put_own(self, key, value):
+        assert self.only is None or key.startswith(self.only), "the key is not one that may be written here"
+        self.written[key] = value
+
+    def clear(self, prefix, most):
+        """Removes keys that begin with a prefix that ends in a slash, as many as may be at once; returns how many."""
+        self.begin(None, b"")
+        found = self.scan(prefix, prefix[:-1] + b"0", most)
+        self.written = {key: None for key, _ in found}
+        self.keep()
+        return len(found)
 
     def get(self, key):
         return self.written[key] if key in self.written else self.values.get(key)
@@ -83,6 +105,7 @@ class Space:
         return (self.logs[log].length if log in self.logs else 0) + len(self.pending(log))
 
     def append(self, log, value):
+        assert self.only is None, "no log may be appended to here"
         self.appended.append((log, value))
         return self.length(log) - 1
 
@@ -133,7 +156,8 @@ class Contract:
             config.wasm_relaxed_simd_deterministic = True
             Contract.engine = wasmtime.Engine(config)
         self.component = components.Component(self.engine, wasm)
-        self.migrates = self.component.get_export_index("migrate") is not None
+        self.migrates, self.prepares = (
+            self.component.get_export_index(name) is not None for name in ("migrate", "prepare"))
         self.instance, self.used = None, False
 
     def end_block(self):
@@ -153,9 +177,17 @@ class Contract:
         return self.call("invoke", space, caller.fields(), function, argument)
 
     def migrate(self, space, before):
+        return self.alone("migrate", space, before)
+
+    def prepare(self, space, before):
+        """Whether the step is the last."""
+        return self.alone("prepare", space, before)
+
+    def alone(self, name, space, before):
+        """A call in an instance of its own."""
         self.instance = None
         try:
-            return self.call("migrate", space, space.caller.fields(), before)
+            return self.call(name, space, space.caller.fields(), before)
         finally:
             self.instance = None
 
@@ -171,7 +203,7 @@ class Contract:
         except FAILURES:
             self.instance = None
             raise
-        if isinstance(answer, bytes):
+        if isinstance(answer, (bytes, bool)):
             return answer
         raise Rejected(answer.message, answer.kind == "witness")
 
@@ -204,7 +236,7 @@ class Contract:
             assert offset + length <= len(self.space.argument), "not within the argument"
             return self.space.argument[offset:offset + length]
 
-        put = lambda store, name, value: self.space.written.__setitem__(key(name), value)
+        put = lambda store, name, value: self.space.put_own(key(name), value)
         return {
             "types": {},
             "state": {

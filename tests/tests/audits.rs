@@ -8,7 +8,9 @@ use e2l_ledger::{
     ValidationCode, Vote,
 };
 use e2l_store::{Intruder, RawRecord};
-use e2l_tests::{Lie, LyingPeer, Members, Network, component, copy_dir, event, next_component};
+use e2l_tests::{
+    Lie, LyingPeer, Members, Network, PATIENCE, component, copy_dir, event, next_component, wait_until,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -283,12 +285,14 @@ fn govern(network: &Network) -> u64 {
         &run(user, &["proposal", "create", "remove-chaincode", "second"]),
         &[provider, developer],
     );
-    // A version whose migration reads what is there, and which writes more than the first.
+    // A version that prepares itself from what is there, in more than one step, and that writes more than the first.
     let next = next_component().to_str().unwrap();
-    decided(
-        &run(developer, &["chaincode", "propose", next]),
-        &[provider, user],
-    );
+    let upgrade = run(developer, &["chaincode", "propose", next]);
+    decided(&upgrade, &[provider, user]);
+    wait_until("the new version is prepared", PATIENCE, || {
+        let shown = network.json(user, &["proposal", "show", &upgrade]);
+        (shown["outcome"]["status"] == "active").then_some(())
+    });
     let event = event.replace(
         r#""Attributes": {}"#,
         r#""Attributes": {"com.docker.swarm.service.name": "web"}"#,
@@ -325,6 +329,13 @@ fn forge_in_export(members: &Members, export: &Path, height: u64, change: &dyn F
     std::fs::write(file("final"), proof.encode()).unwrap();
 }
 
+/// How many blocks of an export have nothing in them.
+fn empty_blocks(export: &Path) -> usize {
+    let block = |height: u64| std::fs::read(export.join(format!("{height:010}.block"))).ok();
+    let blocks = (1..).map_while(|height| Some(Block::decode(&block(height)?).unwrap()));
+    blocks.filter(|block| block.header.envelopes == 0).count()
+}
+
 /// Heights of an export at which the configuration changes.
 fn heights_of_changes(export: &Path) -> Vec<u64> {
     let block = |height: u64| std::fs::read(export.join(format!("{height:010}.block"))).ok();
@@ -341,12 +352,23 @@ fn an_export_is_audited_through_its_changes_of_the_network() {
     let members = Members::of(&network).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut collector = members.collector(1, "provider").unwrap();
+    let mut many = members.collector(2, "provider").unwrap();
     let mut record = |name: &str| {
         runtime
             .block_on(collector.submit(vec![event(name, "start")]))
             .unwrap()
     };
     record("before");
+    // Enough that the new version prepares itself in several steps, most of them in blocks with nothing else in them.
+    for part in 0..2 {
+        let label = ("com.docker.swarm.service.name".to_owned(), "web".to_owned());
+        let starts = (0..300).map(|number| {
+            let mut event = event(&format!("web-{part}-{number}"), "start");
+            event.attributes.extend([label.clone()]);
+            event
+        });
+        runtime.block_on(many.submit(starts.collect())).unwrap();
+    }
     let changes = govern(&network);
     record("after");
     let settled = network.view("user").unwrap().transactions;
@@ -361,6 +383,8 @@ fn an_export_is_audited_through_its_changes_of_the_network() {
         said.contains(&found) && said.contains("the state made anew at each"),
         "{said}"
     );
+
+    assert!(empty_blocks(&export) > 0, "the preparation had blocks of its own");
 
     let heights = heights_of_changes(&export);
     assert_eq!(heights.len() as u64, changes);

@@ -1,10 +1,11 @@
 //! Actors change the network together, with the command line, while events flow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{Network, PATIENCE, component, next_component, said, wait_until};
+use e2l_tests::{Latency, Network, PATIENCE, Probe, component, next_component, percentile, said, wait_until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::time::{Duration, Instant};
 
 /// What the collector invents, and how fast.
 const EVENTS: u64 = 6000;
@@ -79,16 +80,20 @@ fn recorded_in_second(network: &Network, actor: &str) -> u64 {
 }
 
 fn start_collector(network: &Network) -> Child {
-    network.configure_synthetic(1, RATE, EVENTS);
+    start_collector_of(network, EVENTS)
+}
+
+fn start_collector_of(network: &Network, events: u64) -> Child {
+    network.configure_synthetic(1, RATE, events);
     network.collector(1, &["--source", "synthetic"])
 }
 
 /// Every event that the collector invented is on the ledger once, in its order.
-fn is_complete(events: &[Value]) {
+fn is_complete(events: &[Value], count: u64) {
     let invented = events.iter().filter(|event| event["sender"] == "collector-1");
     let sequences: Vec<Option<u64>> = invented.map(|event| event["sequence"].as_u64()).collect();
-    assert_eq!(sequences.len() as u64, EVENTS, "lost or doubled");
-    assert!(sequences.into_iter().eq((1..=EVENTS).map(Some)), "out of order");
+    assert_eq!(sequences.len() as u64, count, "lost or doubled");
+    assert!(sequences.into_iter().eq((1..=count).map(Some)), "out of order");
     assert!(events.iter().all(|event| event["validation_code"] == "VALID"));
 }
 
@@ -152,7 +157,7 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
         let same = all.iter().all(|view| view.state_root == all[0].state_root);
         (same && all[0].transactions >= EVENTS + 7).then(|| all[0].clone())
     });
-    is_complete(&network.events("developer"));
+    is_complete(&network.events("developer"), EVENTS);
 
     // A receipt from under the newest configuration stands on the genesis alone.
     let events = network.events("user");
@@ -191,34 +196,88 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
     assert_eq!(network.view("user").unwrap().state_root, agreed.state_root);
 }
 
+/// Events on the ledger when the upgrade begins; `E2L_HISTORY` sets another number.
+fn history() -> u64 {
+    let set = std::env::var("E2L_HISTORY").ok();
+    set.and_then(|number| number.parse().ok()).unwrap_or(3000)
+}
+
+/// Waits until a proposal's contract is prepared and active; returns how many steps were seen at the most.
+fn wait_until_active(network: &Network, id: &str) -> u64 {
+    let mut steps = 0;
+    wait_until("the new version is active", 2 * PATIENCE, || {
+        let shown = network.json("user", &["proposal", "show", id]);
+        let outcome = &shown["outcome"];
+        steps = steps.max(outcome["steps"].as_u64().unwrap_or(0));
+        assert!(
+            matches!(outcome["status"].as_str().unwrap(), "preparing" | "active"),
+            "{shown}"
+        );
+        (outcome["status"] == "active").then_some(())
+    });
+    steps
+}
+
+/// Prints how long finality took before and during an upgrade. Not asserted: a loaded machine is slow at times.
+fn tell(seen: &[Latency], [begin, proposed, approved, active]: [Instant; 4]) {
+    let second = Duration::from_secs(1);
+    let usual = percentile(seen, begin, proposed, 99);
+    for (what, from, to) in [
+        ("while it is proposed and approved", proposed, approved),
+        (
+            "while it is prepared, and a second after",
+            approved,
+            active + second,
+        ),
+        (
+            "in the two seconds around the change",
+            active - second,
+            active + second,
+        ),
+    ] {
+        let p99 = percentile(seen, from, to, 99);
+        let ratio = p99.as_secs_f64() / usual.as_secs_f64();
+        println!("p99 {what}: {p99:.1?}, {ratio:.1} times the usual {usual:.1?}");
+    }
+}
+
 #[test]
-fn an_upgrade_under_load_migrates_the_history_and_loses_nothing() {
+fn an_upgrade_under_load_is_prepared_while_events_flow_and_loses_nothing() {
     let network = Network::start(1);
+    let events = history() + EVENTS;
     // What the new version is asked about; the collector's events are of other containers.
     for (id, action) in [("web-1", "start"), ("web-2", "start"), ("web-1", "die")] {
         record(&network, "eventdb", id, action);
     }
-    let mut collector = start_collector(&network);
-    let none = fails(
-        &network,
-        "user",
-        &["chaincode", "query", "runningContainers", "{}"],
-    );
+    let mut collector = start_collector_of(&network, events);
+    let question = ["chaincode", "query", "runningContainers", "{}"];
+    let none = fails(&network, "user", &question);
     assert!(none.contains("has no function `runningContainers`"), "{none}");
+    let long = PATIENCE + Duration::from_secs(history() / 500);
+    wait_until("there is a history", long, || {
+        (network.view("user")?.transactions > history()).then_some(())
+    });
+    let probe = Probe::start(&network, "developer").unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let (begin, proposed) = (Instant::now() - Duration::from_secs(2), Instant::now());
     let id = run(
         &network,
         "developer",
         &["chaincode", "propose", text(next_component())],
     );
-    approve(&network, &["provider", "user"], &id);
-    let shown = network.json("user", &["proposal", "show", &id]);
-    assert!(
-        shown["status"]
-            .as_str()
-            .unwrap()
-            .starts_with("active from height"),
-        "{shown}"
+    approve(&network, &["provider"], &id);
+    let approved = Instant::now();
+    approve(&network, &["user"], &id);
+    let steps = wait_until_active(&network, &id);
+    let active = Instant::now();
+    std::thread::sleep(Duration::from_millis(1200));
+    let seen = probe.stop().unwrap();
+    println!(
+        "{} events of history; at least {steps} steps in {:.1?}",
+        history(),
+        active - approved
     );
+    tell(&seen, [begin, proposed, approved, active]);
     // What an actor reads before it approves: here the way back.
     let back = run(&network, "provider", &["chaincode", "propose", text(component())]);
     let diff = network.json("user", &["chaincode", "diff", "--proposal", &back]);
@@ -245,8 +304,48 @@ fn an_upgrade_under_load_migrates_the_history_and_loses_nothing() {
         "{}",
         network.collector_log(1)
     );
-    network.wait_for_agreement(EVENTS + 8);
-    is_complete(&network.events("provider"));
+    network.wait_for_agreement(events + 8 + seen.len() as u64);
+    is_complete(&network.events("provider"), events);
+    let output = network.e2l("user", &["audit", "--replay"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn an_idle_network_cuts_empty_blocks_for_a_preparation_and_only_then() {
+    let mut network = Network::start(1);
+    network.configure_synthetic(1, 20_000.0, 4000);
+    assert!(
+        network
+            .collector(1, &["--source", "synthetic"])
+            .wait()
+            .unwrap()
+            .success()
+    );
+    record(&network, "eventdb", "web-1", "start");
+    let height = |actor: &str| network.view(actor).map(|view| view.final_height);
+    let id = run(
+        &network,
+        "developer",
+        &["chaincode", "propose", text(next_component())],
+    );
+    approve(&network, &["provider", "user"], &id);
+    let before = height("user").unwrap();
+    wait_until_active(&network, &id);
+    let after = height("user").unwrap();
+    println!("{before} to {after}: {} steps", after - before);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(height("provider").unwrap(), after, "no block is cut without need");
+    // A peer that was restarted has the same ledger, and the ledger can be executed again.
+    network.stop_peer("user");
+    network.start_peer("user");
+    let asked = r#"{"service": "web", "at": 1800000000000000000}"#;
+    let answer = run(
+        &network,
+        "user",
+        &["chaincode", "query", "runningContainers", asked],
+    );
+    assert!(answer.contains("web-1"), "{answer}");
+    network.wait_for_agreement(4004);
     let output = network.e2l("user", &["audit", "--replay"]);
     assert!(output.status.success(), "{}", said(&output));
 }

@@ -9,7 +9,7 @@ const ENTRIES: u64 = 256;
 /// A step ends when it has read this many bytes: events are far from equal in size.
 const BYTES: usize = 1 << 20;
 /// Entries read at once. The largest of them together leave most of the memory and of the fuel.
-const PAGE: u32 = 32;
+const PAGE: u32 = 16;
 
 /// Indexes the next entries of the log of all events; true when there are none left. Entries that version 1 appends meanwhile
 /// are at the end of the log, and the host makes this version active before another follows.

@@ -146,7 +146,10 @@ impl BlockRun<'_> {
         let caller = &approved.caller;
         let argument = approved.argument.clone();
         let name: Arc<str> = definition.name.as_str().into();
-        let whole = (argument.clone().unwrap_or_else(SharedArgument::none), Digest::ZERO);
+        let whole = (
+            argument.clone().unwrap_or_else(SharedArgument::none),
+            Digest::ZERO,
+        );
         let host = CallHost::new(overlay, name, caller.clone(), whole);
         let (outcome, host) = match argument {
             Some(_) => session.migrate(host, &context(caller), from)?,
@@ -170,11 +173,7 @@ impl BlockRun<'_> {
 }
 
 /// What a contract's preparation or migration came to; refused unless it was accepted.
-pub(crate) fn refusal(
-    outcome: Outcome,
-    what: &str,
-    definition: &ChaincodeDefinition,
-) -> Result<(), Refused> {
+pub(crate) fn refusal(outcome: Outcome, what: &str, definition: &ChaincodeDefinition) -> Result<(), Refused> {
     let why = |text: String| format!("the {what} of chaincode `{}`: {text}", definition.name);
     match outcome {
         Outcome::Accepted { .. } => Ok(()),

@@ -7,11 +7,11 @@ use crate::head_cache::HeadCache;
 use crate::overlay::{Overlay, Writes};
 use crate::signatures::SignatureCache;
 use crate::state_history::StateHistory;
-use e2l_ledger::proof::MapProof;
 use e2l_ledger::governance::{Preparations, ProposalRecord};
+use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Block, Canonical, Digest, Domain, Header, InspectedProposal, NetworkConfig, PackedCalls, StateKey, StateMap,
-    TransactionResult,
+    Block, Canonical, Digest, Domain, Header, InspectedProposal, NetworkConfig, PackedCalls, StateKey,
+    StateMap, TransactionResult,
 };
 use e2l_runtime::{Runtime, StaticLimits};
 use e2l_store::{LedgerStore, View};
@@ -155,7 +155,9 @@ impl Executor {
             self.chaincodes.active(&definition.name, config, &state)?;
         }
         let preparations = view.get(&StateKey::preparations())?;
-        let preparations = preparations.map(|bytes| Preparations::decode(&bytes)).transpose()?;
+        let preparations = preparations
+            .map(|bytes| Preparations::decode(&bytes))
+            .transpose()?;
         for preparation in preparations.unwrap_or_default().queue {
             let Some(record) = view.get(&StateKey::proposal(&preparation.proposal))? else {
                 continue;

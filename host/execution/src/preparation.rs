@@ -52,7 +52,10 @@ impl BlockRun<'_> {
     }
 
     /// Puts an approved proposal at the end of the queue.
-    pub(crate) fn begin_preparation(&mut self, approved: &Approved) -> Result<ProposalStatus, ExecutionError> {
+    pub(crate) fn begin_preparation(
+        &mut self,
+        approved: &Approved,
+    ) -> Result<ProposalStatus, ExecutionError> {
         let mut preparations = self.preparations()?;
         preparations.queue.push(Preparation {
             proposal: approved.proposal,
@@ -138,6 +141,7 @@ impl BlockRun<'_> {
             Err(refused) => record.outcome = self.failed(refused),
         }
         preparation.phase = PreparationPhase::Undo;
+        preparation.contract = prepared.len().saturating_sub(1) as u32;
         Ok(!matches!(record.outcome, ProposalStatus::Active { .. }))
     }
 
@@ -148,37 +152,38 @@ impl BlockRun<'_> {
         prepared: &[ChaincodeDefinition],
         now: &NetworkConfig,
     ) -> Judged<bool> {
-        let Some(definition) = contract(preparation, prepared) else {
-            return Ok(Ok(true));
-        };
-        if preparation.phase == PreparationPhase::Clear {
+        while preparation.phase == PreparationPhase::Clear {
+            let Some(definition) = contract(preparation, prepared) else {
+                preparation.contract = 0;
+                preparation.phase = PreparationPhase::Prepare;
+                break;
+            };
             let removed = self.clear(definition)?;
             if removed < KEYS_PER_CLEARING {
-                preparation.phase = PreparationPhase::Prepare;
+                preparation.contract += 1;
             }
             // Usually there is nothing to remove, and this block has still its step.
             if removed > 0 {
                 return Ok(Ok(false));
             }
         }
-        let limit = self.config.limits.preparation_steps;
-        if preparation.steps >= limit {
-            let reason = format!(
-                "the preparation of chaincode `{}`: it is not done after {limit} steps",
-                definition.name
-            );
-            return Ok(Err(refuse(ValidationCode::OutOfFuel, reason)));
+        // One that was done may have more to do since: all must be at the end of one block.
+        for definition in prepared {
+            let limit = self.config.limits.preparation_steps;
+            if preparation.steps >= limit {
+                let reason = format!(
+                    "the preparation of chaincode `{}`: it is not done after {limit} steps",
+                    definition.name
+                );
+                return Ok(Err(refuse(ValidationCode::OutOfFuel, reason)));
+            }
+            preparation.steps += 1;
+            match self.call_prepare(preparation, definition, now)? {
+                Ok(true) => {}
+                going_on => return Ok(going_on),
+            }
         }
-        preparation.steps += 1;
-        let done = match self.call_prepare(preparation, definition, now)? {
-            Ok(done) => done,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        if done {
-            preparation.contract += 1;
-            preparation.phase = PreparationPhase::Clear;
-        }
-        Ok(Ok(contract(preparation, prepared).is_none()))
+        Ok(Ok(true))
     }
 
     fn call_prepare(
@@ -221,8 +226,6 @@ impl BlockRun<'_> {
         prepared: &[ChaincodeDefinition],
         now: &NetworkConfig,
     ) -> Result<bool, ExecutionError> {
-        let last = prepared.len().saturating_sub(1) as u32;
-        preparation.contract = preparation.contract.min(last);
         let Some(definition) = contract(preparation, prepared) else {
             return Ok(false);
         };
@@ -262,7 +265,7 @@ impl BlockRun<'_> {
     }
 }
 
-/// The contract that a preparation is at; `None` behind the last.
+/// The contract that a preparation clears or undoes; `None` behind the last.
 fn contract<'a>(
     preparation: &Preparation,
     prepared: &'a [ChaincodeDefinition],

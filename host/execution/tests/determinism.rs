@@ -108,6 +108,8 @@ fn network(tables: &[u8]) -> Members {
         version: "1.0.0".into(),
         digest: Domain::Chaincode.hash(tables),
     });
+    let chaincodes = &mut members.genesis.config.chaincodes;
+    chaincodes.sort_by(|one, other| one.name.cmp(&other.name));
     members.genesis.config.check().unwrap();
     members
 }

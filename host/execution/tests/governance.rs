@@ -3,129 +3,13 @@
 
 mod common;
 
-use common::members::{Identity, Members, OTHERS};
-use common::peer::{Orderer, Peer, apply_alike, outcomes};
-use common::{contracts, count, deep, hostile};
-use e2l_ledger::governance::{
-    Change, Decision, GOVERNANCE, GovernanceProposal, ProposalIndex, ProposalRecord, ProposalStatus,
-    ProposedChange, Proposing, function,
-};
+use common::members::{Members, OTHERS};
+use common::stage::{Stage, approve, component, deploy, governance, limits, reject};
+use common::{count, deep, hostile};
+use e2l_ledger::governance::{Change, GOVERNANCE, ProposalIndex, ProposalStatus, Proposing, function};
 use e2l_ledger::{
-    BatchHeader, Call, Canonical, ChaincodeDefinition, Digest, Domain, Envelope, Limits, SignedBatch, Signer,
-    StateKey, Suffrage, ValidationCode,
+    BatchHeader, Call, Canonical, Digest, Domain, Envelope, Limits, SignedBatch, Signer, StateKey, Suffrage, ValidationCode,
 };
-
-/// Two peers, and the next nonce.
-struct Stage<'a> {
-    members: &'a Members,
-    peers: [Peer; 2],
-    orderer: Orderer<'a>,
-    nonce: u8,
-}
-
-impl<'a> Stage<'a> {
-    fn new(members: &'a Members) -> Self {
-        Self {
-            members,
-            peers: [Peer::new(members), Peer::new(members)],
-            orderer: Orderer::new(members),
-            nonce: 0,
-        }
-    }
-
-    fn height(&self) -> u64 {
-        self.peers[0].store.tip().unwrap().height
-    }
-
-    fn signed(&mut self, admin: &Identity, call: Call) -> Envelope {
-        self.nonce += 1;
-        let expires_at = self.height() + 50;
-        self.orderer.request_by(admin, self.nonce, expires_at, call)
-    }
-
-    /// Code and output of a block's results, in order.
-    fn block(&mut self, envelopes: Vec<Envelope>) -> Vec<(ValidationCode, String)> {
-        let proposal = self.orderer.propose(&self.peers[0], envelopes);
-        outcomes(&apply_alike(&mut self.peers, &proposal))
-    }
-
-    /// One call in a block of its own.
-    fn call(&mut self, admin: &Identity, call: Call) -> (ValidationCode, String) {
-        let envelope = self.signed(admin, call);
-        self.block(vec![envelope]).remove(0)
-    }
-
-    fn proposal(&self, changes: impl IntoIterator<Item = Change>, life: u64) -> GovernanceProposal {
-        let config = self.peers[0].config();
-        let changes = changes
-            .into_iter()
-            .map(|change| ProposedChange::of(config, change));
-        GovernanceProposal {
-            changes: changes.collect(),
-            expires_at: self.height() + life,
-            note: "because".to_owned(),
-        }
-    }
-
-    fn propose(
-        &mut self,
-        proposal: &GovernanceProposal,
-        components: Vec<Vec<u8>>,
-    ) -> (ValidationCode, String) {
-        let proposing = Proposing {
-            proposal: proposal.clone(),
-            components,
-        };
-        let members = self.members;
-        self.call(&members.admin, governance(function::PROPOSE, proposing.encode()))
-    }
-
-    fn record(&self, id: &Digest) -> ProposalRecord {
-        ProposalRecord::decode(&self.peers[1].state(&StateKey::proposal(id)).unwrap()).unwrap()
-    }
-
-    fn index(&self) -> ProposalIndex {
-        let bytes = self.peers[1].state(&StateKey::proposals());
-        bytes.map_or_else(ProposalIndex::default, |bytes| {
-            ProposalIndex::decode(&bytes).unwrap()
-        })
-    }
-}
-
-fn governance(function: &str, argument: Vec<u8>) -> Call {
-    Call {
-        chaincode: GOVERNANCE.to_owned(),
-        function: function.to_owned(),
-        argument,
-    }
-}
-
-fn approve(id: Digest) -> Call {
-    governance(function::APPROVE, Decision { proposal: id }.encode())
-}
-
-fn reject(id: Digest) -> Call {
-    governance(function::REJECT, Decision { proposal: id }.encode())
-}
-
-fn component(name: &str) -> Vec<u8> {
-    let mut all = contracts().iter();
-    all.find(|(known, ..)| *known == name).unwrap().2.clone()
-}
-
-fn deploy(name: &str, version: &str, bytes: &[u8]) -> Change {
-    Change::Chaincode(ChaincodeDefinition {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        digest: Domain::Chaincode.hash(bytes),
-    })
-}
-
-fn limits(change: impl FnOnce(&mut Limits)) -> Change {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    Change::Limits(limits)
-}
 
 #[test]
 fn a_contract_that_all_actors_approve_runs_from_the_next_height_on() {

@@ -33,9 +33,11 @@ impl Access {
     pub fn append(&self) -> Result<(), String> {
         match self {
             Self::Nothing => Err(QUERY.to_owned()),
-            Self::Keys(_) => Err("no transaction is executed here whose entry it would be: a preparation, and a \
+            Self::Keys(_) => Err(
+                "no transaction is executed here whose entry it would be: a preparation, and a \
                  migration after one, may not append to logs"
-                .to_owned()),
+                    .to_owned(),
+            ),
             Self::Everything => Ok(()),
         }
     }

@@ -99,7 +99,9 @@ impl<S: HostState> HostData<S> {
     }
 
     fn may_put(&self, key: &[u8]) -> Result<()> {
-        self.access.put(key).or_else(|why| stop(Failure::IllegalAccess, why))
+        self.access
+            .put(key)
+            .or_else(|why| stop(Failure::IllegalAccess, why))
     }
 
     fn may_append(&self) -> Result<()> {

@@ -13,7 +13,9 @@ fn upgrades() -> &'static Admitted {
     static ADMITTED: OnceLock<Admitted> = OnceLock::new();
     ADMITTED.get_or_init(|| {
         let component = built("tests/contracts/upgrades");
-        let admitted = Runtime::new().unwrap().admit(&component, &StaticLimits::default());
+        let admitted = Runtime::new()
+            .unwrap()
+            .admit(&component, &StaticLimits::default());
         admitted.unwrap_or_else(|error| panic!("{error}"))
     })
 }
@@ -82,7 +84,11 @@ fn only_a_contract_that_has_a_migration_is_asked() {
     deep(|| {
         let mut block = Block::hostile();
         let state = block.state.begin(b"");
-        let error = block.session.migrate(state, &context(), "").map(drop).unwrap_err();
+        let error = block
+            .session
+            .migrate(state, &context(), "")
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(error, RuntimeError::NoMigration), "{error}");
     });
 }

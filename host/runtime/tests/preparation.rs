@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 /// What a new network allows a step.
 const STEP: CallLimits = CallLimits {
-    fuel: 50_000_000,
+    fuel: 20_000_000,
     writes: 4 * LIMITS.writes,
     write_bytes: 4 * LIMITS.write_bytes,
     ..LIMITS
@@ -205,7 +205,10 @@ fn the_index_is_right_over_history_what_comes_meanwhile_and_what_comes_after() {
         let mut always = Block::new(version_2(), LIMITS);
         create(&mut always, &events);
         let (again, steps, fuel) = prepared(cleared(block.state.clone()), "1.0.0");
-        println!("the dearest of {steps} steps over {} events took {fuel} fuel", 2 * EVENTS);
+        println!(
+            "the dearest of {steps} steps over {} events took {fuel} fuel",
+            2 * EVENTS
+        );
         for other in [&always.state, &again] {
             assert_eq!(other.values, block.state.values);
             assert_eq!(other.logs, block.state.logs);
@@ -346,7 +349,11 @@ fn only_a_contract_that_prepares_itself_is_asked() {
         assert!(version_2().prepares() && !version_1().prepares());
         let mut block = Block::new(version_1(), LIMITS);
         let state = block.state.begin(b"");
-        let error = block.session.prepare(state, &context(), "", OWN).map(drop).unwrap_err();
+        let error = block
+            .session
+            .prepare(state, &context(), "", OWN)
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(error, RuntimeError::NoPreparation), "{error}");
     });
 }

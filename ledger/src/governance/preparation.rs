@@ -26,7 +26,7 @@ pub struct Preparation {
     pub approver: Member,
     /// That call's transaction.
     pub transaction: Digest,
-    /// Which of the proposal's contracts that export `prepare` is at work, from 0.
+    /// Which of the proposal's contracts that export `prepare` is cleared or undone next, from 0.
     pub contract: u32,
     /// What comes next.
     pub phase: PreparationPhase,

@@ -1,8 +1,8 @@
 //! Vectors of proposals to change the network: their encodings, and what becomes of a configuration.
 
 use e2l_ledger::governance::{
-    CannotApply, Change, Decision, GovernanceProposal, GovernanceVote, NewActor, ProposalIndex,
-    ProposalRecord, ProposalStatus, ProposedChange, Proposing,
+    CannotApply, Change, Decision, GovernanceProposal, GovernanceVote, NewActor, Preparation,
+    PreparationPhase, Preparations, ProposalIndex, ProposalRecord, ProposalStatus, ProposedChange, Proposing,
 };
 use e2l_ledger::*;
 use serde_json::{Value, json};
@@ -119,6 +119,7 @@ pub fn compute(config: &NetworkConfig) -> Value {
         "alone": alone(config),
         "refused": refused(config),
         "records": records(&whole),
+        "preparations": preparations(whole.id()),
         "index": {
             "encoding": hex::encode(index.encode()), "open": index.open, "closed": index.closed,
         },
@@ -227,6 +228,33 @@ fn member(actor: &str) -> Member {
     }
 }
 
+/// A queue with each phase.
+fn preparations(proposal: Digest) -> Value {
+    let phases = [
+        PreparationPhase::Clear,
+        PreparationPhase::Prepare,
+        PreparationPhase::Undo,
+    ];
+    let queue = phases.into_iter().zip(1..).map(|(phase, number)| Preparation {
+        proposal,
+        approver: member("provider"),
+        transaction: Digest([number; 32]),
+        contract: u32::from(number) - 1,
+        phase,
+        steps: 10 * u64::from(number),
+    });
+    let preparations = Preparations {
+        queue: queue.collect(),
+    };
+    let each = preparations.queue.iter().map(|one| {
+        json!({
+            "proposal": one.proposal, "approver": one.approver, "transaction": one.transaction,
+            "contract": one.contract, "phase": format!("{:?}", one.phase).to_lowercase(), "steps": one.steps,
+        })
+    });
+    json!({ "encoding": hex::encode(preparations.encode()), "queue": each.collect::<Vec<_>>() })
+}
+
 /// A record with each outcome.
 fn records(proposal: &GovernanceProposal) -> Value {
     let vote = |actor: &str, height, approves| GovernanceVote {
@@ -245,6 +273,7 @@ fn records(proposal: &GovernanceProposal) -> Value {
             why: "the migration".into(),
         },
         ProposalStatus::Expired,
+        ProposalStatus::Preparing { since: 15, steps: 3 },
     ];
     let each = outcomes.into_iter().map(|outcome| {
         let record = ProposalRecord {

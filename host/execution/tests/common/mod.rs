@@ -3,6 +3,7 @@
 
 pub mod members;
 pub mod peer;
+pub mod stage;
 
 use e2l_chaincode_builder::build_once;
 use e2l_event::{Event, EventKind, Observation};
@@ -35,6 +36,7 @@ pub fn contracts() -> &'static [(&'static str, Digest, Vec<u8>)] {
         let contracts = [
             ("eventdb", build("chaincode/eventdb")),
             ("hostile", build("tests/contracts/hostile")),
+            ("upgrades", build("tests/contracts/upgrades")),
         ];
         contracts
             .map(|(name, bytes)| (name, Domain::Chaincode.hash(&bytes), bytes))

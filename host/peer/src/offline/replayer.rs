@@ -69,7 +69,9 @@ impl Replayer {
         let base = Arc::new(self.store.view());
         if block.proposal.envelopes.is_empty() && !is_preparing(&base)? {
             let height = block.header.height;
-            return Ok(Some(format!("block {height} is empty, and no preparation is under way that needs it")));
+            return Ok(Some(format!(
+                "block {height} is empty, and no preparation is under way that needs it"
+            )));
         }
         let proposal = InspectedProposal::of(block.proposal);
         let execution = self.executor.execute(proposal, &self.tip, &self.config, base)?;
