@@ -155,7 +155,10 @@ fn what_is_saved_is_built_tested_and_deployed() {
     let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide/first-contract.md");
     let guide = fs::read_to_string(guide).unwrap();
     let digest = first["digest"].as_str().unwrap();
-    assert!(guide.contains(digest), "the guide prints another digest than {digest}");
+    assert!(
+        guide.contains(digest),
+        "the guide prints another digest than {digest}"
+    );
     let digest_of = |actor: &str| {
         let listed = network.json(actor, &["chaincode", "list"]);
         let contracts = listed.as_array().unwrap();
