@@ -230,8 +230,8 @@ fn tell(seen: &[Latency], [begin, proposed, approved, active]: [Instant; 4]) {
             active + second,
         ),
         (
-            "in the two seconds around the change",
-            active - second,
+            "in the second before the change, from the approval on, and in that after it",
+            approved.max(active - second),
             active + second,
         ),
     ] {
