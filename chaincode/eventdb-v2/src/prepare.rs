@@ -4,7 +4,7 @@ use crate::event2ledger::ledger::{logs, state};
 use crate::transition::{OWN, Transition};
 use crate::{ALL, Rejection, reject};
 
-/// Most entries that one step reads: about 5 ms at each peer, at the end of a block.
+/// Most entries that one step reads: 4 to 7 ms at each peer, reckoned from one migration of 35,000 (0.5 to 0.9 s).
 const ENTRIES: u64 = 256;
 /// A step ends when it has read this many bytes: events are far from equal in size.
 const BYTES: usize = 1 << 20;
