@@ -8,7 +8,8 @@ use common::stage::{Stage, approve, component, deploy, governance, limits, rejec
 use common::{count, deep, hostile};
 use e2l_ledger::governance::{Change, GOVERNANCE, ProposalIndex, ProposalStatus, Proposing, function};
 use e2l_ledger::{
-    BatchHeader, Call, Canonical, Digest, Domain, Envelope, Limits, SignedBatch, Signer, StateKey, Suffrage, ValidationCode,
+    BatchHeader, Call, Canonical, Digest, Domain, Envelope, Limits, SignedBatch, Signer, StateKey, Suffrage,
+    ValidationCode,
 };
 
 #[test]

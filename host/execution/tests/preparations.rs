@@ -353,7 +353,11 @@ fn a_contract_that_is_prepared_sooner_is_called_until_all_are() {
         assert!(matches!(status(&stage, &id), ProposalStatus::Active { .. }));
         assert_eq!(own(&stage), 3);
         let sooner = stage.peers[0].query("second", "any", "2 3").unwrap();
-        assert_eq!(sooner.lines().count(), 3, "what came since its first time is prepared too");
+        assert_eq!(
+            sooner.lines().count(),
+            3,
+            "what came since its first time is prepared too"
+        );
         assert_replays(&stage);
     });
 }
