@@ -34,11 +34,12 @@ impl Ledger<'_> {
         );
         for run in &life.runs {
             let starts = self.of(id, "start").filter(|event| is_start(event, run.started));
-            let at = (run.started, run.started);
+            // The engine tells of a start and an end some time later: a gap that begins until then may hide what it told.
+            let at = (run.started + LOGGED_WITHIN, run.started);
             want(format!("start at {}", run.started), starts.count(), 1, at);
             if let Some((finished, _)) = run.ended {
                 let deaths = self.of(id, "die").filter(|event| is_death(event, finished));
-                let at = (finished, finished);
+                let at = (finished + LOGGED_WITHIN, finished);
                 want(format!("die at {finished}"), deaths.count(), 1, at);
             }
         }
@@ -87,7 +88,9 @@ impl Ledger<'_> {
                     && !claim.is_some_and(|claim| claim.contains("exitCode: event says 99"))
             });
             wrong.extend(unnoticed.map(|event| format!("a forged exit code went unnoticed: {event:#?}")));
-            wrong.extend(wrong_facts.map(|event| format!("these facts were never so: {event:#?}")));
+            wrong.extend(
+                wrong_facts.map(|event| format!("these facts were never so: {event:#?}, of {life:#?}")),
+            );
         }
         wrong
     }
@@ -98,7 +101,8 @@ impl Ledger<'_> {
         })
     }
 
-    /// Whether a gap of the collector, or of this container, covers this time.
+    /// Whether there is a gap of the collector, or of this container, that begins and ends so that it covers this: no later
+    /// than the first moment, and no sooner than the second.
     fn covers(&self, id: &str, (from, to): (i64, i64)) -> bool {
         self.events.iter().enumerate().any(|(place, gap)| {
             if gap.observation != Observation::Gap {

@@ -68,6 +68,19 @@ struct ToldContainer {
     id: String,
 }
 
+/// What an engine says of itself, as far as it is needed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ToldInfo {
+    swarm: ToldSwarm,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ToldSwarm {
+    control_available: bool,
+}
+
 /// Tasks by service.
 type Tasks = BTreeMap<String, BTreeSet<SwarmTask>>;
 
@@ -76,24 +89,23 @@ impl TaskWatch {
     pub async fn run(mut self) {
         let Some(options) = self.options else { return };
         let mut said = Said::new(options);
+        let mut manages = false;
         while self
             .epoch
             .wait_for(|epoch| !epoch.is_multiple_of(2))
             .await
             .is_ok()
         {
-            let pause = match raw::json::<Vec<Told>>(&self.address, "/tasks").await {
-                Ok(told) => {
+            let pause = match self.ask(&mut manages).await {
+                Ok(None) => NO_MANAGER.max(options.every),
+                Ok(Some(told)) => {
                     let new = said.news(by_service(told), Instant::now());
                     new.into_iter()
                         .for_each(|(service, news)| self.say(&service, &news));
                     options.every
                 }
                 Err(error) => {
-                    // A worker refuses: that is nobody's fault.
-                    if !matches!(error, Error::DockerResponseServerError { .. }) {
-                        tracing::debug!(address = %self.address, %error, "the engine does not tell a Swarm's tasks");
-                    }
+                    tracing::debug!(address = %self.address, %error, "the engine does not tell a Swarm's tasks");
                     NO_MANAGER.max(options.every)
                 }
             };
@@ -102,6 +114,21 @@ impl TaskWatch {
                 () = self.intake.closed() => return,
             }
         }
+    }
+
+    /// The tasks; `None` if the engine manages no Swarm. It is asked about that first, unless it did the last time: one that
+    /// does not would write an error into its log when it is asked for tasks.
+    async fn ask(&self, manages: &mut bool) -> Result<Option<Vec<Told>>, Error> {
+        if !*manages {
+            let info: ToldInfo = raw::json(&self.address, "/info").await?;
+            *manages = info.swarm.control_available;
+        }
+        if !*manages {
+            return Ok(None);
+        }
+        let told = raw::json(&self.address, "/tasks").await;
+        *manages = told.is_ok();
+        told.map(Some)
     }
 
     fn say(&self, service: &str, news: &News) {
