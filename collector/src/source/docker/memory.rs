@@ -45,13 +45,13 @@ pub struct Reach {
     pub since_nano: i64,
 }
 
-/// Compares what is remembered with the event that was read last. `resumed`: something may have been read, though it is
-/// not known what.
+/// Compares what is remembered with the event that was read last. `resumed`: something may have been read since this moment
+/// of the engine's clock, though it is not known what.
 pub fn continuity(
     dialect: Dialect,
     remembered: &[EngineEvent],
     newest: Option<Newest>,
-    resumed: bool,
+    resumed: Option<i64>,
 ) -> Continuity {
     let place = newest.and_then(|newest| {
         remembered
@@ -60,7 +60,9 @@ pub fn continuity(
     });
     match place {
         Some(place) => Continuity::Proven(place),
-        None if newest.is_none() && !resumed => Continuity::Fresh,
+        None if newest.is_none() && resumed.is_none_or(|since| reaches_back(remembered, since)) => {
+            Continuity::Fresh
+        }
         None if dialect == Dialect::Podman => {
             Continuity::Broken("the engine's log does not reach back to what was read last")
         }
@@ -69,6 +71,14 @@ pub fn continuity(
         }
         None => Continuity::Broken("the engine was restarted"),
     }
+}
+
+/// Whether all that happened since a moment is remembered: something before it is, and the clock was not set back since.
+fn reaches_back(remembered: &[EngineEvent], since_nano: i64) -> bool {
+    remembered
+        .first()
+        .is_some_and(|first| first.time_nano < since_nano)
+        && remembered.is_sorted_by_key(|event| event.time_nano)
 }
 
 /// What an event is known by; `None` for kinds that the ledger does not record.
@@ -162,19 +172,19 @@ mod tests {
         let few: Vec<_> = (0..10).map(|number| event("container", number)).collect();
         let full: Vec<_> = (0..256).map(|number| event("container", number)).collect();
         assert_eq!(
-            continuity(Dialect::Docker, &few, newest(7), true),
+            continuity(Dialect::Docker, &few, newest(7), Some(1)),
             Continuity::Proven(7)
         );
         assert_eq!(
-            continuity(Dialect::Docker, &full, newest(0), false),
+            continuity(Dialect::Docker, &full, newest(0), None),
             Continuity::Proven(0)
         );
-        assert_eq!(continuity(Dialect::Docker, &few, None, false), Continuity::Fresh);
+        assert_eq!(continuity(Dialect::Docker, &few, None, None), Continuity::Fresh);
         let reason = |remembered: &[EngineEvent], newest| match continuity(
             Dialect::Docker,
             remembered,
             newest,
-            true,
+            Some(1),
         ) {
             Continuity::Broken(why) => why,
             other => panic!("{other:?}"),
@@ -185,10 +195,23 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_that_remembers_what_was_before_has_forgotten_nothing_since() {
+        let few: Vec<_> = (0..10).map(|number| event("network", number)).collect();
+        let of =
+            |remembered: &[EngineEvent], since| continuity(Dialect::Docker, remembered, None, Some(since));
+        assert_eq!(of(&few, 2), Continuity::Fresh);
+        let restarted = Continuity::Broken("the engine was restarted");
+        assert_eq!(of(&few, 1), restarted, "its first event is younger");
+        assert_eq!(of(&[], 2), restarted);
+        let set_back: Vec<_> = few[5..].iter().chain(&few[..5]).cloned().collect();
+        assert_eq!(of(&set_back, 100), restarted, "its clock says nothing");
+    }
+
+    #[test]
     fn events_of_kinds_that_are_not_recorded_fill_its_memory_and_are_not_what_was_read() {
         let networks: Vec<_> = (0..256).map(|number| event("network", number)).collect();
         assert!(
-            matches!(continuity(Dialect::Docker, &networks, newest(3), true), Continuity::Broken(why) if why.contains("forgot"))
+            matches!(continuity(Dialect::Docker, &networks, newest(3), Some(1)), Continuity::Broken(why) if why.contains("forgot"))
         );
     }
 }

@@ -174,7 +174,10 @@ impl Reader {
     /// What is remembered and may not have been taken. Records a gap unless the event that was read last is remembered.
     fn missed(&mut self, mut remembered: Vec<EngineEvent>, engine: &Engine) -> Vec<EngineEvent> {
         let newest = self.intake.newest();
-        let older = match memory::continuity(engine.dialect, &remembered, newest, self.resumed) {
+        // What was before the spool, by the engine's clock. Only of what surely is older: clocks step.
+        let floor_nano = self.history.floor_nano(engine);
+        let resumed = self.resumed.then_some(floor_nano);
+        let older = match memory::continuity(engine.dialect, &remembered, newest, resumed) {
             Continuity::Proven(place) => place + 1,
             Continuity::Fresh => remembered.len(),
             Continuity::Broken(why) => {
@@ -195,8 +198,6 @@ impl Reader {
                 remembered
             };
         }
-        // What was before the spool, by the engine's clock. Only of what surely is older: clocks step.
-        let floor_nano = self.history.floor_nano(engine);
         let before = remembered[..older]
             .iter()
             .filter(|event| event.time_nano < floor_nano);
