@@ -20,6 +20,19 @@ fn hides(event: &Value) -> bool {
     event["attributes"].get(HIDDEN).is_none()
 }
 
+/// A peer has refused a batch for the code that made it, and says why.
+fn assert_other_code(refused: &ClientError, why: &str) {
+    let reason = matches!(
+        refused,
+        ClientError::Refused {
+            reason: Reason::OtherCode,
+            ..
+        }
+    );
+    assert!(reason, "{refused}");
+    assert!(refused.to_string().contains(why), "{refused}");
+}
+
 #[test]
 fn what_the_actors_approve_is_fetched_checked_used_and_named_while_events_flow() {
     const EVENTS: u64 = 15_000;
@@ -103,17 +116,7 @@ fn a_batch_that_names_another_component_is_taken_for_the_grace_and_refused_after
         );
 
         let refused = old.clone().submit(vec![event("c1", "die")]).await.unwrap_err();
-        assert!(
-            matches!(
-                &refused,
-                ClientError::Refused {
-                    reason: Reason::OtherCode,
-                    ..
-                }
-            ),
-            "{refused}"
-        );
-        assert!(refused.to_string().contains(&strict.to_string()), "{refused}");
+        assert_other_code(&refused, &strict.to_string());
 
         let mut calls = old.clone();
         let call = calls.create_event(event("c1", "die"));
@@ -260,17 +263,7 @@ fn an_executable_that_is_not_on_the_list_is_refused_until_it_is() {
     stage.block_on(async |members| {
         let mut one = members.collector(2, "provider").unwrap();
         let refused = one.submit(vec![event("c1", "start")]).await.unwrap_err();
-        assert!(
-            matches!(
-                &refused,
-                ClientError::Refused {
-                    reason: Reason::OtherCode,
-                    ..
-                }
-            ),
-            "{refused}"
-        );
-        assert!(refused.to_string().contains("is not among those"), "{refused}");
+        assert_other_code(&refused, "is not among those");
     });
     let program = e2l_tests::binary("e2l-collector");
     stage.decide(&["proposal", "create", "executables", program.to_str().unwrap()]);
