@@ -15,15 +15,6 @@ pub fn log_of(id: &str) -> Vec<u8> {
 /// Its value is not an event.
 pub fn entry_value(entry: &LogEntry) -> Result<Value, String> {
     let event = Event::decode(&entry.value).map_err(|error| error.to_string())?;
-    let facts = event.facts.as_ref().map(|facts| {
-        json!({
-            "image_digest": facts.image_digest,
-            "started_nano": facts.started_nano,
-            "finished_nano": facts.finished_nano,
-            "exit_code": facts.exit_code,
-            "oom_killed": facts.oom_killed,
-        })
-    });
     let place = &entry.provenance;
     Ok(json!({
         "tx_id": place.transaction,
@@ -41,7 +32,7 @@ pub fn entry_value(entry: &LogEntry) -> Result<Value, String> {
         "block_time_nano": place.block_time_nano,
         "sequence": event.sequence,
         "observed": event.observation.as_str(),
-        "facts": facts,
+        "facts": event.facts,
         "sender": place.sender.name,
         "actor": place.sender.actor,
         "role": place.sender.role.as_str(),

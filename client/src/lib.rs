@@ -66,7 +66,7 @@ pub use introduction::Introduction;
 pub use link::PeerAddress;
 pub use monitoring::{MetricsError, MetricsOptions, Monitored, serve_metrics};
 pub use options::ClientOptions;
-pub use record::{EventRecord, FactsRecord, RecordError};
+pub use record::{EventRecord, RecordError};
 pub use remedy::refusal_remedy;
 pub use serve::{MAX_MESSAGE_BYTES, ledger_server, peering_server, serve, server};
 pub use status::{refusal, refusal_status, status_refusal};

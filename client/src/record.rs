@@ -42,7 +42,7 @@ pub struct EventRecord {
     /// `observed`, `inferred` or `gap`.
     pub observed: &'static str,
     /// What inspection said, where the collector asked: labels cannot forge it.
-    pub facts: Option<FactsRecord>,
+    pub facts: Option<Facts>,
     /// What its attributes claim and inspection denied, as its collector says; `None` where nothing was denied.
     pub conflict: Option<String>,
     /// Whether it is the Swarm task that its labels claim: `confirmed`, `contradicted` or `unconfirmed`. Whoever reads the
@@ -62,33 +62,6 @@ pub struct EventRecord {
     pub finality: &'static str,
     /// Actors that endorsed its block, as the answering peer knows.
     pub endorsed_by: Vec<String>,
-}
-
-/// What a container engine's inspection said of a container. Times are nanoseconds since the Unix epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FactsRecord {
-    /// Digest of its image.
-    pub image_digest: Option<String>,
-    /// When its process started.
-    pub started_nano: Option<i64>,
-    /// When its process ended.
-    pub finished_nano: Option<i64>,
-    /// The process's exit code.
-    pub exit_code: Option<i64>,
-    /// Whether the kernel killed it for lack of memory.
-    pub oom_killed: Option<bool>,
-}
-
-impl From<Facts> for FactsRecord {
-    fn from(facts: Facts) -> Self {
-        Self {
-            image_digest: facts.image_digest,
-            started_nano: facts.started_nano,
-            finished_nano: facts.finished_nano,
-            exit_code: facts.exit_code,
-            oom_killed: facts.oom_killed,
-        }
-    }
 }
 
 /// Why a peer's event cannot be shown.
@@ -138,7 +111,7 @@ impl TryFrom<wire::LedgerEvent> for EventRecord {
             collector: from_collector.then(|| format!("{}/{}", sent.actor, sent.sender)),
             sequence: event.sequence,
             observed: event.observation.as_str(),
-            facts: event.facts.map(FactsRecord::from),
+            facts: event.facts,
             late: sent.late,
             delay_ms: sent.delay_ms,
             sender: sent.sender,

@@ -62,31 +62,10 @@ struct Row<'a> {
     block_time_nano: i64,
     sequence: u64,
     observed: &'a str,
-    facts: Option<FactsRow<'a>>,
+    facts: Option<&'a Facts>,
     sender: &'a str,
     actor: &'a str,
     role: &'a str,
-}
-
-#[derive(Serialize)]
-struct FactsRow<'a> {
-    image_digest: Option<&'a str>,
-    started_nano: Option<i64>,
-    finished_nano: Option<i64>,
-    exit_code: Option<i64>,
-    oom_killed: Option<bool>,
-}
-
-impl<'a> From<&'a Facts> for FactsRow<'a> {
-    fn from(facts: &'a Facts) -> Self {
-        Self {
-            image_digest: facts.image_digest.as_deref(),
-            started_nano: facts.started_nano,
-            finished_nano: facts.finished_nano,
-            exit_code: facts.exit_code,
-            oom_killed: facts.oom_killed,
-        }
-    }
 }
 
 /// The events of one container or service; none for an id that the ledger does not know.
@@ -157,7 +136,7 @@ fn row<'a>(entry: &'a LogEntry, event: &'a Event) -> Row<'a> {
         block_time_nano: entry.block_time_nano,
         sequence: event.sequence,
         observed: event.observation.as_str(),
-        facts: event.facts.as_ref().map(FactsRow::from),
+        facts: event.facts.as_ref(),
         sender: &entry.sender,
         actor: &entry.actor,
         role: &entry.role,

@@ -21,7 +21,7 @@ struct Given<'a> {
     time_nano: i64,
     received_nano: i64,
     observed: &'static str,
-    facts: Option<GivenFacts<'a>>,
+    facts: Option<&'a Facts>,
 }
 
 #[derive(Serialize)]
@@ -30,27 +30,6 @@ struct GivenActor<'a> {
     id: &'a str,
     #[serde(rename = "Attributes")]
     attributes: &'a BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-struct GivenFacts<'a> {
-    image_digest: Option<&'a str>,
-    started_nano: Option<i64>,
-    finished_nano: Option<i64>,
-    exit_code: Option<i64>,
-    oom_killed: Option<bool>,
-}
-
-impl<'a> From<&'a Facts> for GivenFacts<'a> {
-    fn from(facts: &'a Facts) -> Self {
-        Self {
-            image_digest: facts.image_digest.as_deref(),
-            started_nano: facts.started_nano,
-            finished_nano: facts.finished_nano,
-            exit_code: facts.exit_code,
-            oom_killed: facts.oom_killed,
-        }
-    }
 }
 
 /// An event as the argument of `record`.
@@ -67,7 +46,7 @@ pub fn argument(event: &Event) -> Vec<u8> {
         time_nano: event.time_nano,
         received_nano: event.received_nano,
         observed: event.observation.as_str(),
-        facts: event.facts.as_ref().map(GivenFacts::from),
+        facts: event.facts.as_ref(),
     };
     // Texts and numbers only: nothing of it can fail.
     serde_json::to_vec(&given).unwrap_or_default()

@@ -1,4 +1,5 @@
 use borsh::{BorshDeserialize, BorshSerialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -82,8 +83,8 @@ impl fmt::Display for Observation {
 }
 
 /// What the engine's inspection says, which labels cannot forge (DESIGN section 9). Times are nanoseconds
-/// since the Unix epoch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+/// since the Unix epoch. In JSON, wherever facts are shown, each has the name of its field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
 pub struct Facts {
     /// Digest of the image the container runs.
     pub image_digest: Option<String>,
