@@ -58,18 +58,35 @@ impl Network {
 
     /// The same, with lines added to every peer's configuration.
     pub fn start_with(collectors: usize, peer_settings: &str) -> Self {
-        let addresses: [String; 3] = free_ports().map(|port| format!("127.0.0.1:{port}"));
-        let mut network = Self::laid_out(&addresses, collectors, &[]);
+        let mut network = Self::laid_out(&free_addresses(), collectors, &[]);
         for actor in ACTORS {
             network.configure_peer(actor, |settings| format!("{settings}\n{peer_settings}\n"));
-            network.start_peer(actor);
         }
-        network.wait_for_leader();
+        network.start_peers();
         network
+    }
+
+    /// The same, whose genesis has this contract and no other.
+    pub fn start_on(contract: &Path, collectors: usize) -> Self {
+        let mut network = Self::laid_out_on(contract, &free_addresses(), collectors, &[]);
+        network.start_peers();
+        network
+    }
+
+    /// Starts all peers, and waits until they have a leader.
+    pub fn start_peers(&mut self) {
+        for actor in ACTORS {
+            self.start_peer(actor);
+        }
+        self.wait_for_leader();
     }
 
     /// Makes a network whose genesis names these addresses, with `collectors` of the provider; starts nothing.
     pub fn laid_out(addresses: &[String; 3], collectors: usize, arguments: &[&str]) -> Self {
+        Self::laid_out_on(component(), addresses, collectors, arguments)
+    }
+
+    fn laid_out_on(contract: &Path, addresses: &[String; 3], collectors: usize, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let network = Self {
             directory,
@@ -83,7 +100,7 @@ impl Network {
             .args(["--addresses", &addresses.join(",")])
             .args(["--collectors", &format!("provider={collectors}")])
             .arg("--chaincode")
-            .arg(component())
+            .arg(contract)
             .args(arguments)
             .output()
             .expect("e2l runs");
@@ -365,6 +382,10 @@ fn show_log(actor: &str, path: &Path) {
     for line in &lines[lines.len().saturating_sub(15)..] {
         eprintln!("{line}");
     }
+}
+
+fn free_addresses() -> [String; 3] {
+    free_ports().map(|port| format!("127.0.0.1:{port}"))
 }
 
 /// Ports that nobody uses now.

@@ -273,3 +273,24 @@ fn an_executable_that_is_not_on_the_list_is_refused_until_it_is() {
     assert!(stage.batches().iter().all(|batch| batch.header.incarnation == 1));
     stage.decide(&["proposal", "create", "executables"]);
 }
+
+#[test]
+fn what_the_genesis_names_needs_no_approval_and_is_used_from_the_first_event() {
+    const EVENTS: u64 = 300;
+    let stage = Stage::set_on(strict_collector_component(), 1);
+    let strict = stage.digest(strict_collector_component());
+    let contract = e2l_tests::component().to_str().unwrap();
+    stage.decide(&["chaincode", "propose", contract]);
+    let done = stage.invents(300.0, EVENTS).wait().unwrap();
+    assert!(done.success(), "{}", stage.network.collector_log(1));
+
+    let events = stage.events();
+    assert!(!events.is_empty() && events.iter().all(hides));
+    let stats = stage.stats();
+    assert_eq!(
+        stats["taken"].as_u64().unwrap() + stats["left_out"].as_u64().unwrap(),
+        EVENTS
+    );
+    let batches = stage.batches();
+    assert!(batches.iter().all(|batch| batch.header.component == Some(strict)));
+}

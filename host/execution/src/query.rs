@@ -4,7 +4,7 @@ use crate::chaincodes::{Chaincodes, Components};
 use crate::error::ExecutionError;
 use crate::host::query_limits;
 use crate::query_host::{QueryHost, Reads};
-use e2l_ledger::{Digest, Header, Member, NetworkConfig, StateKey};
+use e2l_ledger::{ChaincodeDefinition, Digest, Header, Member, NetworkConfig, StateKey};
 use e2l_runtime::{Admitted, CallContext, HostError, Outcome, Runtime, RuntimeError};
 use e2l_store::{StoreError, View};
 use parking_lot::Mutex;
@@ -66,6 +66,19 @@ impl QueryRunner {
         let state = |key: &StateKey| view.get(key);
         let admitted = self.chaincodes.lock().active(name, config, &state)?;
         admitted.ok_or_else(|| QueryError::UnknownChaincode(name.to_owned()))
+    }
+
+    /// The bytes of a definition's component, wherever they are kept.
+    ///
+    /// # Errors
+    /// They are not here, or not the signed ones.
+    pub fn component(
+        &self,
+        definition: &ChaincodeDefinition,
+        view: &View,
+    ) -> Result<Vec<u8>, ExecutionError> {
+        let state = |key: &StateKey| view.get(key);
+        self.chaincodes.lock().signed_bytes(definition, &state)
     }
 
     /// Calls a query function on the state `view`, whose height has `header`. Nothing that it answers is to be believed,

@@ -4,7 +4,7 @@ use crate::node::{Executed, Node};
 use e2l_client::wire::refusal::Reason;
 use e2l_client::{refusal, refusal_status};
 use e2l_execution::{QueryCall, QueryError, QueryRunner, Reads};
-use e2l_ledger::Member;
+use e2l_ledger::{ChaincodeDefinition, Member};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 use tonic::Status;
@@ -65,6 +65,18 @@ impl QueryThreads {
                 .map_err(|error| QueryError::Failed(error.to_string()))
         });
         described.await?.map_err(query_status)
+    }
+
+    /// The bytes of a definition's component.
+    ///
+    /// # Errors
+    /// They are not here, or not the signed ones.
+    pub async fn component(&self, definition: ChaincodeDefinition) -> Result<Vec<u8>, Status> {
+        let view = self.node.newest().view;
+        let component = self.on_thread(move |runner| runner.component(&definition, &view));
+        component
+            .await?
+            .map_err(|error| query_status(QueryError::Execution(error)))
     }
 
     async fn on_thread<T: Send + 'static>(

@@ -6,15 +6,15 @@ use crate::proofs::{self, NoProof};
 use crate::soundness::{Unsound, sound_block};
 use e2l_ledger::governance::{ProposalRecord, ProposalStatus, decided_by};
 use e2l_ledger::proof::{CollectorApproval, StateValueProof, last_collector_change};
-use e2l_ledger::{Canonical, Digest, Envelope, StateKey};
+use e2l_ledger::{COLLECTOR, Canonical, ChaincodeDefinition, Digest, Envelope, StateKey};
 use std::sync::Arc;
 
 /// See the module.
 pub struct CollectorCode {
     /// The proof; `None` where the genesis says what is in force.
     pub approval: Option<CollectorApproval>,
-    /// The component; `None` where none is in force.
-    pub component: Option<Vec<u8>>,
+    /// Whose component it is; `None` where none is in force.
+    pub definition: Option<ChaincodeDefinition>,
 }
 
 /// What is in force now.
@@ -23,16 +23,13 @@ pub struct CollectorCode {
 /// It cannot be read, or not be proven yet.
 pub async fn collector_code(node: &Arc<Node>, chain: &ChainThread) -> Result<CollectorCode, Unsound> {
     let epochs = node.anchor.epochs();
-    let component = epochs.last().and_then(|epoch| epoch.config.collector_component());
-    let component = match component {
-        Some(digest) => node.newest().view.get(&StateKey::component(&digest))?,
-        None => None,
-    };
+    let newest = epochs.last();
+    let definition = newest.and_then(|epoch| epoch.config.chaincode(COLLECTOR).cloned());
     let approval = match last_collector_change(&epochs) {
         Some((_, since)) => approval(node, chain, since.from, since.config.collector_component()).await?,
         None => None,
     };
-    Ok(CollectorCode { approval, component })
+    Ok(CollectorCode { approval, definition })
 }
 
 /// The approval of a change that is in force from a height on. One of the calls in the block before has decided it.

@@ -1,6 +1,7 @@
 use super::members::{Identity, Members, START};
 use e2l_ledger::proof::{
-    AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, PageEntry, SenderHeadProof, prove_range,
+    AncestryProof, FinalHeaderProof, HeaderRange, LogPageProof, PageEntry, Receipt, SenderHeadProof,
+    StateValueProof, prove_range,
 };
 use e2l_ledger::*;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct Ledger {
     batch: (u64, Digest),
     head: SenderHead,
     headers: LogHead,
+    config: NetworkConfig,
+    values: BTreeMap<StateKey, Vec<u8>>,
 }
 
 impl Ledger {
@@ -42,6 +45,8 @@ impl Ledger {
         Self {
             collector: members.one("provider", Role::Collector, "collector"),
             leader: members.peer("user"),
+            config: members.genesis.genesis.config.clone(),
+            values: BTreeMap::new(),
             members,
             blocks: Vec::new(),
             map,
@@ -99,6 +104,25 @@ impl Ledger {
         self.push(proposal, results, changes);
     }
 
+    /// Adds a block of requests that come to nothing but these values of the state and, from the next height on, this
+    /// configuration.
+    pub fn add_governed(
+        &mut self,
+        requests: Vec<SignedRequest>,
+        values: Vec<(StateKey, Vec<u8>)>,
+        next: NetworkConfig,
+    ) {
+        let proposal = self.proposal(requests.into_iter().map(Envelope::Request).collect());
+        let calls = proposal.envelopes.iter().flat_map(|envelope| calls(envelope));
+        let results = calls.map(|(_, id)| valid(id)).collect();
+        let changes = values
+            .iter()
+            .map(|(key, value)| (key.hash(), Some(Domain::Value.hash(value))));
+        let changes = changes.collect();
+        self.values.extend(values);
+        self.push_with(proposal, results, changes, next);
+    }
+
     /// Adds a block of one envelope that was refused as a whole.
     pub fn add_refused(&mut self, envelope: Envelope, code: ValidationCode, why: &str) {
         let result = TransactionResult {
@@ -118,7 +142,17 @@ impl Ledger {
         [genesis].into_iter().chain(blocks).collect()
     }
 
-    fn push(&mut self, proposal: SignedProposal, results: Vec<TransactionResult>, mut changes: Vec<Change>) {
+    fn push(&mut self, proposal: SignedProposal, results: Vec<TransactionResult>, changes: Vec<Change>) {
+        self.push_with(proposal, results, changes, self.config.clone());
+    }
+
+    fn push_with(
+        &mut self,
+        proposal: SignedProposal,
+        results: Vec<TransactionResult>,
+        mut changes: Vec<Change>,
+        next: NetworkConfig,
+    ) {
         let previous = self.header_digests()[self.blocks.len()];
         self.headers.append(previous);
         let head = Domain::Value.hash(&self.headers.encode());
@@ -133,8 +167,8 @@ impl Ledger {
             results_root: TransactionResult::root(&results),
             transactions: results.len() as u32,
             state_root: self.map.update(changes),
-            config_root: self.members.genesis.genesis.config.root(),
-            next_config_root: self.members.genesis.genesis.config.root(),
+            config_root: self.config.root(),
+            next_config_root: next.root(),
             time_nano: proposal.header.time_nano,
         };
         let block = Block {
@@ -144,6 +178,7 @@ impl Ledger {
         };
         assert!(block.is_consistent());
         self.blocks.push(block);
+        self.config = next;
     }
 
     fn proposal(&self, envelopes: Vec<Envelope>) -> SignedProposal {
@@ -196,12 +231,7 @@ impl Ledger {
                 entries.push(entry);
                 let key = StateKey::log("eventdb", &log).hash();
                 changes.push((key, Some(Domain::Value.hash(&head.encode()))));
-                results.push(TransactionResult {
-                    id,
-                    code: ValidationCode::Valid,
-                    fuel: 7,
-                    output: Vec::new(),
-                });
+                results.push(valid(id));
             }
         }
         (results, changes)
@@ -245,6 +275,23 @@ impl Ledger {
                 .iter()
                 .map(|one| one.certificate().der().to_vec())
                 .collect(),
+        }
+    }
+
+    /// The receipt of a request that is alone in its block, or the first of it.
+    pub fn receipt(&self, height: u64, sender: &Identity, endorsers: &[&Identity]) -> Receipt {
+        let certificate = sender.certificate().der().to_vec();
+        let block = &self.blocks[height as usize - 1];
+        Receipt::new(block, 0, certificate, self.finality(height, endorsers)).unwrap()
+    }
+
+    /// What the state holds under a key as of the newest block.
+    pub fn value(&self, key: &StateKey, endorsers: &[&Identity]) -> StateValueProof {
+        StateValueProof {
+            key: key.as_bytes().to_vec(),
+            value: self.values.get(key).cloned(),
+            value_proof: self.map.prove(&key.hash()),
+            finality: self.finality(self.blocks.len() as u64, endorsers),
         }
     }
 
@@ -296,6 +343,15 @@ impl Ledger {
             head_proof: self.map.prove(&StateKey::sender(sender).hash()),
             finality: self.finality(self.blocks.len() as u64, endorsers),
         }
+    }
+}
+
+fn valid(id: Digest) -> TransactionResult {
+    TransactionResult {
+        id,
+        code: ValidationCode::Valid,
+        fuel: 7,
+        output: Vec::new(),
     }
 }
 

@@ -26,7 +26,15 @@ impl Stage {
             strict_collector_component(),
             failing_collector_component(),
         );
-        let network = Network::start(collectors);
+        Self::on(Network::start(collectors))
+    }
+
+    /// Of a network whose genesis has this contract only.
+    pub fn set_on(contract: &Path, collectors: usize) -> Self {
+        Self::on(Network::start_on(contract, collectors))
+    }
+
+    fn on(network: Network) -> Self {
         let stats = |text: String| format!("stats_file = \"stats.json\"\n{text}");
         network.configure_collector(1, stats);
         Self { network }
@@ -69,6 +77,11 @@ impl Stage {
     pub fn deploy(&self, component: &Path) -> Digest {
         let file = component.to_str().unwrap();
         self.decide(&["chaincode", "propose", file, "--name", "collector"]);
+        self.digest(component)
+    }
+
+    /// What a component is known by.
+    pub fn digest(&self, component: &Path) -> Digest {
         Domain::Chaincode.hash(&std::fs::read(component).unwrap())
     }
 
@@ -147,10 +160,7 @@ impl Stage {
     }
 
     pub fn start_peers(&mut self) {
-        for actor in Network::actors() {
-            self.network.start_peer(actor);
-        }
-        self.network.wait_for_leader();
+        self.network.start_peers();
     }
 
     /// Asks a collector to stop, and waits until it has.

@@ -24,7 +24,7 @@ use e2l_client::wire::{
 use e2l_client::{refusal, refusal_status};
 use e2l_consensus::RaftNode;
 use e2l_execution::QueryCall;
-use e2l_ledger::{Canonical, Digest, Domain, InvalidName, Member, SenderHead, StateKey};
+use e2l_ledger::{Canonical, Digest, InvalidName, Member, SenderHead, StateKey};
 use futures::stream::{BoxStream, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
@@ -413,15 +413,16 @@ impl Ledger for LedgerApi {
         let known = request.into_inner().known;
         let code = collector_code(&self.node, &self.chain).await;
         let code = code.map_err(|error| unsound(&self.node, error))?;
-        let component = code
-            .component
-            .filter(|component| Domain::Chaincode.hash(component).0 != *known);
+        let component = match code.definition {
+            Some(definition) if definition.digest.0 != *known => self.queries.component(definition).await?,
+            _ => Vec::new(),
+        };
         Ok(Response::new(CollectorCodeReply {
             approval: code
                 .approval
                 .map(|proof| proof.encode().into())
                 .unwrap_or_default(),
-            component: component.unwrap_or_default().into(),
+            component: component.into(),
         }))
     }
 
