@@ -1,8 +1,9 @@
 //! Contracts that are ready to run.
 
+use crate::ahead::{Ahead, unbounded};
 use crate::error::ExecutionError;
 use e2l_ledger::{ChaincodeDefinition, Digest, Domain, NetworkConfig, StateKey};
-use e2l_runtime::{AdmissionError, Admitted, Runtime, StaticLimits};
+use e2l_runtime::{AdmissionError, Admitted, Runtime, StaticLimits, check_contract};
 use e2l_store::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,11 +25,13 @@ pub(crate) struct Chaincodes {
     pub(crate) runtime: Arc<Runtime>,
     components: Arc<dyn Components>,
     admitted: HashMap<Digest, Arc<Admitted>>,
+    ahead: Ahead,
 }
 
 impl Chaincodes {
     pub(crate) fn new(runtime: Arc<Runtime>, components: Arc<dyn Components>) -> Self {
         Self {
+            ahead: Ahead::new(Arc::clone(&runtime)),
             runtime,
             components,
             admitted: HashMap::new(),
@@ -45,35 +48,52 @@ impl Chaincodes {
         let Some(definition) = config.chaincode(name) else {
             return Ok(None);
         };
-        let limits = crate::host::static_limits(&config.limits);
-        self.of(definition, &limits, state).map(Some)
+        self.of(definition, state).map(Some)
     }
 
-    /// The component of a definition.
+    /// The component of a definition that is in force, or approved.
     pub(crate) fn of(
         &mut self,
         definition: &ChaincodeDefinition,
-        limits: &StaticLimits,
         state: ReadState<'_>,
     ) -> Result<Arc<Admitted>, ExecutionError> {
         let ChaincodeDefinition { name, digest, .. } = definition;
         if let Some(admitted) = self.admitted.get(digest) {
             return Ok(admitted.clone());
         }
+        let compiled = match self.ahead.take(digest) {
+            Some(compiled) => compiled,
+            None => {
+                let bytes = self.signed_bytes(definition, state)?;
+                self.runtime.admit(&bytes, &unbounded())
+            }
+        };
+        let admitted = compiled.map_err(|source| ExecutionError::Admission {
+            name: name.clone(),
+            source,
+        })?;
+        let admitted = Arc::new(admitted);
+        self.admitted.insert(*digest, admitted.clone());
+        Ok(admitted)
+    }
+
+    /// The bytes of a definition's component.
+    pub(crate) fn signed_bytes(
+        &self,
+        definition: &ChaincodeDefinition,
+        state: ReadState<'_>,
+    ) -> Result<Vec<u8>, ExecutionError> {
+        let ChaincodeDefinition { name, digest, .. } = definition;
         let bytes = self.bytes(name, digest, state)?;
         let found = Domain::Chaincode.hash(&bytes);
-        if found != *digest {
-            return Err(ExecutionError::WrongComponent {
-                name: name.clone(),
-                digest: *digest,
-                found,
-            });
+        if found == *digest {
+            return Ok(bytes);
         }
-        self.admit(*digest, &bytes, limits)
-            .map_err(|source| ExecutionError::Admission {
-                name: name.clone(),
-                source,
-            })
+        Err(ExecutionError::WrongComponent {
+            name: name.clone(),
+            digest: *digest,
+            found,
+        })
     }
 
     fn bytes(&self, name: &str, digest: &Digest, state: ReadState<'_>) -> Result<Vec<u8>, ExecutionError> {
@@ -91,29 +111,27 @@ impl Chaincodes {
         bytes.ok_or_else(missing)
     }
 
-    /// Checks and compiles a component with this digest.
+    /// Checks a component that is proposed, and begins to compile it: the events of this block do not wait for that.
     ///
     /// # Errors
     /// It is none that may be deployed.
-    pub(crate) fn admit(
+    pub(crate) fn propose(
         &mut self,
         digest: Digest,
         bytes: &[u8],
         limits: &StaticLimits,
-    ) -> Result<Arc<Admitted>, AdmissionError> {
-        // Before what is known: whether it may be proposed must not depend on what a peer has run lately.
-        if bytes.len() as u64 > limits.component_bytes {
-            return Err(AdmissionError::Size {
-                found: bytes.len() as u64,
-                limit: limits.component_bytes,
-            });
+    ) -> Result<(), AdmissionError> {
+        // Also what is known: whether it may be proposed must not depend on what a peer has run lately.
+        check_contract(bytes, limits)?;
+        self.compile_ahead(digest, bytes.to_vec());
+        Ok(())
+    }
+
+    /// Begins to compile a component that was checked.
+    pub(crate) fn compile_ahead(&mut self, digest: Digest, bytes: Vec<u8>) {
+        if !self.admitted.contains_key(&digest) {
+            self.ahead.begin(digest, bytes);
         }
-        if let Some(admitted) = self.admitted.get(&digest) {
-            return Ok(admitted.clone());
-        }
-        let admitted = Arc::new(self.runtime.admit(bytes, limits)?);
-        self.admitted.insert(digest, admitted.clone());
-        Ok(admitted)
     }
 
     /// Forgets what is neither active nor was asked for lately.

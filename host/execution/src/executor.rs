@@ -7,13 +7,13 @@ use crate::head_cache::HeadCache;
 use crate::overlay::{Overlay, Writes};
 use crate::signatures::SignatureCache;
 use crate::state_history::StateHistory;
-use e2l_ledger::governance::{Preparations, ProposalRecord};
+use e2l_ledger::governance::{Preparations, ProposalIndex, ProposalRecord};
 use e2l_ledger::proof::MapProof;
 use e2l_ledger::{
-    Block, Canonical, Digest, Domain, Header, InspectedProposal, NetworkConfig, PackedCalls, StateKey,
-    StateMap, TransactionResult,
+    Block, Canonical, ChaincodeDefinition, Digest, Domain, Header, InspectedProposal, NetworkConfig,
+    PackedCalls, StateKey, StateMap, TransactionResult,
 };
-use e2l_runtime::{Runtime, StaticLimits};
+use e2l_runtime::Runtime;
 use e2l_store::{LedgerStore, View};
 use std::sync::Arc;
 
@@ -145,7 +145,8 @@ impl Executor {
         Ok(pairs.into_iter().last().map(|(key, _)| key))
     }
 
-    /// Compiles every active chaincode, and those that are being prepared, so that a peer that lacks one says so when it starts.
+    /// Compiles every active chaincode, and those that are being prepared, so that a peer that lacks one says so when it starts;
+    /// begins to compile what is proposed.
     ///
     /// # Errors
     /// A component is missing, is not the signed one, or is refused.
@@ -159,15 +160,17 @@ impl Executor {
             .map(|bytes| Preparations::decode(&bytes))
             .transpose()?;
         for preparation in preparations.unwrap_or_default().queue {
-            let Some(record) = view.get(&StateKey::proposal(&preparation.proposal))? else {
-                continue;
-            };
-            let unbounded = StaticLimits {
-                component_bytes: u64::MAX,
-                ..StaticLimits::default()
-            };
-            for definition in ProposalRecord::decode(&record)?.proposal.definitions() {
-                self.chaincodes.of(definition, &unbounded, &state)?;
+            for definition in definitions(view, &preparation.proposal)? {
+                self.chaincodes.of(&definition, &state)?;
+            }
+        }
+        let index = view.get(&StateKey::proposals())?;
+        let index = index.map(|bytes| ProposalIndex::decode(&bytes)).transpose()?;
+        for id in index.unwrap_or_default().open {
+            for ChaincodeDefinition { digest, .. } in definitions(view, &id)? {
+                if let Some(bytes) = view.get(&StateKey::component(&digest))? {
+                    self.chaincodes.compile_ahead(digest, bytes);
+                }
             }
         }
         Ok(())
@@ -236,6 +239,15 @@ impl Executor {
             packed: inspections.iter().map(|found| found.groups.clone()).collect(),
         })
     }
+}
+
+/// The contracts that a proposal deploys.
+fn definitions(view: &View, proposal: &Digest) -> Result<Vec<ChaincodeDefinition>, ExecutionError> {
+    let Some(record) = view.get(&StateKey::proposal(proposal))? else {
+        return Ok(Vec::new());
+    };
+    let record = ProposalRecord::decode(&record)?;
+    Ok(record.proposal.definitions().cloned().collect())
 }
 
 fn altered(key: &StateKey) -> ExecutionError {

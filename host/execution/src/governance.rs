@@ -209,7 +209,7 @@ impl Governance<'_> {
         )
     }
 
-    /// Admits the components that a proposal deploys, and keeps those that came with it.
+    /// Checks the components that come with a proposal, and keeps them.
     fn keep_components(&mut self, proposal: &GovernanceProposal, components: Vec<Vec<u8>>) -> Judged<()> {
         let mut wanted: BTreeSet<Digest> = proposal
             .definitions()
@@ -224,7 +224,7 @@ impl Governance<'_> {
                 );
             }
             let limits = static_limits(&self.config.limits);
-            if let Err(error) = self.chaincodes.admit(digest, &bytes, &limits) {
+            if let Err(error) = self.chaincodes.propose(digest, &bytes, &limits) {
                 return refused(code_of(&error), error.to_string());
             }
             let key = StateKey::component(&digest);
@@ -233,14 +233,15 @@ impl Governance<'_> {
             }
         }
         for digest in wanted {
-            if self.overlay.get(&StateKey::component(&digest))?.is_none() {
+            let Some(bytes) = self.overlay.get(&StateKey::component(&digest))? else {
                 return refused(
                     ValidationCode::BadPayload,
                     format!(
                         "it deploys component {digest}, which neither comes with it nor is on the ledger"
                     ),
                 );
-            }
+            };
+            self.chaincodes.compile_ahead(digest, bytes);
         }
         Ok(Ok(()))
     }
@@ -298,7 +299,7 @@ pub(crate) fn cannot_apply(why: CannotApply) -> Refused {
     refuse(code, why.to_string())
 }
 
-fn code_of(error: &AdmissionError) -> ValidationCode {
+pub(crate) fn code_of(error: &AdmissionError) -> ValidationCode {
     match error {
         AdmissionError::Size { .. } | AdmissionError::Limit { .. } => ValidationCode::ComponentLimit,
         AdmissionError::NotAComponent(_) | AdmissionError::Invalid(_) => ValidationCode::NotAComponent,

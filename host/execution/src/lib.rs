@@ -3,6 +3,7 @@
 //! store, the time from the proposal.
 
 mod activation;
+mod ahead;
 mod block_run;
 mod chaincodes;
 mod error;

@@ -27,28 +27,25 @@ impl BlockRun<'_> {
         before: &NetworkConfig,
         proposal: &GovernanceProposal,
     ) -> Judged<bool> {
-        let prepared = self.prepared_by(proposal)?;
-        if prepared.is_empty() {
-            return Ok(Ok(false));
-        }
+        let prepared = match self.prepared_by(proposal)? {
+            Ok(prepared) if prepared.is_empty() => return Ok(Ok(false)),
+            Ok(prepared) => prepared,
+            Err(refused) => return Ok(Err(refused)),
+        };
         Ok(may_prepare(before, proposal, &prepared).map(|()| true))
     }
 
-    /// The contracts of a proposal that prepare themselves, in its order.
-    fn prepared_by(
-        &mut self,
-        proposal: &GovernanceProposal,
-    ) -> Result<Vec<ChaincodeDefinition>, ExecutionError> {
+    /// The contracts of a proposal that prepare themselves, in its order; refused where one cannot be compiled.
+    fn prepared_by(&mut self, proposal: &GovernanceProposal) -> Judged<Vec<ChaincodeDefinition>> {
         let mut found = Vec::new();
         for definition in proposal.definitions() {
-            // It was small enough when it was proposed; that the limit is another one now must not stop a peer.
-            let mut limits = self.config.limits.clone();
-            limits.component_max_bytes = u64::MAX;
-            if self.component_of(definition, &limits)?.prepares() {
-                found.push(definition.clone());
+            match self.component_of(definition)? {
+                Ok(component) if component.prepares() => found.push(definition.clone()),
+                Ok(_) => {}
+                Err(refused) => return Ok(Err(refused)),
             }
         }
-        Ok(found)
+        Ok(Ok(found))
     }
 
     /// Puts an approved proposal at the end of the queue.
@@ -116,7 +113,13 @@ impl BlockRun<'_> {
         record: &mut ProposalRecord,
         changed: &mut Option<NetworkConfig>,
     ) -> Result<bool, ExecutionError> {
-        let prepared = self.prepared_by(&record.proposal)?;
+        let prepared = match self.prepared_by(&record.proposal)? {
+            Ok(prepared) => prepared,
+            Err(refused) => {
+                record.outcome = self.failed(refused);
+                return Ok(false);
+            }
+        };
         let now = changed.clone().unwrap_or_else(|| self.config.clone());
         if preparation.phase == PreparationPhase::Undo {
             return self.undo(preparation, &prepared, &now);
@@ -193,7 +196,10 @@ impl BlockRun<'_> {
         now: &NetworkConfig,
     ) -> Judged<bool> {
         let limits = &self.config.limits;
-        let admitted = self.component_of(definition, limits)?;
+        let admitted = match self.component_of(definition)? {
+            Ok(admitted) => admitted,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let from = now.chaincode(&definition.name);
         let from = from.map_or("", |replaced| replaced.version.as_str());
         let caller = self.approver(preparation);

@@ -104,6 +104,41 @@ fn what_is_no_contract_is_refused_with_a_code_of_its_own() {
     });
 }
 
+#[test]
+fn a_component_that_was_accepted_stays_so_when_the_limit_is_lowered_and_a_peer_starts_anew() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let bytes = component("hostile");
+        let proposal = stage.proposal([deploy("counter", "1.0.0", &bytes)], 40);
+        let id = proposal.id();
+        assert_eq!(
+            stage.propose(&proposal, vec![bytes.clone()]).0,
+            ValidationCode::Valid
+        );
+        let lower = limits(|limits| limits.component_max_bytes = 1024);
+        decide(&mut stage, vec![lower], Vec::new());
+        assert_eq!(stage.peers[0].config().limits.component_max_bytes, 1024);
+        // One that has compiled it and one that has not come to the same.
+        stage.peers[1].restart();
+        for admin in &members.others {
+            assert_eq!(stage.call(admin, approve(id)).0, ValidationCode::Valid);
+        }
+        let from_height = stage.height() + 1;
+        assert_eq!(stage.record(&id).outcome, ProposalStatus::Active { from_height });
+        // Nothing larger than the limit is taken now, though every peer has it ready.
+        let again = stage.proposal([deploy("another", "1.0.0", &bytes)], 40);
+        assert_eq!(
+            stage.propose(&again, vec![bytes]).0,
+            ValidationCode::ComponentLimit
+        );
+        for peer in &mut stage.peers {
+            peer.restart();
+            assert_eq!(peer.query("counter", "count", "").unwrap(), "0");
+        }
+    });
+}
+
 /// A component that imports a function.
 fn importing() -> Vec<u8> {
     use wasm_encoder::{

@@ -1,6 +1,7 @@
 //! What a component must be before it is compiled.
 
 use crate::limits::StaticLimits;
+use crate::world;
 use wasmparser::{
     ComponentTypeRef, Encoding, Instance, Parser, Payload, TypeBounds, TypeRef, ValidPayload, Validator,
     WasmFeatures,
@@ -66,7 +67,17 @@ struct Counts {
     globals: u64,
 }
 
-/// Checks a component's bytes against the limits, without compiling them.
+/// Checks all that can be known of a component without compiling it: some milliseconds, where compiling takes tens to
+/// hundreds. What passes is a contract, and is compiled unless the compiler meets a bound of its own.
+///
+/// # Errors
+/// The first thing that is not allowed.
+pub fn check_contract(bytes: &[u8], limits: &StaticLimits) -> Result<(), AdmissionError> {
+    check(bytes, limits)?;
+    world::check(bytes)
+}
+
+/// Checks a component's bytes against the limits, whatever it exports, without compiling them.
 ///
 /// # Errors
 /// The first thing that is not allowed.
@@ -179,12 +190,12 @@ fn limit(what: &'static str, found: u64, limit: u64) -> Result<(), AdmissionErro
     }
 }
 
-fn invalid(error: wasmparser::BinaryReaderError) -> AdmissionError {
+pub(crate) fn invalid(error: wasmparser::BinaryReaderError) -> AdmissionError {
     AdmissionError::Invalid(error.message().to_owned())
 }
 
 /// The features of the engine profile.
-fn features() -> WasmFeatures {
+pub(crate) fn features() -> WasmFeatures {
     WasmFeatures::MVP
         | WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT

@@ -1,6 +1,6 @@
 //! Runs contracts. The only crate that names wasmtime.
 //!
-//! [`Runtime::admit`] checks a component ([`check_component`]) before it is compiled; a [`Session`] runs its calls, one
+//! [`check_contract`] says whether a component is a contract within the limits; [`Runtime::admit`] compiles it; a [`Session`] runs its calls, one
 //! instance per block, each call with its own fuel and limits, and the preparation and the migration of one that becomes
 //! active; every call ends in an [`Outcome`], the same on every peer that has the same [`engine_profile`].
 
@@ -23,8 +23,9 @@ mod outcome;
 mod profile;
 mod runtime;
 mod session;
+mod world;
 
-pub use admission::{AdmissionError, check as check_component};
+pub use admission::{AdmissionError, check as check_component, check_contract};
 pub use admitted::{Admitted, ArgumentEncoding, Description, FunctionDescription, FunctionKind};
 pub use anatomy::{Anatomy, Bounds};
 pub use cached::CachedRuntime;

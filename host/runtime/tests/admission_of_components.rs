@@ -5,7 +5,7 @@ mod common;
 
 use common::crafted::{Contract, context_parameters, functions_module, holding, memory, memory_module, with};
 use common::{Block, LIMITS, component, deep, output};
-use e2l_runtime::{AdmissionError, Runtime, StaticLimits};
+use e2l_runtime::{AdmissionError, Admitted, Runtime, StaticLimits, check_contract};
 use wasm_encoder::{
     BlockType, CodeSection, Component, ComponentBuilder, ComponentExportKind, ComponentTypeRef, ConstExpr,
     ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, InstanceSection,
@@ -13,8 +13,20 @@ use wasm_encoder::{
     TableSection, TableType, TypeSection, ValType,
 };
 
+/// What is said before compiling, and when it is compiled, is the same.
+fn admitted(bytes: &[u8], limits: &StaticLimits) -> Result<Admitted, AdmissionError> {
+    let admitted = Runtime::new().unwrap().admit(bytes, limits);
+    let checked = check_contract(bytes, limits);
+    match (&checked, &admitted) {
+        (Err(AdmissionError::World(_)), Err(AdmissionError::World(_))) | (Ok(()), Ok(_)) => {}
+        (Err(checked), Err(admitted)) => assert_eq!(checked.to_string(), admitted.to_string()),
+        _ => panic!("{checked:?}, and {:?}", admitted.map(|_| ())),
+    }
+    admitted
+}
+
 fn admit(bytes: &[u8], limits: &StaticLimits) -> Result<(), AdmissionError> {
-    Runtime::new().unwrap().admit(bytes, limits).map(|_| ())
+    admitted(bytes, limits).map(|_| ())
 }
 
 fn refused(bytes: &[u8]) -> AdmissionError {
@@ -398,9 +410,7 @@ fn a_migration_is_admitted_if_it_is_one() {
             exports: vec![(name, parameters)],
             ..Contract::default()
         };
-        Runtime::new()
-            .unwrap()
-            .admit(&contract.component(), &StaticLimits::default())
+        admitted(&contract.component(), &StaticLimits::default())
     };
     let migrate = [context_parameters().as_slice(), &[I32; 2]].concat();
     deep(|| {
@@ -455,9 +465,7 @@ fn a_preparation_is_admitted_if_it_is_one() {
             exports: vec![("prepare", parameters)],
             ..Contract::default()
         };
-        Runtime::new()
-            .unwrap()
-            .admit(&contract.component(), &StaticLimits::default())
+        admitted(&contract.component(), &StaticLimits::default())
     };
     let prepare = [context_parameters().as_slice(), &[I32; 2]].concat();
     deep(|| {

@@ -22,7 +22,7 @@ use common::state::MemoryState;
 use common::{LIMITS, context, deep};
 use e2l_runtime::{
     AdmissionError, Admitted, CallLimits, HostState, Outcome, REQUIRED_STACK_BYTES, Runtime, StaticLimits,
-    check_component,
+    check_component, check_contract,
 };
 use process::Places;
 use std::collections::BTreeMap;
@@ -233,6 +233,13 @@ impl Compiled {
         assert!(
             memory <= COMPILE_BYTES,
             "case {number}: {memory} bytes of memory to compile {size} bytes"
+        );
+        let is_contract = check_contract(bytes, &StaticLimits::default());
+        let fits = !matches!(admitted, Err(AdmissionError::World(_)));
+        assert_eq!(
+            is_contract.is_ok(),
+            fits,
+            "case {number}: a peer judges by {is_contract:?} whether the engine will take it"
         );
         let verdict = match admitted {
             Ok(admitted) => run(runtime, &admitted),

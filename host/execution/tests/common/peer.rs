@@ -183,6 +183,8 @@ impl Peer {
     /// Starts the executor anew, from what is on disk.
     pub fn restart(&mut self) {
         self.executor = executor(&self.store, Shelf::full());
+        let view = self.store.view();
+        self.executor.prepare(&self.members.config, &view).unwrap();
     }
 
     /// Checks a proposal, executes it and writes the block.
