@@ -125,16 +125,16 @@ pub struct BatchOptions {
     pub max_events: usize,
     /// Batches sent and not final; at least 1.
     pub window: usize,
-    /// Longest wait for a batch to fill while another is under way, and, up to 100, of an event until it is durable;
+    /// Longest wait for a batch to fill while another is under way, and, up to 150, of an event until it is durable;
     /// milliseconds.
     pub linger_ms: u64,
     /// Least time between two batches that are not full, milliseconds, at most 10,000; what is taken meanwhile is synced with
-    /// the next, or after 100. Without it: 50 for engines, 0 for other sources.
+    /// the next, or after 150. Without it: 150 for engines, 0 for other sources.
     pub gather_ms: Option<u64>,
 }
 
-/// For an engine's events: at 100 a second five share a sync, a signature and a round trip.
-const GATHER_MS: u64 = 50;
+/// For an engine's events: at 100 a second fifteen share a sync, a signature and a round trip.
+const GATHER_MS: u64 = 150;
 /// Largest `gather_ms`.
 const MAX_GATHER_MS: u64 = 10_000;
 

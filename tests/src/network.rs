@@ -321,11 +321,14 @@ impl Network {
             .arg("--config")
             .arg(home.join("collector.toml"))
             .args(arguments)
-            .stdin(Stdio::null())
+            .arg("--exit-with-parent")
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .expect("e2l-collector starts");
+        // Open as long as this program runs: no collector outlives a test that fails, and one that is waited for goes on.
+        std::mem::forget(child.stdin.take());
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped"))
             .read_line(&mut line)

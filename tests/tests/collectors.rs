@@ -214,3 +214,25 @@ fn a_collector_needs_no_privileges_and_writes_to_its_spool_only() {
     wait_for_removal(&network, &id);
     collector.stop(&network);
 }
+
+#[test]
+fn what_waits_for_its_batch_is_in_the_spool_long_before() {
+    // Fifty events a second, of which one batch takes five hundred.
+    let network = Network::start(1);
+    network.configure_synthetic(1, 50.0, 1_000_000);
+    network.configure_collector(1, |text| {
+        format!("stats_file = \"stats.json\"\n{text}\n[batch]\ngather_ms = 10000\n")
+    });
+    let mut collector = network.collector(1, &["--source", "synthetic"]);
+    let file = network.collector_home(1).join("stats.json");
+    let (taken, last) = wait_until("it takes what it makes no batch of", PATIENCE, || {
+        let stats: Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+        let taken = stats["taken"]
+            .as_u64()
+            .filter(|taken| (20..400).contains(taken))?;
+        Some((taken, stats["events"].as_u64()?))
+    });
+    assert!(last < 20, "{taken} taken, {last} final");
+    collector.kill().unwrap();
+    collector.wait().unwrap();
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longest wait of an event until it is durable, however long a batch may take to fill.
-const SYNC_WITHIN: Duration = Duration::from_millis(100);
+const SYNC_WITHIN: Duration = Duration::from_millis(150);
 
 /// What decides when a batch is cut.
 #[derive(Debug, Clone, Copy)]
@@ -72,10 +72,10 @@ impl Pipeline {
         Some(self.pace.left(waiting, in_flight == 0, Instant::now()))
     }
 
-    /// Whether events may wait outside until the next batch is cut.
+    /// Whether events may wait outside until the next batch is cut, or the next sync is due: they belong to both.
     pub(super) fn gathers(&self) -> bool {
-        let left = self.batch_left();
-        !self.pace.gather.is_zero() && left.is_some_and(|left| !left.is_zero())
+        let left = |of: Option<Duration>| of.is_some_and(|left| !left.is_zero());
+        !self.pace.gather.is_zero() && left(self.batch_left()) && left(self.sync_left())
     }
 
     /// Notes since when events wait for a batch.

@@ -194,10 +194,9 @@ pub(crate) fn invalid(error: wasmparser::BinaryReaderError) -> AdmissionError {
     AdmissionError::Invalid(error.message().to_owned())
 }
 
-/// The features of the engine profile.
+/// The features of the engine profile. Not those of `MVP`, which lets types pass that need a garbage collector.
 pub(crate) fn features() -> WasmFeatures {
-    WasmFeatures::MVP
-        | WasmFeatures::MUTABLE_GLOBAL
+    WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT
         | WasmFeatures::SIGN_EXTENSION
         | WasmFeatures::REFERENCE_TYPES
@@ -207,6 +206,5 @@ pub(crate) fn features() -> WasmFeatures {
         | WasmFeatures::RELAXED_SIMD
         | WasmFeatures::EXTENDED_CONST
         | WasmFeatures::FLOATS
-        | WasmFeatures::GC_TYPES
         | WasmFeatures::COMPONENT_MODEL
 }

@@ -381,6 +381,10 @@ fn what_differs_between_machines_or_is_switched_off_is_invalid() {
         ),
         ("atomics", functions_module(1, &[], &[Instruction::AtomicFence])),
         ("exceptions", functions_module(1, &[], &exception)),
+        (
+            "types that need a garbage collector",
+            functions_module(1, &[(1, ValType::EXTERNREF)], &[]),
+        ),
     ] {
         let error = refused(&holding(&[module]));
         assert!(matches!(error, AdmissionError::Invalid(_)), "{what}: {error}");
