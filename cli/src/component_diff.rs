@@ -2,6 +2,7 @@
 
 use crate::component::Component;
 use crate::error::{CliError, CliResult};
+use e2l_ledger::ChaincodeDefinition;
 use e2l_runtime::{Anatomy, Bounds, FunctionDescription};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,16 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct ComponentDiff {
     /// Whether they are the same bytes.
     pub identical: bool,
-    /// The first.
-    pub old: ComponentProfile,
+    /// The first; `None` if there is none, or if it is not known.
+    pub old: Option<ComponentProfile>,
     /// The second.
     pub new: ComponentProfile,
     /// What differs, most important first.
     pub changes: Vec<Change>,
+    /// What could not be compared, and why.
+    pub not_compared: Option<String>,
 }
 
 /// What can be said of a component.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct ComponentProfile {
     /// Name.
     pub name: String,
@@ -70,7 +73,7 @@ pub struct BoundsProfile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// What it is about: `digest`, `name`, `version`, `bytes`, `function`, `export`, `import`, `host function`, `code functions`,
-    /// `memories`, `tables` or `source`.
+    /// `memories`, `tables`, `source` or `limit`.
     pub what: &'static str,
     /// Which one, where there are several.
     pub name: Option<String>,
@@ -101,54 +104,82 @@ impl Change {
 }
 
 impl ComponentDiff {
-    /// Compares two components by their bytes.
-    ///
-    /// # Errors
-    /// Peers would refuse one of them.
-    pub fn of_bytes(old: &[u8], new: &[u8]) -> CliResult<Self> {
-        let old = Component::admit(old.to_vec(), "the first component")?;
-        let new = Component::admit(new.to_vec(), "the second component")?;
-        Self::between(&old, &new)
-    }
-
     /// Compares two components.
     ///
     /// # Errors
     /// What they declare cannot be read.
     pub fn between(old: &Component, new: &Component) -> CliResult<Self> {
-        let identical = old.digest == new.digest;
-        let (old, new) = (ComponentProfile::of(old)?, ComponentProfile::of(new)?);
+        let old = ComponentProfile::of(old)?;
+        Ok(Self::of_profiles(Some(old), ComponentProfile::of(new)?))
+    }
+
+    /// A component that takes no other's place: all of it is added.
+    ///
+    /// # Errors
+    /// What it declares cannot be read.
+    pub fn first(new: &Component) -> CliResult<Self> {
+        Ok(Self::of_profiles(None, ComponentProfile::of(new)?))
+    }
+
+    /// A component that takes the place of one whose bytes are nowhere: what the actors have approved of it is compared.
+    ///
+    /// # Errors
+    /// What it declares cannot be read.
+    pub fn with_unknown(old: &ChaincodeDefinition, new: &Component) -> CliResult<Self> {
+        Ok(Self::of_unknown(old, ComponentProfile::of(new)?))
+    }
+
+    fn of_unknown(old: &ChaincodeDefinition, new: ComponentProfile) -> Self {
         let mut changes = Vec::new();
-        let mut value = |what, old: String, new: String| {
-            if old != new {
-                changes.push(Change::of(what, None, Some(old), Some(new)));
+        for (what, before, after) in [
+            ("version", old.version.clone(), new.version.clone()),
+            ("digest", old.digest.to_string(), new.digest.clone()),
+        ] {
+            if before != after {
+                changes.push(Change::of(what, None, Some(before), Some(after)));
             }
-        };
-        value("name", old.name.clone(), new.name.clone());
-        value("version", old.version.clone(), new.version.clone());
-        value("digest", old.digest.clone(), new.digest.clone());
-        value("bytes", old.bytes.to_string(), new.bytes.to_string());
-        value("memories", bounds(&old.memories), bounds(&new.memories));
-        value("tables", bounds(&old.tables), bounds(&new.tables));
-        value(
-            "code functions",
-            old.code_functions.to_string(),
-            new.code_functions.to_string(),
-        );
-        changes.extend(function_changes(&old.functions, &new.functions));
-        changes.extend(set_changes("export", &old.exports, &new.exports));
-        changes.extend(set_changes("import", &old.imports, &new.imports));
+        }
+        Self {
+            identical: old.digest.to_string() == new.digest,
+            old: None,
+            new,
+            changes,
+            not_compared: Some(format!(
+                "sizes, functions, exports and imports: the active component of {}, {}, came with the genesis and \
+                 is not on the ledger, nor with the actor's peer in a directory that --network names; get its file \
+                 from a peer (it lies in its directory `chaincode`), and compare files: e2l chaincode diff OLD NEW",
+                old.name, old.digest
+            )),
+        }
+    }
+
+    fn of_profiles(old: Option<ComponentProfile>, new: ComponentProfile) -> Self {
+        let mut changes = Vec::new();
+        let mut values = old.iter().flat_map(ComponentProfile::values);
+        for (what, after) in new.values() {
+            let before = values.next().map(|(_, value)| value);
+            // What a first component has none of is not added.
+            if before.as_deref().unwrap_or_default() != after {
+                changes.push(Change::of(what, None, before, Some(after)));
+            }
+        }
+        let nothing = ComponentProfile::default();
+        let before = old.as_ref().unwrap_or(&nothing);
+        changes.extend(function_changes(&before.functions, &new.functions));
+        changes.extend(set_changes("export", &before.exports, &new.exports));
+        changes.extend(set_changes("import", &before.imports, &new.imports));
         changes.extend(set_changes(
             "host function",
-            &old.host_functions,
+            &before.host_functions,
             &new.host_functions,
         ));
-        Ok(Self {
-            identical,
+        Self {
+            identical: before.digest == new.digest,
             old,
             new,
             changes,
-        })
+            not_compared: None,
+        }
     }
 }
 
@@ -176,6 +207,19 @@ impl ComponentProfile {
             exports: anatomy.exports,
             host_functions: anatomy.host_functions,
         })
+    }
+
+    /// What it has one of, and what that is about.
+    fn values(&self) -> [(&'static str, String); 7] {
+        [
+            ("name", self.name.clone()),
+            ("version", self.version.clone()),
+            ("digest", self.digest.clone()),
+            ("bytes", self.bytes.to_string()),
+            ("memories", bounds(&self.memories)),
+            ("tables", bounds(&self.tables)),
+            ("code functions", self.code_functions.to_string()),
+        ]
     }
 }
 
@@ -237,4 +281,115 @@ fn set_changes(what: &'static str, old: &BTreeSet<String>, new: &BTreeSet<String
             Change::of(what, Some(name.clone()), there(old), there(new))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(version: &str) -> ComponentProfile {
+        let get = FunctionProfile {
+            kind: "query".to_owned(),
+            argument: "json".to_owned(),
+            summary: "Reads.".to_owned(),
+        };
+        let bounds = |initial, maximum| BoundsProfile { initial, maximum };
+        ComponentProfile {
+            name: "counter".to_owned(),
+            version: version.to_owned(),
+            digest: format!("digest of {version}"),
+            bytes: 100,
+            functions: [("get".to_owned(), get)].into(),
+            imports: ["state".to_owned()].into(),
+            exports: ["contract".to_owned()].into(),
+            host_functions: ["state#get".to_owned()].into(),
+            code_functions: 7,
+            memories: vec![bounds(65_536, None)],
+            tables: vec![bounds(3, Some(3))],
+        }
+    }
+
+    /// What it is about, with its name, and its values.
+    fn rows(diff: &ComponentDiff) -> Vec<(String, Option<&str>, Option<&str>)> {
+        let row = |change: &Change| {
+            let name = change.name.as_deref().unwrap_or_default();
+            format!("{} {} {name}", change.change, change.what)
+        };
+        let changes = diff.changes.iter();
+        changes
+            .map(|change| (row(change), change.old.as_deref(), change.new.as_deref()))
+            .collect()
+    }
+
+    #[test]
+    fn sizes_memories_and_tables_have_a_row_each() {
+        let (old, mut new) = (profile("1"), profile("2"));
+        new.bytes = 120;
+        new.code_functions = 9;
+        new.memories[0].initial = 131_072;
+        new.tables.push(BoundsProfile {
+            initial: 2,
+            maximum: None,
+        });
+        let diff = ComponentDiff::of_profiles(Some(old), new);
+        assert!(!diff.identical);
+        let expected = [
+            ("changed version ", "1", "2"),
+            ("changed digest ", "digest of 1", "digest of 2"),
+            ("changed bytes ", "100", "120"),
+            ("changed memories ", "65536 and more", "131072 and more"),
+            ("changed tables ", "3 to 3", "3 to 3, 2 and more"),
+            ("changed code functions ", "7", "9"),
+        ];
+        let expected = expected.map(|(row, old, new)| (row.to_owned(), Some(old), Some(new)));
+        assert_eq!(rows(&diff), expected);
+    }
+
+    #[test]
+    fn of_a_first_component_everything_is_added() {
+        let mut new = profile("1");
+        new.tables.clear();
+        let diff = ComponentDiff::of_profiles(None, new);
+        assert!(!diff.identical && diff.old.is_none() && diff.not_compared.is_none());
+        let expected = [
+            ("added name ", "counter"),
+            ("added version ", "1"),
+            ("added digest ", "digest of 1"),
+            ("added bytes ", "100"),
+            ("added memories ", "65536 and more"),
+            ("added code functions ", "7"),
+            ("added function get", "query, argument json: Reads."),
+            ("added export contract", "used"),
+            ("added import state", "used"),
+            ("added host function state#get", "used"),
+        ];
+        let expected = expected.map(|(row, new)| (row.to_owned(), None::<&str>, Some(new)));
+        assert_eq!(rows(&diff), expected);
+    }
+
+    #[test]
+    fn of_an_unknown_component_what_was_approved_is_compared_and_the_rest_is_said() {
+        let old = ChaincodeDefinition {
+            name: "counter".to_owned(),
+            version: "0".to_owned(),
+            digest: e2l_ledger::Digest::ZERO,
+        };
+        let diff = ComponentDiff::of_unknown(&old, profile("1"));
+        assert!(!diff.identical && diff.old.is_none());
+        let zero = old.digest.to_string();
+        let expected = [
+            ("changed version ", "0", "1"),
+            ("changed digest ", zero.as_str(), "digest of 1"),
+        ];
+        let expected = expected.map(|(row, old, new)| (row.to_owned(), Some(old), Some(new)));
+        assert_eq!(rows(&diff), expected);
+        let why = diff.not_compared.unwrap();
+        assert!(why.contains("functions") && why.contains(&zero), "{why}");
+    }
+
+    #[test]
+    fn the_same_component_differs_in_nothing() {
+        let diff = ComponentDiff::of_profiles(Some(profile("1")), profile("1"));
+        assert!(diff.identical && diff.changes.is_empty());
+    }
 }

@@ -54,11 +54,19 @@ struct PeerFile<'a> {
     log: &'a str,
 }
 
-/// Makes the directory. It is not there, or empty.
+/// Makes the directory. It is not there, or empty. What changes the network needs every actor's approval.
 ///
 /// # Errors
 /// Names or addresses make no sense, the component cannot be read, or files cannot be written.
 pub fn create(directory: &Path, options: &NetworkOptions) -> CliResult<NetworkDir> {
+    create_under(directory, options, Policy::All)
+}
+
+/// The same, where `lifecycle` says whose approvals change the network.
+///
+/// # Errors
+/// As [`create`]; or the actors are too few for a policy.
+pub fn create_under(directory: &Path, options: &NetworkOptions, lifecycle: Policy) -> CliResult<NetworkDir> {
     let component = options.chaincode.as_deref().map(Component::load).transpose()?;
     let actors = options
         .actors
@@ -74,6 +82,7 @@ pub fn create(directory: &Path, options: &NetworkOptions) -> CliResult<NetworkDi
         actors: actors.collect(),
         limits: Limits::default(),
         finality: options.finality,
+        lifecycle,
         chaincode: component.map(|component| ChaincodePlan {
             name: component.name,
             version: component.version,

@@ -180,6 +180,62 @@ fn wrong_arguments_are_usage() {
 }
 
 #[test]
+fn a_new_networks_policies_are_those_that_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let init = ["network", "init", "n", "--actors", "a,b,c", "--without-chaincode"];
+    let cases: [(&[&str], &str, &str); 3] = [
+        (&[], r#""majority""#, r#""all""#),
+        (
+            &["--finality", "all", "--lifecycle", "majority"],
+            r#""all""#,
+            r#""majority""#,
+        ),
+        (
+            &["--finality", "3", "--lifecycle", "1"],
+            r#"{"at_least":3}"#,
+            r#"{"at_least":1}"#,
+        ),
+    ];
+    for (given, finality, lifecycle) in cases {
+        let made = run(directory.path(), &[&init[..], given].concat());
+        assert!(made.status.success(), "{given:?}: {}", err(&made));
+        let network = directory.path().join("n");
+        let genesis = std::fs::read_to_string(network.join("genesis.json")).unwrap();
+        let genesis: serde_json::Value = serde_json::from_str(&genesis).unwrap();
+        let config = &genesis["genesis"]["config"];
+        assert_eq!(
+            (
+                config["finality"].to_string().as_str(),
+                config["lifecycle"].to_string().as_str()
+            ),
+            (finality, lifecycle),
+            "{given:?}"
+        );
+        std::fs::remove_dir_all(network).unwrap();
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_met_is_refused_before_anything_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let init = ["network", "init", "n", "--actors", "a,b,c", "--without-chaincode"];
+    for option in ["--finality", "--lifecycle"] {
+        for (policy, says) in [
+            ("0", "a number of actors from 1 on"),
+            ("-1", option),
+            ("most", "all, majority"),
+            ("4294967296", "a number of actors"),
+            ("4", "wants 4 actors, and --actors names 3"),
+        ] {
+            let named = format!("{option}={policy}");
+            let refused = run(directory.path(), &[&init[..], &[named.as_str()]].concat());
+            fails(&refused, 2, &[option, says]);
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "{named}");
+        }
+    }
+}
+
+#[test]
 fn a_missing_component_says_how_to_build_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_e2l"))
         .args(["network", "init", "n", "--actors", "a,b,c"])

@@ -304,6 +304,29 @@ fn a_change_is_told(contract: &Path, package: &Path, digest: &str) {
     assert_eq!(change("function", "reset"), Some("added".into()), "{diff}");
     assert_eq!(change("function", "add"), Some("changed".into()));
     assert_eq!(change("function", "get"), None);
+    // What has no name has a row where the two sides differ, and only there.
+    for (what, field) in [
+        ("bytes", "bytes"),
+        ("memories", "memories"),
+        ("tables", "tables"),
+        ("code functions", "code_functions"),
+    ] {
+        let row = changes.iter().find(|change| change["what"] == what);
+        let (old, new) = (&diff["old"][field], &diff["new"][field]);
+        assert!(!old.is_null() && !new.is_null(), "{what}: {diff}");
+        assert_eq!(row.is_some(), old != new, "{what}: {diff}");
+    }
+    for (what, field) in [("bytes", "bytes"), ("code functions", "code_functions")] {
+        let row = changes.iter().find(|change| change["what"] == what).unwrap();
+        assert_eq!(
+            (&row["old"], &row["new"], &row["change"]),
+            (
+                &diff["old"][field].to_string().into(),
+                &diff["new"][field].to_string().into(),
+                &"changed".into()
+            )
+        );
+    }
     let used = "event2ledger:ledger/state@1.0.0#delete";
     assert_eq!(change("host function", used), Some("added".into()), "{diff}");
     let table = done(contract, &arguments);

@@ -188,7 +188,7 @@ impl Collector {
         followers.spawn(self.code_follower.run(new_code_sender));
         let submitter = Submitter::new(
             &self.client,
-            (self.anchor, &*self.identity),
+            (self.anchor.clone(), &*self.identity),
             window,
             batches,
             progress_sender,
@@ -205,10 +205,10 @@ impl Collector {
             alive: Alive::all(self.spool.recorded()),
         };
         let watches_engine = !self.source.waits();
-        let inventories = self.options.inventory_every();
         let started = (Instant::now(), now_nano());
         let pipeline = Pipeline {
-            inventories: inventories.map(|every| Inventories::new(every, started.0)),
+            anchor: self.anchor,
+            inventories: watches_engine.then(|| Inventories::new(self.options.inventory_every(), started.0)),
             heartbeat: watches_engine.then(|| Heartbeat::new(self.options.heartbeat_every(), &name, started)),
             options: PipelineOptions {
                 limits: BatchLimits::new(&self.config.limits, self.options.batch.max_events),

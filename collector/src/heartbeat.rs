@@ -48,6 +48,7 @@ impl Heartbeat {
             ("engine_ahead_ms", stats.engine_ahead_ms.to_string()),
             ("gaps", stats.gaps.to_string()),
             ("inferred", stats.inferred.to_string()),
+            ("lag_ms", (stats.lag_nano(now_nano) / 1_000_000).to_string()),
             ("peers_ahead_ms", stats.peers_ahead_ms.to_string()),
             ("spooled", stats.spooled.to_string()),
         ];
@@ -69,6 +70,7 @@ mod tests {
         assert_eq!(heartbeat.left(after(1)), Some(Duration::ZERO), "at once");
         let stats = Stats {
             spooled: 7,
+            oldest_unfinal_nano: 42 - 3_000_000,
             engine_ahead_ms: -3,
             component: "built in".to_owned(),
             ..Stats::default()
@@ -80,7 +82,7 @@ mod tests {
         let attribute = |name: &str| event.attributes[name].as_str();
         assert_eq!((attribute("every_s"), attribute("started_nano")), ("600", "5"));
         assert_eq!((attribute("spooled"), attribute("engine_ahead_ms")), ("7", "-3"));
-        assert_eq!(attribute("component"), "built in");
+        assert_eq!((attribute("component"), attribute("lag_ms")), ("built in", "3"));
 
         let mut last = Heartbeat::new(None, "docker", (start, 5));
         assert_eq!(

@@ -13,26 +13,34 @@ const PART: usize = 128;
 /// When the next one is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Inventories {
-    every: Duration,
-    next: Instant,
+    own: Option<Duration>,
+    agreed: Duration,
+    last: Instant,
 }
 
 impl Inventories {
-    /// The first one after `every` from `now` on.
-    pub fn new(every: Duration, now: Instant) -> Self {
+    /// The first one when an interval from `now` on has passed: the collector's `own`, if that is no longer than what the
+    /// actors have agreed on.
+    pub fn new(own: Option<Duration>, now: Instant) -> Self {
         Self {
-            every,
-            next: now + every,
+            own,
+            agreed: Duration::MAX,
+            last: now,
         }
     }
 
-    /// Whether one is due; then the next one is after another interval.
-    pub fn is_due(&mut self, now: Instant) -> bool {
-        let due = now >= self.next;
+    /// Whether one is due, by what the actors have agreed on now; then the next one is after another interval.
+    pub fn is_due(&mut self, agreed: Duration, now: Instant) -> bool {
+        self.agreed = agreed;
+        let due = now.saturating_duration_since(self.last) >= self.every();
         if due {
-            self.next = now + self.every;
+            self.last = now;
         }
         due
+    }
+
+    fn every(&self) -> Duration {
+        self.own.unwrap_or(self.agreed).min(self.agreed)
     }
 
     /// The containers that have a process, as recorded and just compared with the engine, in parts. `unsettled` of them, or
@@ -53,7 +61,7 @@ impl Inventories {
             let attributes = [
                 ("alive", alive.len().to_string()),
                 ("containers", alive[from..to].join(" ")),
-                ("every_s", self.every.as_secs().to_string()),
+                ("every_s", self.every().as_secs().to_string()),
                 ("part", (number + 1).to_string()),
                 ("parts", parts.to_string()),
                 ("unsettled", unsettled.to_string()),
@@ -82,12 +90,32 @@ mod tests {
     }
 
     #[test]
+    fn one_is_due_as_often_as_the_actors_agree_or_the_collector_wants_if_that_is_more() {
+        let start = Instant::now();
+        let seconds = Duration::from_secs;
+        for (own, agreed, every) in [
+            (None, 60, 60),
+            (Some(seconds(10)), 60, 10),
+            (Some(seconds(100)), 60, 60),
+        ] {
+            let mut inventories = Inventories::new(own, start);
+            let mut due = |after| inventories.is_due(seconds(agreed), start + seconds(after));
+            assert!(!due(every - 1));
+            assert!(due(every + 1));
+            assert!(!due(2 * every));
+            assert!(due(2 * every + 1));
+        }
+        // What is agreed on while one waits counts.
+        let mut inventories = Inventories::new(None, start);
+        assert!(!inventories.is_due(seconds(3600), start + seconds(100)));
+        assert!(inventories.is_due(seconds(60), start + seconds(101)));
+    }
+
+    #[test]
     fn every_container_that_runs_is_in_one_part() {
         let now = Instant::now();
-        let mut inventories = Inventories::new(Duration::from_secs(60), now);
-        assert!(!inventories.is_due(now + Duration::from_secs(59)));
-        assert!(inventories.is_due(now + Duration::from_secs(61)));
-        assert!(!inventories.is_due(now + Duration::from_secs(61)));
+        let mut inventories = Inventories::new(Some(Duration::from_secs(60)), now);
+        assert!(inventories.is_due(Duration::from_secs(3600), now + Duration::from_secs(60)));
 
         let mut known = Known::default();
         let nothing = inventories.state("a/collector/c", &known, 0, 9);

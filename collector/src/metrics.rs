@@ -1,5 +1,6 @@
 //! What a collector tells those who monitor it: its stats, as metrics.
 
+use crate::clock::now_nano;
 use crate::stats::{SharedStats, Stats};
 use e2l_client::Monitored;
 use prometheus_client::encoding::text::encode;
@@ -66,6 +67,11 @@ fn text(stats: &Stats) -> Result<String, String> {
         count(stats.batches),
     );
     gauge("spooled", "Events that are not final yet", count(stats.spooled));
+    gauge(
+        "lag_milliseconds",
+        "How long the oldest event that is not final has waited",
+        stats.lag_nano(now_nano()) / 1_000_000,
+    );
     gauge(
         "repeats",
         "Events that came again and were left out",

@@ -38,8 +38,9 @@ pub struct CollectorOptions {
     /// only one at the start, which promises no other. Sources that are no engine have none.
     #[serde(default = "default_heartbeat_every_s")]
     pub heartbeat_every_s: u64,
-    /// Seconds between two inventories on the ledger, each right after a comparison: which containers ran; 0: none.
-    #[serde(default = "default_inventory_every_s")]
+    /// Seconds between two inventories on the ledger, each right after a comparison: which containers ran. At most what the
+    /// actors have agreed on (`inventory_interval_ms`), which 0 is, too.
+    #[serde(default)]
     pub inventory_every_s: u64,
     /// Seconds between two looks at a Swarm's tasks, where the engine manages one: new ones are put on the ledger, so that what
     /// labels claim can be compared; 0: none.
@@ -103,10 +104,6 @@ fn default_reconcile_every_s() -> u64 {
 
 fn default_heartbeat_every_s() -> u64 {
     600
-}
-
-fn default_inventory_every_s() -> u64 {
-    3600
 }
 
 fn default_tasks_every_s() -> u64 {
@@ -228,12 +225,12 @@ impl CollectorOptions {
         (self.heartbeat_every_s > 0).then(|| Duration::from_secs(self.heartbeat_every_s))
     }
 
-    /// Between two inventories on the ledger; `None` for none.
+    /// Between two inventories on the ledger, as this collector wants it; `None`: as the actors have agreed.
     pub fn inventory_every(&self) -> Option<Duration> {
         (self.inventory_every_s > 0).then(|| Duration::from_secs(self.inventory_every_s))
     }
 
-    /// How a Swarm's manager is asked for its tasks; `None`: it is not. All of them are stated as often as inventories are.
+    /// How a Swarm's manager is asked for its tasks; `None`: it is not.
     pub fn tasks(&self) -> Option<TaskOptions> {
         (self.tasks_every_s > 0).then(|| TaskOptions {
             every: Duration::from_secs(self.tasks_every_s),

@@ -25,6 +25,7 @@ use crate::spool::{BatchLimits, Position, Prepared, Spool, SpoolError};
 use crate::stats::SharedStats;
 use crate::submit::Progress;
 use e2l_identity::CurrentIdentity;
+use e2l_ledger::proof::Anchor;
 use room::{Full, FullDisk};
 use std::sync::Arc;
 use taking::take;
@@ -77,7 +78,9 @@ pub struct Pipeline {
     pub(crate) clocks: Clocks,
     /// Containers of this round that changed while they were compared.
     pub(crate) unsettled: usize,
-    /// `None` where the source is no engine, or none are wanted.
+    /// What the actors have agreed on.
+    pub(crate) anchor: Arc<Anchor>,
+    /// `None` where the source is no engine.
     pub(crate) inventories: Option<Inventories>,
     /// `None` where the source is no engine.
     pub(crate) heartbeat: Option<Heartbeat>,
@@ -144,14 +147,14 @@ impl Pipeline {
             while let Ok(progress) = self.progress.try_recv() {
                 self.note(progress);
             }
-            if gathers && !self.gathers() {
-                self.take_what_waits(&mut taken);
-            }
         }
     }
 
-    /// What came while a batch gathered belongs to it.
+    /// What came while a batch gathered belongs to it, and to the sync that is due before.
     fn take_what_waits(&mut self, taken: &mut Vec<Given>) {
+        if self.pace.gather.is_zero() || self.gathers() {
+            return;
+        }
         while taken.len() < ROUND
             && let Ok(given) = self.events.try_recv()
         {
@@ -178,13 +181,18 @@ impl Pipeline {
                 Ok(())
             };
         }
+        self.take_what_waits(taken);
         self.take_new_code();
         self.renew()?;
         let gap = self.watch_bound();
         if !taken.is_empty() {
             self.watch_clock();
         }
-        self.take_all(taken);
+        match self.recorder.component() {
+            // The actors' code may be slow, and the reading goes on.
+            Some(_) if !taken.is_empty() => block_in_place(|| self.take_all(taken)),
+            _ => self.take_all(taken),
+        }
         self.beat();
         self.note_waiting();
         if self.spool.wants_commit() {
@@ -194,8 +202,11 @@ impl Pipeline {
         if is_due || self.is_time_to_cut() {
             block_in_place(|| self.cut_and_commit())?;
         }
-        let spooled = self.spool.unfinal();
-        self.stats.change(|stats| stats.spooled = spooled);
+        let (spooled, oldest_nano) = (self.spool.unfinal(), self.spool.oldest_unfinal_nano());
+        self.stats.change(|stats| {
+            stats.spooled = spooled;
+            stats.oldest_unfinal_nano = oldest_nano.unwrap_or_default();
+        });
         Ok(())
     }
 

@@ -54,6 +54,8 @@ pub struct NetworkPlan {
     pub limits: Limits,
     /// Endorsements that make a block final.
     pub finality: Policy,
+    /// Approvals that change contracts and configuration.
+    pub lifecycle: Policy,
     /// Chaincode that is active from the first block on; without one the actors deploy their first together.
     pub chaincode: Option<ChaincodePlan>,
     /// What executes it.
@@ -180,7 +182,7 @@ fn build(directory: &Path, plan: &NetworkPlan) -> Result<GenesisFile, IdentityEr
             actors: configs,
             revoked: BTreeSet::new(),
             finality: plan.finality,
-            lifecycle: Policy::All,
+            lifecycle: plan.lifecycle,
             limits: plan.limits.clone(),
             chaincodes: definition.collect(),
             engine: plan.engine.clone(),

@@ -24,6 +24,7 @@ fn plan() -> NetworkPlan {
         actors: (7001..).zip(&ACTORS).map(actor).collect(),
         limits: Limits::default(),
         finality: Policy::Majority,
+        lifecycle: Policy::AtLeast(2),
         chaincode: Some(ChaincodePlan {
             name: "eventdb".to_owned(),
             version: "1".to_owned(),
@@ -51,6 +52,10 @@ fn every_actor_gets_an_authority_and_members_that_it_vouches_for() {
     let read: GenesisFile =
         serde_json::from_slice(&std::fs::read(root.join("genesis.json")).unwrap()).unwrap();
     assert_eq!(read.genesis, made.genesis);
+    assert_eq!(
+        (config.finality, config.lifecycle),
+        (Policy::Majority, Policy::AtLeast(2))
+    );
 
     let authorities: Vec<&[u8]> = config
         .actors
@@ -161,12 +166,14 @@ fn a_plan_that_cannot_be_carried_out_leaves_nothing_behind() {
     let twice = |plan: &mut NetworkPlan| plan.actors[1].name = "provider".to_owned();
     let nobody = |plan: &mut NetworkPlan| plan.actors.clear();
     let policy = |plan: &mut NetworkPlan| plan.finality = Policy::AtLeast(4);
+    let lifecycle = |plan: &mut NetworkPlan| plan.lifecycle = Policy::AtLeast(5);
     let limit = |plan: &mut NetworkPlan| plan.limits.batch_max_bytes = 1;
-    let cases: [(&str, Spoil); 5] = [
+    let cases: [(&str, Spoil); 6] = [
         ("`Developer` holds other characters", bad_name),
         ("provider", twice),
         ("needs 1 voting actors with a peer, there are 0", nobody),
         ("needs 4 voting actors with a peer, there are 3", policy),
+        ("the lifecycle policy needs 5 voting actors", lifecycle),
         ("limit `batch_max_bytes` is 1", limit),
     ];
     for (says, spoil) in cases {

@@ -191,6 +191,8 @@ limits! {
     /// How long batches of the collectors' last component are taken after another came into force, milliseconds of
     /// block time.
     collector_grace_ms: 3_600_000, 0..=2_592_000_000;
+    /// Longest time between two inventories of one collector, milliseconds: what runs is attested so often.
+    inventory_interval_ms: 3_600_000, 1000..=31_536_000_000;
     /// Fuel of one step of a preparation, of which each block runs one.
     preparation_fuel: 20_000_000, 100_000..=10_000_000_000;
     /// Most steps of a preparation.

@@ -32,6 +32,7 @@ struct Said {
     role: Role,
     function: &'static str,
     about: Digest,
+    code: ValidationCode,
 }
 
 impl Scene {
@@ -55,7 +56,8 @@ impl Scene {
         let admin = |ledger: &Ledger, actor, role| ledger.members.one(actor, role, "admin");
         let developer = admin(&ledger, "developer", Role::Admin);
         let request = request(&ledger, function::PROPOSE, proposing.encode(), &developer);
-        ledger.add_governed(vec![request], Vec::new(), genesis.clone());
+        let valid = ValidationCode::Valid;
+        ledger.add_governed(vec![(request, valid)], Vec::new(), genesis.clone());
         for (said, height) in said.into_iter().zip(2..) {
             let sender = admin(&ledger, said.actor, said.role);
             let argument = Decision { proposal: said.about }.encode();
@@ -66,21 +68,29 @@ impl Scene {
                 true => (vec![record(&ledger, &proposal, height + 1)], next.clone()),
                 false => (Vec::new(), genesis.clone()),
             };
-            ledger.add_governed(vec![request], values, config);
+            ledger.add_governed(vec![(request, said.code)], values, config);
         }
-        let anchor = Anchor::new(&ledger.members.genesis).unwrap();
-        let peers = peers(&ledger);
-        let change = ConfigChange {
-            config: next,
-            finality: ledger.finality(last, &peers.each_ref()),
-        };
-        anchor.learn(&change).unwrap();
-        Self {
+        let scene = Self {
+            anchor: Anchor::new(&ledger.members.genesis).unwrap(),
             ledger,
-            anchor,
             proposal,
             voted,
-        }
+        };
+        scene.learn(next);
+        scene
+    }
+
+    /// The newest block has changed the configuration.
+    fn learn(&self, config: NetworkConfig) {
+        let height = self.ledger.blocks.len() as u64;
+        let finality = self.ledger.finality(height, &peers(&self.ledger).each_ref());
+        self.anchor.learn(&ConfigChange { config, finality }).unwrap();
+    }
+
+    /// What a majority of the peers puts in force by itself.
+    fn usurp(&mut self, values: Vec<(StateKey, Vec<u8>)>, config: &NetworkConfig) {
+        self.ledger.add_governed(Vec::new(), values, config.clone());
+        self.learn(config.clone());
     }
 
     /// Everyone approves.
@@ -133,6 +143,7 @@ fn approves(actor: &'static str, about: Digest) -> Said {
         role: Role::Admin,
         function: function::APPROVE,
         about,
+        code: ValidationCode::Valid,
     }
 }
 
@@ -209,6 +220,13 @@ fn what_was_said_of_something_else_or_by_somebody_else_is_no_approval() {
                 ..approves("user", COMPONENT)
             },
         ),
+        (
+            "an approval that was refused",
+            Said {
+                code: ValidationCode::AlreadyDecided,
+                ..approves("user", COMPONENT)
+            },
+        ),
     ] {
         let scene = Scene::new(|id| {
             let about = if said.about == other { other } else { id };
@@ -237,22 +255,73 @@ fn what_was_said_of_something_else_or_by_somebody_else_is_no_approval() {
 
 #[test]
 fn a_signature_that_no_admin_has_given_is_refused() {
-    let scene = Scene::approved();
-    let mut proof = scene.proof(&ACTORS);
-    proof.approvals[2].signature.bytes[5] ^= 1;
-    assert!(!scene.refusal(&proof).is_empty());
-    // Nor is one of an authority that only looks like the actor's: the peers have ordered and endorsed it.
-    let mut ledger = Ledger::new();
+    // The peers have ordered and endorsed both: one of an authority that only looks like the actor's, and the admin's own
+    // certificate with a signature that is not its key's.
+    let ledger = Ledger::new();
     let impostor = ledger.members.impostor("user", Role::Admin, "admin");
-    let config = ledger.members.genesis.genesis.config.clone();
-    let argument = Decision { proposal: COMPONENT }.encode();
-    let request = request(&ledger, function::APPROVE, argument, &impostor);
-    ledger.add_governed(vec![request], Vec::new(), config);
-    let peers = peers(&ledger);
-    let forged = ledger.receipt(1, &impostor, &peers.each_ref());
-    let anchor = Anchor::new(&ledger.members.genesis).unwrap();
-    let why = forged.verify(&anchor).unwrap_err().to_string();
-    assert!(why.contains("vouches for user/admin/admin"), "{why}");
+    let admin = ledger.members.one("user", Role::Admin, "admin");
+    for (sender, flip, expected) in [
+        (impostor, 0, "vouches for user/admin/admin"),
+        (admin, 1, "signature"),
+    ] {
+        let mut ledger = Ledger::new();
+        let config = ledger.members.genesis.genesis.config.clone();
+        let argument = Decision { proposal: COMPONENT }.encode();
+        let mut request = request(&ledger, function::APPROVE, argument, &sender);
+        request.signature.bytes[5] ^= flip;
+        ledger.add_governed(vec![(request, ValidationCode::Valid)], Vec::new(), config);
+        let forged = ledger.receipt(1, &sender, &peers(&ledger).each_ref());
+        let anchor = Anchor::new(&ledger.members.genesis).unwrap();
+        let why = forged.verify(&anchor).unwrap_err().to_string();
+        assert!(why.contains(expected), "{why}");
+        assert!(!why.contains("not included"), "{why}");
+    }
+}
+
+#[test]
+fn what_was_approved_once_is_not_brought_back_by_the_same_approvals() {
+    let mut scene = Scene::approved();
+    let none = scene.ledger.members.genesis.genesis.config.clone();
+    let first = (*scene.anchor.newest()).clone();
+    let mut other = none.clone();
+    proposal(&none, Digest([8; 32])).changes[0]
+        .change
+        .apply(&mut other)
+        .unwrap();
+    // As it was when it was approved: nothing was in force before.
+    scene.usurp(Vec::new(), &none);
+    let again = record(&scene.ledger, &scene.proposal, 6);
+    scene.usurp(vec![again], &first);
+    let why = scene.refusal(&scene.proof(&ACTORS));
+    assert!(why.contains("later than its last approval"), "{why}");
+    // In the place of something that it was not made to replace.
+    scene.usurp(Vec::new(), &other);
+    let again = record(&scene.ledger, &scene.proposal, 8);
+    scene.usurp(vec![again], &first);
+    let why = scene.refusal(&scene.proof(&ACTORS));
+    assert!(why.contains("not the one that brought what is in force"), "{why}");
+}
+
+#[test]
+fn a_proposal_that_is_not_the_one_in_force_since_then_proves_nothing() {
+    let config = Ledger::new().members.genesis.genesis.config;
+    for outcome in [
+        ProposalStatus::Open,
+        ProposalStatus::Active { from_height: 3 },
+        ProposalStatus::Active { from_height: 5 },
+    ] {
+        let mut scene = Scene::approved();
+        let (key, value) = record(&scene.ledger, &scene.proposal, 4);
+        let mut told = ProposalRecord::decode(&value).unwrap();
+        told.outcome = outcome;
+        let newest = (*scene.anchor.newest()).clone();
+        assert_ne!(newest, config);
+        scene
+            .ledger
+            .add_governed(Vec::new(), vec![(key, told.encode())], newest);
+        let why = scene.refusal(&scene.proof(&ACTORS));
+        assert!(why.contains("not the one that brought what is in force"), "{why}");
+    }
 }
 
 #[test]

@@ -233,6 +233,17 @@ fn what_waits_for_its_batch_is_in_the_spool_long_before() {
         Some((taken, stats["events"].as_u64()?))
     });
     assert!(last < 20, "{taken} taken, {last} final");
+    // Longer than an event may wait for its sync.
+    std::thread::sleep(Duration::from_secs(1));
+    collector.kill().unwrap();
+    collector.wait().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let mut collector = network.collector(1, &["--source", "replay:/dev/null"]);
+    wait_until("what was taken is there", PATIENCE, || {
+        let stats: Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+        let found = stats["spooled"].as_u64()? + stats["events"].as_u64()? + last;
+        (found >= taken).then_some(())
+    });
     collector.kill().unwrap();
     collector.wait().unwrap();
 }

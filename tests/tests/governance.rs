@@ -1,10 +1,13 @@
 //! Actors change the network together, with the command line, while events flow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{Latency, Network, PATIENCE, Probe, component, next_component, percentile, said, wait_until};
+use e2l_ledger::{Block, Digest, Domain};
+use e2l_tests::{
+    Latency, Load, Members, Network, PATIENCE, Probe, component, next_component, percentile, said, wait_until,
+};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 /// What the collector invents, and how fast.
@@ -20,6 +23,41 @@ fn run(network: &Network, actor: &str, arguments: &[&str]) -> String {
         said(&output)
     );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Runs `e2l` for an actor while no other actor's admin is in its place: no command reads the keys of two.
+fn alone(network: &Network, actor: &str, arguments: &[&str]) -> Output {
+    let root = network.root();
+    let others = Network::actors().into_iter().filter(|other| *other != actor);
+    let admins: Vec<(PathBuf, PathBuf)> = others
+        .map(|other| {
+            let place = root.join("actors").join(other).join("admin");
+            (place, root.with_file_name(format!("admin-of-{other}")))
+        })
+        .collect();
+    for (place, away) in &admins {
+        std::fs::rename(place, away).unwrap();
+    }
+    let output = network.e2l(actor, arguments);
+    for (place, away) in &admins {
+        std::fs::rename(away, place).unwrap();
+    }
+    assert!(
+        output.status.success(),
+        "{actor}: {arguments:?}: {}",
+        said(&output)
+    );
+    output
+}
+
+/// What a command has printed on standard output.
+fn printed(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Digest of the events contract.
+fn digest_of_events_contract() -> Digest {
+    Domain::Chaincode.hash(&std::fs::read(component()).unwrap())
 }
 
 /// Runs what must fail with exit code 1, and returns all it says.
@@ -101,7 +139,7 @@ fn is_complete(events: &[Value], count: u64) {
 fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_afterwards() {
     let mut network = Network::start(1);
     let mut collector = start_collector(&network);
-    let id = run(
+    let id = printed(&alone(
         &network,
         "provider",
         &[
@@ -113,15 +151,31 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
             "--note",
             "another",
         ],
-    );
+    ));
+    let shown = run(&network, "user", &["chaincode", "show", &id]);
+    for line in [
+        format!("proposal      {id}").as_str(),
+        "proposed by   provider/admin/admin",
+        "status        open",
+        "note          another",
+        "change        chaincode second becomes version",
+        format!("digest {}", digest_of_events_contract()).as_str(),
+        "approved      provider, signed by provider/admin/admin at height",
+        "waits for     developer, user",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
     let listed = network.json("user", &["proposal", "list"]);
     assert_eq!(listed[0]["id"], id.as_str());
     assert_eq!(listed[0]["awaits"], serde_json::json!(["developer", "user"]));
     let twice = refused(&network, "provider", &["proposal", "approve", &id]);
     assert!(twice.contains("ALREADY_DECIDED"), "{twice}");
-    assert_eq!(
-        run(&network, "developer", &["chaincode", "approve", &id[..10]]),
-        id
+    let second = alone(&network, "developer", &["chaincode", "approve", &id[..10]]);
+    assert_eq!(printed(&second), id);
+    assert!(
+        said(&second).contains("the proposal is open and waits for user"),
+        "{}",
+        said(&second)
     );
     let listed = network.json("user", &["chaincode", "list"]);
     assert!(
@@ -132,7 +186,9 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
             .all(|one| one["chaincode"] == "eventdb"),
         "two of three are not all"
     );
-    assert_eq!(run(&network, "user", &["chaincode", "approve", &id]), id);
+    let last = alone(&network, "user", &["chaincode", "approve", &id]);
+    assert_eq!(printed(&last), id);
+    assert!(!said(&last).contains("waits for"), "{}", said(&last));
     let shown = network.json("developer", &["proposal", "show", &id]);
     assert!(
         shown["status"]
@@ -146,8 +202,10 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
 
     // Another change of the configuration, by another actor.
     let limits = ["proposal", "create", "limits", "block_max_transactions=400"];
-    let id = run(&network, "user", &limits);
-    approve(&network, &["provider", "developer"], &id);
+    let id = printed(&alone(&network, "user", &limits));
+    for actor in ["provider", "developer"] {
+        alone(&network, actor, &["proposal", "approve", &id]);
+    }
     let done = collector.wait().unwrap();
     assert!(done.success(), "{}", network.collector_log(1));
     let agreed = wait_until("all is final everywhere", PATIENCE, || {
@@ -194,6 +252,38 @@ fn a_contract_is_deployed_and_limits_change_under_load_and_everything_is_proven_
     network.wait_for_leader();
     assert_eq!(recorded_in_second(&network, "developer"), 1);
     assert_eq!(network.view("user").unwrap().state_root, agreed.state_root);
+}
+
+/// Events of a batch, and what a block may hold from some height on: two of them.
+const BATCH: usize = 50;
+const BLOCK: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_block_holds_more_than_a_limit_says_from_the_height_on_at_which_it_is_in_force() {
+    let network = Network::start(1);
+    let members = Members::of(&network).unwrap();
+    let collector = members.collector(1, "provider").unwrap();
+    let mut load = Load::start(collector, BATCH, usize::MAX);
+    load.progress(40).await.unwrap();
+    let limit = format!("block_max_transactions={BLOCK}");
+    let id = run(&network, "user", &["proposal", "create", "limits", &limit]);
+    approve(&network, &["provider", "developer"], &id);
+    let shown = network.json("developer", &["proposal", "show", &id]);
+    let from = shown["outcome"]["from_height"].as_u64().unwrap();
+    load.progress(40).await.unwrap();
+    let (_, receipts) = load.stop().await.unwrap();
+
+    let ledger = members.same_ledgers(&Network::actors(), from).await.unwrap();
+    ledger.check_receipts(&receipts).unwrap();
+    let (before, after) = ledger.blocks.split_at(usize::try_from(from).unwrap() - 1);
+    let largest = |blocks: &[Block]| blocks.iter().map(|block| block.proposal.transactions()).max();
+    assert!(
+        largest(before) > Some(BLOCK),
+        "it was no limit: {:?}",
+        largest(before)
+    );
+    assert!(largest(after) > Some(BATCH), "{:?}", largest(after));
+    assert!(largest(after) <= Some(BLOCK), "{:?}", largest(after));
 }
 
 /// Events on the ledger when the upgrade begins; `E2L_HISTORY` sets another number.
@@ -257,6 +347,7 @@ fn an_upgrade_under_load_is_prepared_while_events_flow_and_loses_nothing() {
     wait_until("there is a history", long, || {
         (network.view("user")?.transactions > history()).then_some(())
     });
+    let old = network.json("provider", &["chaincode", "list"]);
     let probe = Probe::start(&network, "developer").unwrap();
     std::thread::sleep(Duration::from_secs(2));
     let (begin, proposed) = (Instant::now() - Duration::from_secs(2), Instant::now());
@@ -266,6 +357,8 @@ fn an_upgrade_under_load_is_prepared_while_events_flow_and_loses_nothing() {
         &["chaincode", "propose", text(next_component())],
     );
     approve(&network, &["provider"], &id);
+    let still = network.json("provider", &["chaincode", "list"]);
+    assert_eq!(still, old, "two of three are not all");
     let approved = Instant::now();
     approve(&network, &["user"], &id);
     let steps = wait_until_active(&network, &id);
@@ -429,10 +522,23 @@ fn a_component_that_peers_refuse_and_a_source_that_is_another_change_nothing() {
         "{}",
         said(&output)
     );
+    // A package is proposed as the component that is in it.
+    let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaincode/eventdb");
+    let package = network.root().join("eventdb.tar");
+    let pack = ["chaincode", "package", text(&events), "--out", text(&package)];
+    run(&network, "provider", &pack);
     let id = run(
         &network,
         "provider",
-        &["chaincode", "propose", text(component()), "--name", "second"],
+        &["chaincode", "propose", text(&package), "--name", "second"],
+    );
+    let shown = network.json("user", &["proposal", "show", &id]);
+    let proposed = &shown["changes"][0]["change"]["chaincode"];
+    assert_eq!(proposed["name"], "second", "{shown}");
+    assert_eq!(
+        proposed["digest"],
+        digest_of_events_contract().to_string(),
+        "{shown}"
     );
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/hostile");
     let other = refused(
@@ -441,11 +547,10 @@ fn a_component_that_peers_refuse_and_a_source_that_is_another_change_nothing() {
         &["chaincode", "approve", &id, "--rebuild", text(&source)],
     );
     assert!(other.contains("nothing was approved"), "{other}");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chaincode/eventdb");
     run(
         &network,
         "user",
-        &["chaincode", "approve", &id, "--rebuild", text(&source)],
+        &["chaincode", "approve", &id, "--rebuild", text(&events)],
     );
     run(&network, "developer", &["chaincode", "reject", &id]);
     let closed = refused(&network, "developer", &["chaincode", "approve", &id]);

@@ -1,7 +1,7 @@
 //! Actors and their peers come and go while events flow, with the command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use e2l_tests::{Network, Newcomer, PATIENCE, said, wait_until};
+use e2l_tests::{Members, Network, Newcomer, PATIENCE, SteadyLoad, said, wait_until};
 use serde_json::Value;
 use std::process::Output;
 
@@ -25,11 +25,15 @@ fn approved(network: &Network, actors: &[&str], id: &str) {
     }
 }
 
+/// What an actor's peer says of itself.
+fn status(network: &Network, actor: &str) -> Value {
+    let status = network.json(actor, &["peer", "status"]);
+    status.get(0).unwrap_or(&status).clone()
+}
+
 /// What a peer says of another actor's peer.
 fn other(network: &Network, actor: &str, named: &str) -> Option<Value> {
-    let status = network.json(actor, &["peer", "status"]);
-    let status = status.get(0).unwrap_or(&status).clone();
-    let peers = status["peers"].as_array()?.clone();
+    let peers = status(network, actor)["peers"].as_array()?.clone();
     peers.into_iter().find(|peer| peer["actor"] == named)
 }
 
@@ -53,20 +57,23 @@ fn record(network: &Network, id: &str) {
     assert!(output.status.success(), "{}", said(&output));
 }
 
-/// Every event that the collector invented is on the ledger once, in its order.
-fn is_complete(events: &[Value]) {
-    let invented = events.iter().filter(|event| event["sender"] == "collector-1");
-    let sequences: Vec<Option<u64>> = invented.map(|event| event["sequence"].as_u64()).collect();
-    assert_eq!(sequences.len() as u64, EVENTS, "lost or doubled");
-    assert!(sequences.into_iter().eq((1..=EVENTS).map(Some)), "out of order");
+/// Every event that a collector has brought is on the ledger once, in its order.
+fn is_complete(events: &[Value], sender: &str, count: u64) {
+    let brought = events.iter().filter(|event| event["sender"] == sender);
+    let sequences: Vec<Option<u64>> = brought.map(|event| event["sequence"].as_u64()).collect();
+    assert_eq!(sequences.len() as u64, count, "lost or doubled");
+    assert!(sequences.into_iter().eq((1..=count).map(Some)), "out of order");
     assert!(events.iter().all(|event| event["validation_code"] == "VALID"));
 }
 
-#[test]
-fn a_fourth_actor_joins_and_a_dead_one_is_removed_while_events_flow() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fourth_actor_joins_and_a_dead_one_is_removed_while_events_flow() {
     let mut network = Network::start(1);
+    let members = Members::of(&network).unwrap();
     network.configure_synthetic(1, RATE, EVENTS);
     let mut collector = network.collector(1, &["--source", "synthetic"]);
+    // No request of an actor that stays may fail, whoever joins, dies or leaves.
+    let mut load = SteadyLoad::start(&network, &members, "developer").unwrap();
     let mut auditor = Newcomer::of(&network, "auditor", &[]);
     auditor.start_peer();
     wait_until("the newcomer waits", PATIENCE, || {
@@ -78,6 +85,7 @@ fn a_fourth_actor_joins_and_a_dead_one_is_removed_while_events_flow() {
     assert!(shown.contains("auditor joins the network with a vote"), "{shown}");
     approved(&network, &["developer", "user"], &id);
     wait_until_it_votes(&network, "provider", "auditor");
+    load.progress(3).await.unwrap();
 
     // Three of four are a majority of those who endorse and of those who order; two would not be.
     network.kill_peer("user");
@@ -93,14 +101,18 @@ fn a_fourth_actor_joins_and_a_dead_one_is_removed_while_events_flow() {
         other(&network, "provider", "user").is_none().then_some(())
     });
     record(&network, "after the removal");
+    load.progress(3).await.unwrap();
 
     assert!(
         collector.wait().unwrap().success(),
         "{}",
         network.collector_log(1)
     );
+    let steady = load.stop().await.unwrap();
+    members.settled(&["developer", "provider"], 1).await.unwrap();
     let events = network.events("provider");
-    is_complete(&events);
+    is_complete(&events, "collector-1", EVENTS);
+    is_complete(&events, "steady", steady);
     let three = serde_json::json!(["auditor", "developer", "provider"]);
     let after = ["events", "--container", "after the removal"];
     wait_until("what came after is sealed by the three", PATIENCE, || {
@@ -118,6 +130,57 @@ fn a_fourth_actor_joins_and_a_dead_one_is_removed_while_events_flow() {
     // Who knows only the genesis follows all of it.
     let audited = network.e2l("developer", &["audit", "--of", "provider"]);
     assert!(audited.status.success(), "{}", said(&audited));
+}
+
+/// The actor whose peer leads is removed, or another one, while its peer runs and events flow.
+async fn a_running_voter_is_removed(leads: bool) {
+    let network = Network::start(1);
+    let members = Members::of(&network).unwrap();
+    let leader = network.wait_for_leader();
+    let followers = Network::actors().into_iter().filter(|actor| *actor != leader);
+    let followers: Vec<&str> = followers.collect();
+    let leaving = if leads { leader.as_str() } else { followers[1] };
+    let mut staying = Network::actors().to_vec();
+    staying.retain(|actor| *actor != leaving);
+    staying.sort_unstable();
+    let mut load = SteadyLoad::start(&network, &members, followers[0]).unwrap();
+    load.progress(3).await.unwrap();
+    let id = proposed(&network, staying[0], &["peer", "remove", leaving]);
+    assert_eq!(network.wait_for_leader(), leader, "the leader was lost too early");
+    let last = network.e2l(staying[1], &["proposal", "approve", &id]);
+    assert_eq!(proposal(&last), id);
+    assert!(said(&last).contains("active from height"), "{}", said(&last));
+    wait_until("one of those that stay leads", PATIENCE, || {
+        let leader = status(&network, followers[0])["leader"].clone();
+        staying.iter().any(|actor| leader == *actor).then_some(())
+    });
+    load.progress(20).await.unwrap();
+    assert!(
+        other(&network, followers[0], leaving).is_none(),
+        "it still counts"
+    );
+
+    let brought = load.stop().await.unwrap();
+    members.same_ledgers(&staying, 1).await.unwrap();
+    is_complete(&network.events(staying[1]), "steady", brought);
+    // Sealed means signed by all that vote: its peer, which runs for some seconds more, is not one of them.
+    let two = serde_json::json!(staying);
+    wait_until("the newest is sealed by those that stay", PATIENCE, || {
+        let newest = network.json(staying[0], &["events", "--limit", "1"]);
+        (newest[0]["endorsed_by"] == two && newest[0]["finality"] == "sealed").then_some(())
+    });
+    let audited = network.e2l(staying[0], &["audit", "--of", staying[1]]);
+    assert!(audited.status.success(), "{}", said(&audited));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_actor_whose_peer_leads_is_removed_and_no_request_of_the_others_fails() {
+    a_running_voter_is_removed(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_actor_whose_peer_runs_and_follows_is_removed_and_no_request_of_the_others_fails() {
+    a_running_voter_is_removed(false).await;
 }
 
 #[test]

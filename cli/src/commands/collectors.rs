@@ -8,7 +8,7 @@ use e2l_ledger::event::Event;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "collector",
     "state",
     "incarnation",
@@ -18,6 +18,7 @@ const FIELDS: [&str; 19] = [
     "heartbeat_time_nano",
     "every_s",
     "spooled",
+    "lag_ms",
     "engine_ahead_ms",
     "peers_ahead_ms",
     "gaps",
@@ -42,7 +43,8 @@ pub async fn run(session: &Session) -> CliResult<()> {
         Column::new("HEARD LAST (UTC)"),
         Column::new("BATCH").right(),
         Column::new("WAITING").right(),
-        Column::new("ENGINE CLOCK").right(),
+        Column::new("LAG").right(),
+        Column::new("ENGINE, PEERS CLOCK").right(),
         Column::new("GAPS").right(),
         Column::new("VERSION"),
         Column::new("RECORDS BY"),
@@ -107,9 +109,11 @@ fn state(status: &CollectorStatus) -> (&'static str, Style) {
 fn row(status: &CollectorStatus, said: &BTreeMap<String, String>) -> Vec<Cell> {
     let text = |name: &str| said.get(name).map_or("", String::as_str);
     let (state, style) = state(status);
-    let clock = match text("engine_ahead_ms").parse::<i64>() {
-        Ok(ahead) => format!("{ahead:+} ms"),
-        Err(_) => String::new(),
+    let number = |name: &str| text(name).parse::<i64>().ok();
+    let lag = number("lag_ms").map_or_else(String::new, |lag| format!("{lag} ms"));
+    let clocks = match (number("engine_ahead_ms"), number("peers_ahead_ms")) {
+        (Some(engine), Some(peers)) => format!("{engine:+}, {peers:+} ms"),
+        _ => String::new(),
     };
     vec![
         Cell::from(status.member.clone()),
@@ -117,7 +121,8 @@ fn row(status: &CollectorStatus, said: &BTreeMap<String, String>) -> Vec<Cell> {
         Cell::new(stamp(status.last_time_nano), Style::Dim),
         Cell::from(status.last_batch.to_string()),
         Cell::from(text("spooled").to_owned()),
-        Cell::from(clock),
+        Cell::from(lag),
+        Cell::from(clocks),
         Cell::from(text("gaps").to_owned()),
         Cell::from(text("version").to_owned()),
         Cell::new(code(text("component")), Style::Dim),
@@ -147,6 +152,7 @@ fn item(status: &CollectorStatus, said: &BTreeMap<String, String>) -> Value {
         "heartbeat_time_nano": Some(status.heartbeat_time_nano).filter(|time| *time > 0),
         "every_s": number("every_s"),
         "spooled": number("spooled"),
+        "lag_ms": number("lag_ms"),
         "engine_ahead_ms": number("engine_ahead_ms"),
         "peers_ahead_ms": number("peers_ahead_ms"),
         "gaps": number("gaps"),

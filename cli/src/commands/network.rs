@@ -1,6 +1,7 @@
 //! `e2l network init`: from names to a network that is ready to start; `e2l network join`: an actor that is to join one.
 
-use crate::deploy::{JoinOptions, NetworkOptions, create, find_chaincode, prepare_to_join};
+use crate::commands::proposal::parse_policy;
+use crate::deploy::{JoinOptions, NetworkOptions, create_under, find_chaincode, prepare_to_join};
 use crate::error::{CliError, CliResult};
 use crate::network_dir::{NEW_ACTOR_FILE, NetworkDir, read_genesis};
 use crate::output::{Cell, Column, Format, Listing, Style, Table};
@@ -69,9 +70,15 @@ pub struct InitArgs {
     /// The peers' addresses, host:port, one per actor in their order
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
     pub addresses: Vec<String>,
-    /// Endorsements that make a block final
-    #[arg(long, value_enum, value_name = "POLICY", default_value_t = Finality::Majority)]
-    pub finality: Finality,
+    /// Endorsements that make a block final: all, majority, or a number of actors
+    ///
+    /// With all there is no exception for a malicious leader in a cut network, and one absent peer stops it. With a number
+    /// below a majority so few actors alone can say what is final.
+    #[arg(long, value_name = "POLICY", value_parser = parse_policy, default_value = "majority")]
+    pub finality: Policy,
+    /// Approvals that change contracts and configuration: all, majority, or a number of actors
+    #[arg(long, value_name = "POLICY", value_parser = parse_policy, default_value = "all")]
+    pub lifecycle: Policy,
     /// Chaincode component that is active from the first block on [default: $E2L_CHAINCODE, else eventdb.wasm beside e2l, else target/chaincode/eventdb.wasm]
     #[arg(long, value_name = "FILE")]
     pub chaincode: Option<PathBuf>,
@@ -81,15 +88,6 @@ pub struct InitArgs {
     /// Name of the network
     #[arg(long, value_name = "NAME", default_value = "event2ledger", value_parser = name)]
     pub name: String,
-}
-
-/// Policies that can be chosen at the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Finality {
-    /// More than half of the actors
-    Majority,
-    /// Every actor: no exception for a malicious leader in a cut network, and one absent peer stops it
-    All,
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -126,7 +124,7 @@ struct Made {
 pub fn run(command: &NetworkCommand, format: Format) -> CliResult<()> {
     match command {
         NetworkCommand::Init(args) => {
-            let network = create(&args.dir, &options(args)?)?;
+            let network = create_under(&args.dir, &options(args)?, args.lifecycle)?;
             print(&network, format)
         }
         NetworkCommand::Join(args) => join(args),
@@ -169,21 +167,32 @@ fn options(args: &InitArgs) -> CliResult<NetworkOptions> {
             format!("use one of: {}", args.actors.join(", ")),
         ));
     }
+    check_policy("--finality", args.finality, args.actors.len())?;
+    check_policy("--lifecycle", args.lifecycle, args.actors.len())?;
     Ok(NetworkOptions {
         name: args.name.clone(),
         addresses: addresses(args)?,
         actors: args.actors.clone(),
         collectors,
-        finality: match args.finality {
-            Finality::Majority => Policy::Majority,
-            Finality::All => Policy::All,
-        },
+        finality: args.finality,
         chaincode: match args.without_chaincode {
             true => None,
             false => Some(find_chaincode(args.chaincode.as_deref())?),
         },
         synthetic_rate: None,
     })
+}
+
+/// Refuses what all actors together could not meet: the genesis's own check comes when all keys are made.
+fn check_policy(option: &str, policy: Policy, actors: usize) -> CliResult<()> {
+    let required = policy.required(actors);
+    if required <= actors {
+        return Ok(());
+    }
+    Err(CliError::usage(
+        format!("{option} wants {required} actors, and --actors names {actors}"),
+        format!("give all, majority, or a number from 1 to {actors}"),
+    ))
 }
 
 fn addresses(args: &InitArgs) -> CliResult<Vec<String>> {

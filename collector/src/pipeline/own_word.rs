@@ -98,7 +98,8 @@ impl Pipeline {
         let Some(inventories) = &mut self.inventories else {
             return;
         };
-        if !inventories.is_due(std::time::Instant::now()) {
+        let agreed = Duration::from_millis(self.anchor.newest().limits.inventory_interval_ms);
+        if !inventories.is_due(agreed, std::time::Instant::now()) {
             return;
         }
         let collector = self.spool.sender().to_string();

@@ -204,6 +204,11 @@ impl Spool {
         self.events.len() as u64
     }
 
+    /// Since when the oldest event that is not final waits, nanoseconds since the Unix epoch; `None` if none does.
+    pub fn oldest_unfinal_nano(&self) -> Option<i64> {
+        self.events.front().map(|event| event.since_nano)
+    }
+
     /// Whether this event was taken before.
     pub fn knows(&self, fingerprint: &Fingerprint) -> bool {
         self.recent.contains(fingerprint)

@@ -48,6 +48,8 @@ pub struct Stats {
     pub reconnects: u64,
     /// Events that are not final yet.
     pub spooled: u64,
+    /// Since when the oldest of them waits, nanoseconds since the Unix epoch; 0 for none.
+    pub oldest_unfinal_nano: i64,
     /// When the first batch was sent, nanoseconds since the Unix epoch; 0 before.
     pub first_sent_nano: i64,
     /// From the moment an event was meant to happen, or was read, until it was known to be final.
@@ -93,6 +95,14 @@ impl Stats {
                 self.pauses.pop_front();
             }
             self.pauses.push_back((last, now_nano));
+        }
+    }
+
+    /// How long the oldest event that is not final has waited, nanoseconds; 0 if none waits.
+    pub fn lag_nano(&self, now_nano: i64) -> i64 {
+        match self.oldest_unfinal_nano {
+            0 => 0,
+            oldest => now_nano.saturating_sub(oldest).max(0),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::block_run::{BlockRun, code_of, context};
 use crate::error::ExecutionError;
-use crate::governance::{self, cannot_apply, refuse};
+use crate::governance::cannot_apply;
 use crate::host::CallHost;
 use crate::overlay::SharedArgument;
 use e2l_ledger::governance::{GovernanceProposal, ProposalRecord, ProposalStatus};
@@ -137,10 +137,7 @@ impl BlockRun<'_> {
         from: &str,
         limits: &Limits,
     ) -> Result<Result<(), Refused>, ExecutionError> {
-        let admitted = match self.component_of(definition)? {
-            Ok(admitted) => admitted,
-            Err(refused) => return Ok(Err(refused)),
-        };
+        let admitted = self.component_of(definition)?;
         let Some(overlay) = self.overlay.take_if(|_| admitted.migrates()) else {
             return Ok(Ok(()));
         };
@@ -162,22 +159,14 @@ impl BlockRun<'_> {
         Ok(refusal(outcome, "migration", definition))
     }
 
-    /// The component of an approved definition, ready to run. Refused where the compiler meets a bound of its own, which is
-    /// the same on every peer: nothing else was left to be found out when it was proposed.
+    /// The component of an approved definition, ready to run.
     pub(crate) fn component_of(
         &mut self,
         definition: &ChaincodeDefinition,
-    ) -> Result<Result<Arc<Admitted>, Refused>, ExecutionError> {
+    ) -> Result<Arc<Admitted>, ExecutionError> {
         let overlay = &self.overlay;
         let state = |key: &StateKey| overlay.as_ref().map_or(Ok(None), |overlay| overlay.get(key));
-        match self.chaincodes.of(definition, &state) {
-            Ok(admitted) => Ok(Ok(admitted)),
-            Err(ExecutionError::Admission { name, source }) => Ok(Err(refuse(
-                governance::code_of(&source),
-                format!("chaincode `{name}`: {source}"),
-            ))),
-            Err(error) => Err(error),
-        }
+        self.chaincodes.of(definition, &state)
     }
 }
 

@@ -3,28 +3,43 @@
 
 use e2l_ledger::Digest;
 use e2l_runtime::{AdmissionError, Admitted, REQUIRED_STACK_BYTES, Runtime, StaticLimits};
-use std::collections::HashMap;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-/// Most that are compiled or being compiled and were not asked for; beyond, all are forgotten, and compiled when they are
-/// needed.
+/// Most that were begun and not asked for; beyond, the oldest is forgotten, and compiled when it is needed.
 const MOST: usize = 16;
 
 type Compiled = Result<Admitted, AdmissionError>;
 
 struct Job {
+    digest: Digest,
     bytes: Vec<u8>,
     done: SyncSender<Compiled>,
+}
+
+/// What is to be compiled, in turn.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    jobs: VecDeque<Job>,
+    closed: bool,
 }
 
 /// See the module.
 pub(crate) struct Ahead {
     runtime: Arc<Runtime>,
-    /// `None` before the first.
-    jobs: Option<SyncSender<Job>>,
-    begun: HashMap<Digest, Receiver<Compiled>>,
+    queue: Arc<Queue>,
+    has_thread: bool,
+    /// Oldest first.
+    begun: VecDeque<(Digest, Receiver<Compiled>)>,
 }
 
 impl Ahead {
@@ -32,51 +47,97 @@ impl Ahead {
     pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
         Self {
             runtime,
-            jobs: None,
-            begun: HashMap::new(),
+            queue: Arc::default(),
+            has_thread: false,
+            begun: VecDeque::new(),
         }
     }
 
-    /// Begins to compile a component that was checked. Never waits: where that is not possible now, it is compiled when it is
-    /// needed.
+    /// Begins to compile a component that was checked. Never waits.
     pub(crate) fn begin(&mut self, digest: Digest, bytes: Vec<u8>) {
-        if self.begun.contains_key(&digest) {
+        if self.begun.iter().any(|(begun, _)| *begun == digest) || !self.thread() {
             return;
         }
-        if self.begun.len() >= MOST {
-            self.begun.clear();
+        if self.begun.len() >= MOST
+            && let Some((oldest, _)) = self.begun.pop_front()
+        {
+            self.queue.withdraw(&oldest);
         }
-        let runtime = &self.runtime;
-        let jobs = self.jobs.get_or_insert_with(|| start(Arc::clone(runtime)));
         let (done, compiled) = sync_channel(1);
-        if jobs.try_send(Job { bytes, done }).is_ok() {
-            self.begun.insert(digest, compiled);
-        }
+        self.begun.push_back((digest, compiled));
+        self.queue
+            .state
+            .lock()
+            .jobs
+            .push_back(Job { digest, bytes, done });
+        self.queue.changed.notify_one();
     }
 
-    /// What came of a component, once it is known; `None` if it was not begun.
+    /// What came of a component; if it is being compiled, once that is known. `None` if that has not begun.
     pub(crate) fn take(&mut self, digest: &Digest) -> Option<Compiled> {
-        // The thread is gone if it could not be started, or the compiler crashed.
-        self.begun.remove(digest)?.recv().ok()
+        let at = self.begun.iter().position(|(begun, _)| begun == digest)?;
+        let (_, compiled) = self.begun.remove(at)?;
+        if self.queue.withdraw(digest) {
+            return None;
+        }
+        // The thread is gone if the compiler has crashed.
+        compiled.recv().ok()
+    }
+
+    fn thread(&mut self) -> bool {
+        if !self.has_thread {
+            let (runtime, queue) = (Arc::clone(&self.runtime), Arc::clone(&self.queue));
+            let started = thread::Builder::new()
+                .name("compile".to_owned())
+                .stack_size(REQUIRED_STACK_BYTES)
+                .spawn(move || queue.compile(&runtime));
+            match started {
+                Ok(_) => self.has_thread = true,
+                Err(error) => tracing::warn!(
+                    %error, "no thread to compile a proposed component on: it is compiled when it comes into force"
+                ),
+            }
+        }
+        self.has_thread
     }
 }
 
-fn start(runtime: Arc<Runtime>) -> SyncSender<Job> {
-    let (jobs, queue) = sync_channel::<Job>(MOST);
-    let compile = move || {
-        for job in queue {
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.queue.state.lock().closed = true;
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Queue {
+    /// Takes out a job that nobody has begun; `false` if there is none.
+    fn withdraw(&self, digest: &Digest) -> bool {
+        let mut state = self.state.lock();
+        let before = state.jobs.len();
+        state.jobs.retain(|job| job.digest != *digest);
+        state.jobs.len() < before
+    }
+
+    fn compile(&self, runtime: &Runtime) {
+        while let Some(job) = self.next() {
             // Nobody waits for it any more only when it was forgotten.
             let _ = job.done.send(runtime.admit(&job.bytes, &unbounded()));
         }
-    };
-    let thread = thread::Builder::new()
-        .name("compile".to_owned())
-        .stack_size(REQUIRED_STACK_BYTES)
-        .spawn(compile);
-    if let Err(error) = thread {
-        tracing::warn!(%error, "no thread to compile proposed components on: they are compiled when they come into force");
     }
-    jobs
+
+    /// Waits for a job; `None` when there will be none.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            self.changed.wait(&mut state);
+        }
+    }
 }
 
 /// Of what was accepted before: it was small enough then, and that the limit is another one now must not stop a peer.

@@ -3,7 +3,7 @@
 use crate::ahead::{Ahead, unbounded};
 use crate::error::ExecutionError;
 use e2l_ledger::{ChaincodeDefinition, Digest, Domain, NetworkConfig, StateKey};
-use e2l_runtime::{AdmissionError, Admitted, Runtime, StaticLimits, check_contract};
+use e2l_runtime::{Admitted, Runtime};
 use e2l_store::StoreError;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -109,22 +109,6 @@ impl Chaincodes {
             missing()
         })?;
         bytes.ok_or_else(missing)
-    }
-
-    /// Checks a component that is proposed, and begins to compile it: the events of this block do not wait for that.
-    ///
-    /// # Errors
-    /// It is none that may be deployed.
-    pub(crate) fn propose(
-        &mut self,
-        digest: Digest,
-        bytes: &[u8],
-        limits: &StaticLimits,
-    ) -> Result<(), AdmissionError> {
-        // Also what is known: whether it may be proposed must not depend on what a peer has run lately.
-        check_contract(bytes, limits)?;
-        self.compile_ahead(digest, bytes.to_vec());
-        Ok(())
     }
 
     /// Begins to compile a component that was checked.

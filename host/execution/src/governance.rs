@@ -11,7 +11,7 @@ use e2l_ledger::governance::{
 use e2l_ledger::{
     Call, Canonical, Digest, Domain, NetworkConfig, Provenance, Refused, Role, StateKey, ValidationCode,
 };
-use e2l_runtime::AdmissionError;
+use e2l_runtime::{AdmissionError, check_contract};
 use std::collections::BTreeSet;
 
 /// Most proposals that are open at a time, of all actors.
@@ -117,7 +117,7 @@ impl Governance<'_> {
             );
         }
         judge!(self.check_room(&index)?);
-        judge!(self.keep_components(&proposal, components)?);
+        let to_compile = judge!(self.keep_components(&proposal, components)?);
         let mut record = ProposalRecord {
             proposal,
             proposer: (*self.caller.sender).clone(),
@@ -125,6 +125,10 @@ impl Governance<'_> {
             outcome: ProposalStatus::Open,
         };
         judge!(record.vote(self.vote(true), self.config));
+        // Only of what is taken down: it counts towards the actor's proposals.
+        for (digest, bytes) in to_compile {
+            self.chaincodes.compile_ahead(digest, bytes);
+        }
         index.open.insert(id);
         self.put(StateKey::proposals(), index.encode());
         self.take_down(id, record)
@@ -209,12 +213,17 @@ impl Governance<'_> {
         )
     }
 
-    /// Checks the components that come with a proposal, and keeps them.
-    fn keep_components(&mut self, proposal: &GovernanceProposal, components: Vec<Vec<u8>>) -> Judged<()> {
+    /// Checks the components that come with a proposal, and keeps them. Returns all that it deploys.
+    fn keep_components(
+        &mut self,
+        proposal: &GovernanceProposal,
+        components: Vec<Vec<u8>>,
+    ) -> Judged<Vec<(Digest, Vec<u8>)>> {
         let mut wanted: BTreeSet<Digest> = proposal
             .definitions()
             .map(|definition| definition.digest)
             .collect();
+        let mut deployed = Vec::new();
         for bytes in components {
             let digest = Domain::Chaincode.hash(&bytes);
             if !wanted.remove(&digest) {
@@ -223,14 +232,15 @@ impl Governance<'_> {
                     format!("it brings component {digest}, which it does not deploy, or brings it twice"),
                 );
             }
-            let limits = static_limits(&self.config.limits);
-            if let Err(error) = self.chaincodes.propose(digest, &bytes, &limits) {
+            // Also what is on the ledger already: the limits may be others now.
+            if let Err(error) = check_contract(&bytes, &static_limits(&self.config.limits)) {
                 return refused(code_of(&error), error.to_string());
             }
             let key = StateKey::component(&digest);
             if self.overlay.get(&key)?.is_none() {
-                self.put(key, bytes);
+                self.put(key, bytes.clone());
             }
+            deployed.push((digest, bytes));
         }
         for digest in wanted {
             let Some(bytes) = self.overlay.get(&StateKey::component(&digest))? else {
@@ -241,9 +251,9 @@ impl Governance<'_> {
                     ),
                 );
             };
-            self.chaincodes.compile_ahead(digest, bytes);
+            deployed.push((digest, bytes));
         }
-        Ok(Ok(()))
+        Ok(Ok(deployed))
     }
 
     fn vote(&self, approves: bool) -> GovernanceVote {
@@ -299,11 +309,13 @@ pub(crate) fn cannot_apply(why: CannotApply) -> Refused {
     refuse(code, why.to_string())
 }
 
-pub(crate) fn code_of(error: &AdmissionError) -> ValidationCode {
+fn code_of(error: &AdmissionError) -> ValidationCode {
     match error {
         AdmissionError::Size { .. } | AdmissionError::Limit { .. } => ValidationCode::ComponentLimit,
         AdmissionError::NotAComponent(_) | AdmissionError::Invalid(_) => ValidationCode::NotAComponent,
         AdmissionError::ForeignImport(_) => ValidationCode::ForeignImport,
-        AdmissionError::Compile(_) | AdmissionError::World(_) => ValidationCode::NotAContract,
+        AdmissionError::Compile(_) | AdmissionError::Host(_) | AdmissionError::World(_) => {
+            ValidationCode::NotAContract
+        }
     }
 }

@@ -14,7 +14,8 @@ use e2l_ledger::governance::{
     ProposalStatus, check_prepared_version, prepared_prefix,
 };
 use e2l_ledger::{
-    Canonical, ChaincodeDefinition, Digest, NetworkConfig, Provenance, Refused, StateKey, ValidationCode,
+    COLLECTOR, Canonical, ChaincodeDefinition, Digest, NetworkConfig, Provenance, Refused, StateKey,
+    ValidationCode,
 };
 use std::sync::Arc;
 
@@ -27,25 +28,33 @@ impl BlockRun<'_> {
         before: &NetworkConfig,
         proposal: &GovernanceProposal,
     ) -> Judged<bool> {
-        let prepared = match self.prepared_by(proposal)? {
-            Ok(prepared) if prepared.is_empty() => return Ok(Ok(false)),
+        let prepared = match self.prepared_by(proposal) {
             Ok(prepared) => prepared,
-            Err(refused) => return Ok(Err(refused)),
+            // The first time that it is compiled. Nothing else was left to be found out when it was proposed.
+            Err(ExecutionError::Admission { name, source }) if source.is_verdict() => {
+                let reason = format!("chaincode `{name}`: {source}");
+                return Ok(Err(refuse(ValidationCode::NotAContract, reason)));
+            }
+            Err(error) => return Err(error),
         };
+        if prepared.is_empty() {
+            return Ok(Ok(false));
+        }
         Ok(may_prepare(before, proposal, &prepared).map(|()| true))
     }
 
-    /// The contracts of a proposal that prepare themselves, in its order; refused where one cannot be compiled.
-    fn prepared_by(&mut self, proposal: &GovernanceProposal) -> Judged<Vec<ChaincodeDefinition>> {
+    /// The contracts of a proposal that prepare themselves, in its order.
+    fn prepared_by(
+        &mut self,
+        proposal: &GovernanceProposal,
+    ) -> Result<Vec<ChaincodeDefinition>, ExecutionError> {
         let mut found = Vec::new();
         for definition in proposal.definitions() {
-            match self.component_of(definition)? {
-                Ok(component) if component.prepares() => found.push(definition.clone()),
-                Ok(_) => {}
-                Err(refused) => return Ok(Err(refused)),
+            if self.component_of(definition)?.prepares() {
+                found.push(definition.clone());
             }
         }
-        Ok(Ok(found))
+        Ok(found)
     }
 
     /// Puts an approved proposal at the end of the queue.
@@ -113,13 +122,7 @@ impl BlockRun<'_> {
         record: &mut ProposalRecord,
         changed: &mut Option<NetworkConfig>,
     ) -> Result<bool, ExecutionError> {
-        let prepared = match self.prepared_by(&record.proposal)? {
-            Ok(prepared) => prepared,
-            Err(refused) => {
-                record.outcome = self.failed(refused);
-                return Ok(false);
-            }
-        };
+        let prepared = self.prepared_by(&record.proposal)?;
         let now = changed.clone().unwrap_or_else(|| self.config.clone());
         if preparation.phase == PreparationPhase::Undo {
             return self.undo(preparation, &prepared, &now);
@@ -196,10 +199,7 @@ impl BlockRun<'_> {
         now: &NetworkConfig,
     ) -> Judged<bool> {
         let limits = &self.config.limits;
-        let admitted = match self.component_of(definition)? {
-            Ok(admitted) => admitted,
-            Err(refused) => return Ok(Err(refused)),
-        };
+        let admitted = self.component_of(definition)?;
         let from = now.chaincode(&definition.name);
         let from = from.map_or("", |replaced| replaced.version.as_str());
         let caller = self.approver(preparation);
@@ -291,9 +291,15 @@ fn may_prepare(
     prepared: &[ChaincodeDefinition],
 ) -> Result<(), Refused> {
     proposal.apply(config).map_err(cannot_apply)?;
+    let bad = |why: String| refuse(ValidationCode::BadConfiguration, why);
+    if proposal.collector().is_some() {
+        // Its approval is proven by the block of the last vote: see `CollectorApproval`.
+        return Err(bad(format!(
+            "it changes chaincode `{COLLECTOR}`, which comes into force at once: deploy what prepares itself by another proposal"
+        )));
+    }
     for definition in prepared {
         let ChaincodeDefinition { name, version, .. } = definition;
-        let bad = |why: String| refuse(ValidationCode::BadConfiguration, why);
         check_prepared_version(version).map_err(|why| bad(format!("chaincode `{name}`: {why}")))?;
         if is_active(config, definition) {
             return Err(bad(format!(

@@ -8,8 +8,8 @@ use common::stage::{Stage, approve, component, deploy, governance, limits, rejec
 use common::{count, deep, hostile};
 use e2l_ledger::governance::{Change, GOVERNANCE, ProposalIndex, ProposalStatus, Proposing, function};
 use e2l_ledger::{
-    BatchHeader, Call, Canonical, Digest, Domain, Envelope, Limits, SignedBatch, Signer, StateKey, Suffrage,
-    ValidationCode,
+    BatchHeader, Call, Canonical, Digest, Domain, EngineProfile, Envelope, Limits, SignedBatch, Signer,
+    StateKey, Suffrage, ValidationCode,
 };
 
 #[test]
@@ -347,6 +347,70 @@ fn what_a_certificate_signs_after_its_revocation_is_refused_and_what_it_signed_b
         let batch = stage.orderer.batch(vec![hostile("count", "")]);
         assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::CreatorRevoked);
         assert_eq!(stage.peers[0].query("hostile", "count", "").unwrap(), "1");
+    });
+}
+
+#[test]
+fn an_admin_whose_certificate_is_revoked_decides_no_more_and_what_it_has_approved_before_counts() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let [developer, user] = &members.others;
+        let approved = stage.proposal([limits(|limits| limits.block_max_transactions = 7)], 40);
+        let open = stage.proposal([Change::RemoveChaincode("hostile".to_owned())], 40);
+        for proposal in [&approved, &open] {
+            assert_eq!(stage.propose(proposal, Vec::new()).0, ValidationCode::Valid);
+        }
+        let earlier = stage.call(developer, approve(approved.id()));
+        assert_eq!(earlier.0, ValidationCode::Valid);
+        let revoked = developer.certificate().digest();
+        decide(&mut stage, vec![Change::Revoke([revoked].into())], Vec::new());
+
+        let before = (stage.record(&open.id()), stage.index());
+        let config = stage.peers[0].config().clone();
+        let (code, why) = stage.call(developer, approve(open.id()));
+        assert_eq!(code, ValidationCode::CreatorRevoked, "{why}");
+        assert_eq!((stage.record(&open.id()), stage.index()), before);
+        assert_eq!(*stage.peers[0].config(), config);
+        // Of the one proposal its approval is missing, of the other it is there.
+        for proposal in [&open, &approved] {
+            assert_eq!(stage.call(user, approve(proposal.id())).0, ValidationCode::Valid);
+        }
+        assert_eq!(stage.record(&open.id()).outcome, ProposalStatus::Open);
+        assert!(stage.record(&approved.id()).votes[OTHERS[0]].approves);
+        let from_height = stage.height() + 1;
+        assert_eq!(
+            stage.record(&approved.id()).outcome,
+            ProposalStatus::Active { from_height }
+        );
+        assert_eq!(stage.peers[1].config().limits.block_max_transactions, 7);
+        assert!(stage.peers[1].config().chaincode("hostile").is_some());
+    });
+}
+
+#[test]
+fn another_engine_is_in_the_configuration_from_the_next_height_on() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let engine = EngineProfile {
+            engine: "another".to_owned(),
+            architecture: "another".to_owned(),
+            configuration: Digest([9; 32]),
+        };
+        decide(&mut stage, vec![Change::Engine(engine.clone())], Vec::new());
+        let config = stage.peers[0].config().clone();
+        assert_eq!(config.engine, engine);
+        let header = stage.peers[0].store.tip().unwrap().header;
+        assert_eq!(header.config_root, members.genesis.config.root());
+        assert_eq!(header.next_config_root, config.root());
+        let kept = stage.peers[1].state(&StateKey::config_from(stage.height() + 1));
+        assert_eq!(kept, Some(config.encode()));
+        // Whether its own engine is that one a peer asks before it executes the next block: `check_engine`.
+        let batch = stage.orderer.batch(vec![count()]);
+        assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::Valid);
+        let header = stage.peers[1].store.tip().unwrap().header;
+        assert_eq!(header.config_root, config.root());
     });
 }
 

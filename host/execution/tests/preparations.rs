@@ -7,10 +7,12 @@ use common::members::Members;
 use common::peer::Peer;
 use common::stage::{Stage, approve, component, deploy};
 use common::{call, contracts, deep};
+use e2l_chaincode_builder::build_once;
 use e2l_execution::{ChainTip, VoidProposal, check_chain};
 use e2l_ledger::governance::{Change, Preparations, ProposalStatus};
 use e2l_ledger::{Canonical, Digest, Limits, StateKey, ValidationCode};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 const NAME: &str = "upgrades";
 
@@ -425,5 +427,79 @@ fn an_approval_that_comes_with_changes_of_limits_is_judged_when_it_comes_into_fo
         assert_eq!(code(&stage, &id).0, ValidationCode::ProposalSuperseded);
         empty(&mut stage);
         assert!(own(&stage) == 0 && version(&stage) == "1.0.0");
+    });
+}
+
+/// The contract that exports `migrate` and no `prepare`.
+fn migrates() -> Vec<u8> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/contracts/migrates");
+    let built = build_once(&source, Path::new(env!("CARGO_TARGET_TMPDIR")));
+    built.unwrap_or_else(|error| panic!("{error}")).component
+}
+
+/// A version that only migrates is proposed and approved; returns the proposal.
+fn replaced_by_one_that_migrates(stage: &mut Stage<'_>) -> Digest {
+    let bytes = migrates();
+    let proposal = stage.proposal([deploy(NAME, "2.0.0", &bytes)], 50);
+    assert_eq!(stage.propose(&proposal, vec![bytes]).0, ValidationCode::Valid);
+    approved(stage, proposal.id());
+    proposal.id()
+}
+
+#[test]
+fn a_version_that_only_migrates_is_active_at_once_with_all_that_it_has_written() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        tell(&mut stage, &["counted=1", "migrate=ok"]);
+        let id = replaced_by_one_that_migrates(&mut stage);
+        let from_height = stage.height() + 1;
+        assert_eq!(status(&stage, &id), ProposalStatus::Active { from_height });
+        assert!(!is_preparing(&stage) && !may_be_empty(&stage));
+        assert_eq!(version(&stage), "2.0.0");
+        for (key, expected) in [("migrated", "1.0.0"), ("counted", "1")] {
+            assert_eq!(stage.peers[1].query(NAME, "any", key).unwrap(), expected);
+        }
+        let batch = stage.orderer.batch(vec![call(NAME, "any", b"")]);
+        assert_eq!(
+            stage.block(vec![batch]),
+            [(ValidationCode::Valid, "1.0.0".to_owned())]
+        );
+        assert_replays(&stage);
+    });
+}
+
+#[test]
+fn a_migration_that_fails_without_a_preparation_leaves_the_old_version_active() {
+    deep(|| {
+        for (order, expected, said) in [
+            (
+                "refuse",
+                ValidationCode::ContractRejected,
+                "the migration refuses",
+            ),
+            ("trap", ValidationCode::Trapped, ""),
+        ] {
+            let members = Members::new(Limits::default());
+            let mut stage = Stage::new(&members);
+            tell(&mut stage, &[format!("migrate={order}").as_str()]);
+            let before = stage.peers[0].config().clone();
+            let id = replaced_by_one_that_migrates(&mut stage);
+            let (code, why) = code(&stage, &id);
+            assert_eq!(code, expected, "{why}");
+            let beginning = format!("the migration of chaincode `{NAME}`: {said}");
+            assert!(why.starts_with(&beginning), "{why}");
+            assert!(!is_preparing(&stage) && !may_be_empty(&stage));
+            assert_eq!(*stage.peers[0].config(), before);
+            assert_eq!(
+                kept(&stage, "m n"),
+                format!("migrate={order}\n"),
+                "nothing that it wrote is left"
+            );
+            // The old version goes on.
+            tell(&mut stage, &["counted=1"]);
+            assert_eq!(kept(&stage, "c d"), "counted=1\n");
+            assert_replays(&stage);
+        }
     });
 }

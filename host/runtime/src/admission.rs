@@ -49,12 +49,22 @@ pub enum AdmissionError {
     /// The compiler refuses.
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
+    /// This machine cannot compile it now.
+    #[error("this machine cannot compile the component now: {0}")]
+    Host(String),
     /// It does not export what a contract exports.
     #[error(
         "the component is not a contract: {0}; its world must be contract, \
          migrating-contract or preparing-contract of event2ledger:ledger@1.0.0"
     )]
     World(String),
+}
+
+impl AdmissionError {
+    /// Whether every peer with this engine comes to it; else the machine is at fault.
+    pub fn is_verdict(&self) -> bool {
+        !matches!(self, Self::Host(_))
+    }
 }
 
 /// Counts of a component so far.

@@ -12,6 +12,9 @@ const MAX_WASM_STACK: usize = 16 << 20;
 /// Stack that a thread needs to run contracts, bytes: what compiled code may use, and room for the host.
 pub const REQUIRED_STACK_BYTES: usize = MAX_WASM_STACK + (8 << 20);
 
+/// Counts the rules of admission: what is refused, and in which words, is part of a proposal's result.
+const ADMISSION: u32 = 2;
+
 /// Fuel per byte that a host call copies, and per host call: a byte copied and hashed costs about as much as
 /// an instruction, a call some hundreds.
 pub(crate) const FUEL_PER_BYTE: u64 = 1;
@@ -54,7 +57,7 @@ fn settings() -> String {
         "strategy=cranelift;nan_canonicalization;relaxed_simd=deterministic;fuel;max_wasm_stack={MAX_WASM_STACK};\
          fuel_per_byte={FUEL_PER_BYTE};fuel_per_host_call={FUEL_PER_HOST_CALL};simd;bulk_memory;reference_types;\
          multi_value;no threads,tail_call,memory64,multi_memory,function_references,gc,exceptions,wide_arithmetic,\
-         stack_switching,component_async;memory_init_cow;target={}",
+         stack_switching,component_async;memory_init_cow;admission={ADMISSION};target={}",
         TARGET.unwrap_or("of the machine")
     )
 }

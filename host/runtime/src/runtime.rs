@@ -38,8 +38,7 @@ impl Runtime {
     /// Why it is refused.
     pub fn admit(&self, component: &[u8], limits: &StaticLimits) -> Result<Admitted, AdmissionError> {
         check(component, limits)?;
-        let compiled = Component::from_binary(&self.engine, component)
-            .map_err(|error| AdmissionError::Compile(format!("{error:#}")))?;
+        let compiled = Component::from_binary(&self.engine, component).map_err(not_compiled)?;
         Admitted::new(self.engine.clone(), compiled)
     }
 
@@ -53,5 +52,16 @@ impl Runtime {
         limits: CallLimits,
     ) -> Result<Session<S>, RuntimeError> {
         Session::new(admitted, limits)
+    }
+}
+
+/// The compiler itself opens and maps no files: where the system is among the causes, there was no memory for its code.
+fn not_compiled(error: wasmtime::Error) -> AdmissionError {
+    let text = format!("{error:#}");
+    let of_system = error.chain().any(|cause| cause.is::<std::io::Error>());
+    if of_system || error.is::<wasmtime::OutOfMemory>() {
+        AdmissionError::Host(text)
+    } else {
+        AdmissionError::Compile(text)
     }
 }

@@ -25,7 +25,7 @@ const WORLDS: [(&str, Option<&str>); 3] = [
 ];
 
 /// Checks that a component imports and exports what a contract does, each of the right type. What else it exports, and how it
-/// calls the types that it uses, is of no consequence. It must have passed [`crate::check_component`].
+/// calls the types that it uses, is of no consequence; the names of parameters belong to a function's type. It must have passed [`crate::check_component`].
 ///
 /// # Errors
 /// It does not.
@@ -95,7 +95,18 @@ fn check_export(
     }
 }
 
-/// Everything that a component may call is a function of an instance: see [`crate::check_component`].
+/// Whether it names a type of values, which is compared where a function uses it.
+fn is_plain_type(ty: &ComponentEntityType) -> bool {
+    matches!(
+        ty,
+        ComponentEntityType::Type {
+            referenced: ComponentAnyTypeId::Defined(_),
+            ..
+        }
+    )
+}
+
+/// Everything that a component may call is a function of an instance that the host has.
 fn check_imports(
     component: &[u8],
     (offered, world): (TypesRef<'_>, &ComponentType),
@@ -103,18 +114,22 @@ fn check_imports(
 ) -> Result<(), AdmissionError> {
     for import in imports(component).map_err(invalid)? {
         let name = import.name.name;
-        let Some(wanted) = found.component_item_for_import(name) else {
-            continue;
-        };
-        let ComponentEntityType::Instance(wanted) = wanted.ty else {
-            continue;
+        let wanted = match found.component_item_for_import(name).map(|import| import.ty) {
+            Some(ComponentEntityType::Instance(wanted)) => wanted,
+            Some(ty) if is_plain_type(&ty) => continue,
+            _ => {
+                return Err(AdmissionError::World(format!(
+                    "its import `{name}` is neither an interface nor a type of values"
+                )));
+            }
         };
         let host = world.imports.get(name).map(|import| import.ty);
         let Some(ComponentEntityType::Instance(host)) = host else {
             return Err(AdmissionError::World(format!("the host has no `{name}`")));
         };
         let (wanted, host) = (&found[wanted], &offered[host]);
-        for (function, wanted) in &wanted.exports {
+        let functions = wanted.exports.iter().filter(|(_, item)| !is_plain_type(&item.ty));
+        for (function, wanted) in functions {
             let has = host.exports.get(function);
             if !has.is_some_and(|has| fits((has, offered), (wanted, found))) {
                 return Err(AdmissionError::World(format!(

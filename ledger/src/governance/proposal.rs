@@ -114,18 +114,25 @@ impl GovernanceProposal {
 
     /// What it makes of the collectors' component: the inner one is `None` where it ends it; `None` if it does not touch it.
     pub fn collector(&self) -> Option<Option<Digest>> {
-        let mut said = self
-            .changes
-            .iter()
-            .rev()
-            .filter_map(|proposed| match &proposed.change {
-                Change::Chaincode(definition) if definition.name == COLLECTOR => {
-                    Some(Some(definition.digest))
-                }
-                Change::RemoveChaincode(name) if name == COLLECTOR => Some(None),
-                _ => None,
-            });
-        said.next()
+        self.collector_changes()
+            .next_back()
+            .map(|(_, component)| component)
+    }
+
+    /// Whether it was made to replace what collectors record by in this configuration.
+    pub fn replaces_collector_of(&self, config: &NetworkConfig) -> bool {
+        let first = self.collector_changes().next();
+        first.is_some_and(|(proposed, _)| proposed.replaces == proposed.change.replaced_in(config))
+    }
+
+    fn collector_changes(&self) -> impl DoubleEndedIterator<Item = (&ProposedChange, Option<Digest>)> {
+        self.changes.iter().filter_map(|proposed| match &proposed.change {
+            Change::Chaincode(definition) if definition.name == COLLECTOR => {
+                Some((proposed, Some(definition.digest)))
+            }
+            Change::RemoveChaincode(name) if name == COLLECTOR => Some((proposed, None)),
+            _ => None,
+        })
     }
 
     /// The contracts that it deploys.

@@ -40,7 +40,7 @@ pub fn last_collector_change(epochs: &[Epoch]) -> Option<(&Epoch, &Epoch)> {
 
 impl CollectorApproval {
     /// Checks that the component of the newest configuration that is known, or that there is none, was approved under the
-    /// configuration before that change.
+    /// configuration before that change, as a change of what was in force then, and last in the block that made it.
     ///
     /// # Errors
     /// The first check that fails.
@@ -61,10 +61,11 @@ impl CollectorApproval {
         let from_height = since.from;
         if record.outcome != (ProposalStatus::Active { from_height })
             || record.proposal.collector() != Some(since.config.collector_component())
+            || !record.proposal.replaces_collector_of(&before.config)
         {
             return inconsistent("its proposal is not the one that brought what is in force");
         }
-        self.check_approvals(anchor, record, &id, &before.config)
+        self.check_approvals(anchor, record, &id, (&before.config, from_height))
     }
 
     /// Votes count whose receipts are shown.
@@ -73,11 +74,13 @@ impl CollectorApproval {
         anchor: &Anchor,
         mut record: ProposalRecord,
         id: &Digest,
-        config: &NetworkConfig,
+        (config, from_height): (&NetworkConfig, u64),
     ) -> Result<(), ProofError> {
         let votes = std::mem::take(&mut record.votes);
+        let mut last = 0;
         for receipt in &self.approvals {
             let shown = receipt.verify(anchor)?;
+            last = last.max(shown.block.header.height);
             let actor = &shown.sender.actor;
             if let Some(vote) = votes.get(actor)
                 && vote.approves
@@ -86,10 +89,14 @@ impl CollectorApproval {
                 record.votes.insert(actor.clone(), vote.clone());
             }
         }
-        if record.verdict(config) == Verdict::Approved {
-            return Ok(());
+        if record.verdict(config) != Verdict::Approved {
+            return inconsistent("the approvals that it shows do not meet the policy");
         }
-        inconsistent("the approvals that it shows do not meet the policy")
+        // Or approvals of what was in force once would bring it back.
+        if last.checked_add(1) != Some(from_height) {
+            return inconsistent("it came into force later than its last approval");
+        }
+        Ok(())
     }
 }
 

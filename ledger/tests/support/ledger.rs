@@ -108,13 +108,19 @@ impl Ledger {
     /// configuration.
     pub fn add_governed(
         &mut self,
-        requests: Vec<SignedRequest>,
+        requests: Vec<(SignedRequest, ValidationCode)>,
         values: Vec<(StateKey, Vec<u8>)>,
         next: NetworkConfig,
     ) {
-        let proposal = self.proposal(requests.into_iter().map(Envelope::Request).collect());
-        let calls = proposal.envelopes.iter().flat_map(|envelope| calls(envelope));
-        let results = calls.map(|(_, id)| valid(id)).collect();
+        let results = requests.iter().map(|(request, code)| TransactionResult {
+            code: *code,
+            ..valid(request.header.transaction_id())
+        });
+        let results = results.collect();
+        let envelopes = requests
+            .into_iter()
+            .map(|(request, _)| Envelope::Request(request));
+        let proposal = self.proposal(envelopes.collect());
         let changes = values
             .iter()
             .map(|(key, value)| (key.hash(), Some(Domain::Value.hash(value))));

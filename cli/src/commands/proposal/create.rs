@@ -47,10 +47,10 @@ pub enum CreateCommand {
     /// Change how many actors must agree
     Policies {
         /// Endorsements that make a block final: all, majority, or a number of actors
-        #[arg(long, value_name = "POLICY", value_parser = policy)]
+        #[arg(long, value_name = "POLICY", value_parser = parse_policy)]
         finality: Option<Policy>,
         /// Approvals that change contracts and configuration: all, majority, or a number of actors
-        #[arg(long, value_name = "POLICY", value_parser = policy, required_unless_present = "finality")]
+        #[arg(long, value_name = "POLICY", value_parser = parse_policy, required_unless_present = "finality")]
         lifecycle: Option<Policy>,
         #[command(flatten)]
         life: Lifetime,
@@ -113,13 +113,17 @@ pub enum Votes {
     No,
 }
 
-fn policy(text: &str) -> Result<Policy, String> {
+/// Reads a policy.
+///
+/// # Errors
+/// It is none of the words, and no number that actors can be counted by.
+pub(crate) fn parse_policy(text: &str) -> Result<Policy, String> {
     match text {
         "all" => Ok(Policy::All),
         "majority" => Ok(Policy::Majority),
         _ => {
             let count = text.parse().ok().filter(|count| *count > 0);
-            let count = count.ok_or("it must be all, majority, or a number of actors")?;
+            let count = count.ok_or("it must be all, majority, or a number of actors from 1 on")?;
             Ok(Policy::AtLeast(count))
         }
     }

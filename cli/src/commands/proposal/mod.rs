@@ -7,10 +7,10 @@ mod read;
 mod show;
 
 pub use create::CreateCommand;
-pub(crate) use create::{Lifetime, propose};
+pub(crate) use create::{Lifetime, parse_policy, propose};
 pub(crate) use decide::{decide, resolve};
 pub(crate) use read::record;
-pub(crate) use show::show;
+pub(crate) use show::{changed_limits, show};
 
 use crate::error::CliResult;
 use crate::session::Session;

@@ -101,24 +101,23 @@ fn details(session: &Session, change: &Change, open: bool) -> Vec<String> {
             }
             lines
         }
-        Change::Limits(limits) if open => changed_limits(&config.limits, limits),
+        Change::Limits(limits) if open => changed_limits(&config.limits, limits)
+            .into_iter()
+            .map(|(name, now, then)| format!("{name}: {now} becomes {then}"))
+            .collect(),
         Change::Executables(executables) => executables.iter().map(Digest::to_string).collect(),
         Change::Revoke(certificates) => certificates.iter().map(Digest::to_string).collect(),
         _ => Vec::new(),
     }
 }
 
-/// Limits that differ, one per line.
-fn changed_limits(now: &Limits, then: &Limits) -> Vec<String> {
+/// Limits that differ: name, value now, value then.
+pub(crate) fn changed_limits(now: &Limits, then: &Limits) -> Vec<(String, Value, Value)> {
     let fields = |limits: &Limits| serde_json::to_value(limits).unwrap_or_default();
     let (now, then) = (fields(now), fields(then));
-    let names = now
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name.clone());
-    names
-        .filter(|name| now[name] != then[name])
-        .map(|name| format!("{name}: {} becomes {}", now[&name], then[&name]))
+    let fields = now.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, value)| then[*name] != **value)
+        .map(|(name, value)| (name.clone(), value.clone(), then[name].clone()))
         .collect()
 }
