@@ -33,7 +33,7 @@ pub fn block_events(
         if !passes(filter, &event, sender) {
             continue;
         }
-        let delay_ms = block.header.time_nano.saturating_sub(event.time_nano) / 1_000_000;
+        let (late, delay_ms) = lateness(event.time_nano, block.header.time_nano, limits);
         found.push(LedgerEvent {
             transaction_id: result.id.0.to_vec().into(),
             height: block.header.height,
@@ -44,13 +44,20 @@ pub fn block_events(
             actor: sender.actor.clone(),
             role: sender.role.as_str().to_owned(),
             block_time_nano: block.header.time_nano,
-            late: delay_ms.unsigned_abs() > limits.collection_window_ms,
+            late,
             delay_ms,
             sealed: endorsers.sealed,
             endorsed_by: endorsers.actors.clone(),
         });
     }
     found
+}
+
+/// Whether an event lies outside the collection window of its block, and how long after its engine's time the block is, in
+/// milliseconds; negative if the engine's clock was ahead. Both times are nanoseconds since the Unix epoch.
+pub fn lateness(time_nano: i64, block_time_nano: i64, limits: &Limits) -> (bool, i64) {
+    let delay_ms = block_time_nano.saturating_sub(time_nano) / 1_000_000;
+    (delay_ms.unsigned_abs() > limits.collection_window_ms, delay_ms)
 }
 
 /// The executed calls of a block with index, sender and result; refused envelopes have none.
@@ -63,4 +70,23 @@ fn calls(block: &Block) -> impl Iterator<Item = (u32, &Member, &Call, &Transacti
             Some((index, outcome.envelope.sender(), call, result))
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_late_beyond_the_window_of_its_block_whichever_clock_is_behind() {
+        let limits = Limits {
+            collection_window_ms: 10,
+            ..Limits::default()
+        };
+        let of = |time_ms: i64| lateness(time_ms * 1_000_000, 1_000_000_000, &limits);
+        assert_eq!(of(990), (false, 10));
+        assert_eq!(of(989), (true, 11));
+        assert_eq!(of(1010), (false, -10));
+        assert_eq!(of(1011), (true, -11));
+        assert!(lateness(i64::MIN, i64::MAX, &limits).0);
+    }
 }

@@ -52,7 +52,7 @@ mod verifier;
 pub mod wire;
 
 pub use agreement::{Agreed, AgreementError, Said};
-pub use block_events::{Endorsers, block_events};
+pub use block_events::{Endorsers, block_events, lateness};
 pub use caller::{Caller, caller};
 pub use channel::{Target, connect, connect_lazy};
 pub use checkpoint::Checkpoint;

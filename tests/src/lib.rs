@@ -46,7 +46,7 @@ pub use collector_process::CollectorProcess;
 pub use containerd_engine::ContainerdEngine;
 pub use docker::{Docker, skip};
 pub use engine_host::EngineHost;
-pub use events::event;
+pub use events::{event, now_nano};
 pub use files::copy_dir;
 pub use host_clock::HostClock;
 pub use ledger_copy::LedgerCopy;

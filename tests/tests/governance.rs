@@ -566,3 +566,43 @@ fn a_component_that_peers_refuse_and_a_source_that_is_another_change_nothing() {
             .all(|one| one["chaincode"] == "eventdb")
     );
 }
+
+#[tokio::test]
+async fn an_event_outside_the_window_that_the_actors_set_is_late_wherever_it_is_shown() {
+    let network = Network::start(1);
+    let members = Members::of(&network).unwrap();
+    let mut collector = members.collector(1, "provider").unwrap();
+    // Half a minute old: within the window of a minute, and outside one of ten seconds.
+    let old = |container: &str| {
+        let mut event = e2l_tests::event(container, "start");
+        event.time_nano -= 30_000_000_000;
+        event.time -= 30;
+        event
+    };
+    let one = collector.submit(vec![old("c-before")]).await.unwrap();
+    let created = ["proposal", "create", "limits", "collection_window_ms=10000"];
+    let id = run(&network, "provider", &created);
+    approve(&network, &["developer", "user"], &id);
+    wait_until_active(&network, &id);
+    let two = collector.submit(vec![old("c-after")]).await.unwrap();
+    assert_eq!(
+        (one.codes.as_ref(), two.codes.as_ref()),
+        ([0].as_ref(), [0].as_ref())
+    );
+
+    let events = network.events("user");
+    for (container, late) in [("c-before", false), ("c-after", true)] {
+        let told = events
+            .iter()
+            .find(|event| event["actor_id"] == container)
+            .unwrap();
+        let history = network.json("developer", &["history", container]);
+        for shown in [told, &history[0]] {
+            let delay_ms = shown["delay_ms"].as_i64().unwrap();
+            assert!((30_000..60_000).contains(&delay_ms), "{shown}");
+            assert_eq!(shown["late"], late, "{shown}");
+        }
+        let shown = run(&network, "user", &["history", container]);
+        assert_eq!(shown.contains("late by 3"), late, "{shown}");
+    }
+}

@@ -7,9 +7,10 @@ use crate::output::{Cell, Column, Listing, Style, Table, short_id, stamp};
 use crate::proof_file::ProofFile;
 use crate::session::Session;
 use crate::swarm_check::SwarmCheck;
-use e2l_client::{EventRecord, wire};
+use e2l_client::{EventRecord, lateness, wire};
 use e2l_ledger::ValidationCode;
 use e2l_ledger::attributes::CONFLICT;
+use e2l_ledger::proof::Anchor;
 use futures::StreamExt;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -67,6 +68,10 @@ pub async fn run(session: &Session, args: &HistoryArgs) -> CliResult<()> {
     }
     let mut check = SwarmCheck::of_contract(session, &chaincode, !args.no_verify);
     mark(&mut check, &mut history.events).await?;
+    history
+        .events
+        .iter_mut()
+        .for_each(|event| mark_late(session.anchor(), event));
     print(session, &id, &history)
 }
 
@@ -83,6 +88,18 @@ async fn mark(check: &mut SwarmCheck<'_>, events: &mut [Value]) -> CliResult<()>
         }
     }
     Ok(())
+}
+
+/// Adds how long after the event its block is, and whether that is outside the collection window of its height.
+fn mark_late(anchor: &Anchor, event: &mut Value) {
+    let number = |key: &str| event.get(key).and_then(Value::as_i64).unwrap_or_default();
+    let height = u64::try_from(number("height")).unwrap_or_default();
+    let limits = &anchor.config_at(height).limits;
+    let (late, delay_ms) = lateness(number("time_nano"), number("block_time_nano"), limits);
+    if let Some(fields) = event.as_object_mut() {
+        fields.insert("late".to_owned(), late.into());
+        fields.insert("delay_ms".to_owned(), delay_ms.into());
+    }
 }
 
 /// Nothing of that name: proven when every block was verified, else as good as the peer's word.
@@ -224,8 +241,8 @@ fn choose(text: &str, found: &Candidates) -> CliResult<Option<String>> {
     ))
 }
 
-/// Fields of an entry, as the contract gives them, and three more: see `mark`.
-const FIELDS: [&str; 22] = [
+/// Fields of an entry, as the contract gives them, and five more: see `mark` and `mark_late`.
+const FIELDS: [&str; 24] = [
     "tx_id",
     "height",
     "index",
@@ -241,6 +258,8 @@ const FIELDS: [&str; 22] = [
     "block_time_nano",
     "sequence",
     "observed",
+    "late",
+    "delay_ms",
     "facts",
     "conflict",
     "swarm",
@@ -297,6 +316,7 @@ fn row(event: &Value) -> Vec<Cell> {
             .and_then(|all| all.get(key))
             .and_then(Value::as_str),
     };
+    let is_late = event.get("late").and_then(Value::as_bool).unwrap_or_default();
     // Only valid calls have an entry in the contract's log.
     let oddities = Oddities {
         code: ValidationCode::Valid.as_str(),
@@ -304,7 +324,7 @@ fn row(event: &Value) -> Vec<Cell> {
             .get("observed")
             .and_then(Value::as_str)
             .unwrap_or("observed"),
-        late_ms: None,
+        late_ms: is_late.then(|| number("delay_ms")),
         conflict: event.get("conflict").and_then(Value::as_str),
         swarm: event.get("swarm").and_then(Value::as_str),
     };

@@ -136,11 +136,11 @@ fn overrun(stage: &mut Stage, burst: usize) {
 }
 
 fn frozen(stage: &mut Stage) {
-    let id = stage.one_alive();
     let collector = stage.collector.take().unwrap();
     collector.freeze();
     let until = Instant::now() + FROZEN;
     stage.churn(3);
+    let id = stage.one_alive();
     stage.engine.rename_again_and_again(&id, BURST);
     stage.churn(2);
     sleep(until.saturating_duration_since(Instant::now()));

@@ -105,7 +105,7 @@ impl Stage {
             (true, 0) => self.pause(&id),
             (true, 1) => drop(self.engine.run(&["restart", "-t", "0", &id])),
             (true, _) => drop(self.engine.run(&["kill", &id])),
-            (false, 0 | 1) => drop(self.engine.run(&["start", &id])),
+            (false, 0 | 1) => self.start(&id),
             (false, _) => return self.remove(&id),
         }
         self.settle(&id);
@@ -128,15 +128,22 @@ impl Stage {
             .run(&[&fixed[..], &[self.engine.image()], command].concat());
         let life = Life {
             created: (before, now_nano()),
+            ends_by_itself: command[0] == "/bin/sh",
             ..Life::default()
         };
         self.truth.lives.insert(id.clone(), life);
-        self.engine.run(&["start", &id]);
-        if command[0] == "/bin/sh" {
-            self.wait_until_it_ended(&id);
-        }
+        self.start(&id);
         self.settle(&id);
         id
+    }
+
+    /// Starts a container, and waits for its end where that comes by itself: who kills it a moment later does not know which
+    /// of both has ended it.
+    fn start(&self, id: &str) {
+        self.engine.run(&["start", id]);
+        if self.truth.lives[id].ends_by_itself {
+            self.wait_until_it_ended(id);
+        }
     }
 
     pub fn remove(&mut self, id: &str) {

@@ -20,6 +20,8 @@ pub struct Run {
 #[derive(Debug, Clone, Default)]
 pub struct Life {
     pub runs: Vec<Run>,
+    /// Whether its command ends by itself, soon after each start.
+    pub ends_by_itself: bool,
     /// When it was certainly not yet removed, and when it certainly was.
     pub removed: Option<(i64, i64)>,
     /// Moments just before and after each pause and unpause.
@@ -42,7 +44,7 @@ impl Truth {
             return;
         };
         if life.runs.last().is_none_or(|run| run.started != started) {
-            // `docker restart -t 0` has ended the run before.
+            // `docker restart -t 0` has ended the run before: only what does not end by itself is noted while it runs.
             if let Some(run) = life.runs.last_mut().filter(|run| run.ended.is_none()) {
                 let finished = nano(&state["FinishedAt"]).expect("the run before has ended");
                 run.ended = Some((finished, KILLED));
