@@ -17,6 +17,7 @@ mod inventory;
 mod metrics;
 mod options;
 mod pipeline;
+pub mod privileges;
 mod recent;
 pub mod reconcile;
 pub mod recording;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
+use e2l_collector::privileges::{become_user, is_root};
 use e2l_collector::recording::compile_into;
 use e2l_collector::source::{ReplayPace, SourceSpec};
 use e2l_collector::{Collector, CollectorOptions};
@@ -58,12 +59,20 @@ fn main() -> Result<()> {
     options.source = arguments.source.unwrap_or(options.source);
     options.replay_pace = arguments.replay_pace.unwrap_or(options.replay_pace);
     options.exit_when_done |= arguments.exit_when_done;
+    if let Some(user) = &options.user {
+        become_user(user, &options.source)?;
+    }
     let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(&options.log))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
+    if is_root() {
+        tracing::warn!(
+            "this collector runs as root and needs none of root's powers: name a `user` in its configuration"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

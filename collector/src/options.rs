@@ -22,6 +22,9 @@ pub struct CollectorOptions {
     /// Instead of both: a SPIFFE Workload API.
     #[serde(default)]
     pub identity: Option<WorkloadOptions>,
+    /// Who to become, if root has started it.
+    #[serde(default)]
+    pub user: Option<String>,
     /// Directory for what is not final yet. On a disk, and no other collector's.
     pub spool_dir: PathBuf,
     /// Bytes at which the spool takes no more. A source that can wait waits; an engine cannot: a gap is recorded.

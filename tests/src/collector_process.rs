@@ -1,6 +1,6 @@
 //! A collector as a process.
 
-use crate::confinement::confined;
+use crate::confinement::{confined, give_away};
 use crate::host_clock::HostClock;
 use crate::network::Network;
 use nix::sys::signal::{Signal, kill};
@@ -54,6 +54,12 @@ impl CollectorProcess {
         let source = format!("docker:{}", socket.display());
         let child = network.collector_through(number, command, &["--source", &source]);
         Self { number, child }
+    }
+
+    /// The same, whose files are those of the user that its configuration names. It is started as root.
+    pub fn given_away(network: &Network, number: usize, socket: &Path) -> Self {
+        give_away(&network.collector_home(number), socket);
+        Self::of_source(network, number, &format!("docker:{}", socket.display()))
     }
 
     /// Its status, as the kernel has it.

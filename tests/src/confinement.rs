@@ -32,6 +32,19 @@ exec setpriv --reuid 65534 --regid 65534 --groups "$group" --no-new-privs --boun
 /// Owner and permissions of the files cannot be changed.
 pub fn confined(home: &Path, spool: &Path, socket: &Path) -> Command {
     std::fs::create_dir_all(spool).expect("a spool");
+    give_away(home, socket);
+    let group = std::fs::metadata(socket).expect("a socket").gid();
+    let mut command = system("unshare");
+    command.args(["--mount", "sh", "-c", SCRIPT, "sh"]);
+    command.arg(spool).arg(group.to_string()).arg(home);
+    command
+}
+
+/// Makes `home` that user's, and lets it come there and to the socket. Needs root.
+///
+/// # Panics
+/// Owner and permissions of the files cannot be changed.
+pub fn give_away(home: &Path, socket: &Path) {
     own(home);
     // Only directories that tests have made.
     let ours = |path: &&Path| path.starts_with(std::env::temp_dir()) && **path != std::env::temp_dir();
@@ -42,11 +55,6 @@ pub fn confined(home: &Path, spool: &Path, socket: &Path) -> Command {
             std::fs::set_permissions(path, reachable).expect("a way there");
         }
     }
-    let group = std::fs::metadata(socket).expect("a socket").gid();
-    let mut command = system("unshare");
-    command.args(["--mount", "sh", "-c", SCRIPT, "sh"]);
-    command.arg(spool).arg(group.to_string()).arg(home);
-    command
 }
 
 fn own(path: &Path) {

@@ -216,6 +216,32 @@ fn a_collector_needs_no_privileges_and_writes_to_its_spool_only() {
 }
 
 #[test]
+fn a_collector_that_root_has_started_becomes_the_user_that_it_is_told() {
+    let test = "a_collector_that_root_has_started_becomes_the_user_that_it_is_told";
+    let Some(engine) = PrivateEngine::start(test) else {
+        return;
+    };
+    let network = Network::start(1);
+    network.configure_collector(1, |text| format!("user = \"nobody\"\n{text}"));
+    let collector = CollectorProcess::given_away(&network, 1, &engine.socket());
+    let status = collector.status();
+    for line in [
+        "Uid:\t65534\t65534\t65534\t65534",
+        "Gid:\t65534\t65534\t65534\t65534",
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+        "NoNewPrivs:\t1",
+    ] {
+        assert!(status.contains(line), "no `{line}` in {status}");
+    }
+    let id = engine.run(&["create", "--network", "none", engine.image(), "/bin/true"]);
+    engine.run(&["rm", &id]);
+    wait_for_removal(&network, &id);
+    collector.stop(&network);
+    assert!(!network.collector_log(1).contains("runs as root"));
+}
+
+#[test]
 fn what_waits_for_its_batch_is_in_the_spool_long_before() {
     // Fifty events a second, of which one batch takes five hundred.
     let network = Network::start(1);

@@ -139,6 +139,55 @@ fn a_component_that_was_accepted_stays_so_when_the_limit_is_lowered_and_a_peer_s
     });
 }
 
+#[test]
+fn what_only_the_compiler_refuses_fails_when_it_is_to_come_into_force() {
+    deep(|| {
+        let members = Members::new(Limits::default());
+        let mut stage = Stage::new(&members);
+        let bytes = beyond_the_compiler();
+        let proposal = stage.proposal([deploy("new", "1", &bytes)], 40);
+        let id = proposal.id();
+        assert_eq!(stage.propose(&proposal, vec![bytes]).0, ValidationCode::Valid);
+        // One that has compiled it meanwhile and one that has not come to the same.
+        stage.peers[1].restart();
+        for admin in &members.others {
+            assert_eq!(stage.call(admin, approve(id)).0, ValidationCode::Valid);
+        }
+        let height = stage.height();
+        match stage.record(&id).outcome {
+            ProposalStatus::Failed {
+                height: found,
+                code,
+                why,
+            } => {
+                assert_eq!((found, code), (height, ValidationCode::NotAContract));
+                assert!(why.contains("chaincode `new`"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(*stage.peers[0].config(), members.genesis.config);
+        for peer in &mut stage.peers {
+            peer.restart();
+        }
+        assert_eq!(
+            stage.call(&members.others[0], approve(id)).0,
+            ValidationCode::ProposalClosed
+        );
+    });
+}
+
+/// A contract with one more module, in which the engine takes no section of this name.
+fn beyond_the_compiler() -> Vec<u8> {
+    let mut module = wasm_encoder::Module::new();
+    module.section(&wasm_encoder::CustomSection {
+        name: "webidl-bindings".into(),
+        data: [].as_slice().into(),
+    });
+    let mut bytes = component("hostile");
+    wasm_encoder::ComponentSection::append_to_component(&wasm_encoder::ModuleSection(&module), &mut bytes);
+    bytes
+}
+
 /// A component that imports a function.
 fn importing() -> Vec<u8> {
     use wasm_encoder::{
