@@ -36,6 +36,8 @@ pub struct NetworkOptions {
     pub collectors: BTreeMap<String, u32>,
     /// Endorsements that make a block final.
     pub finality: Policy,
+    /// Approvals that change the network.
+    pub lifecycle: Policy,
     /// Component that is active from the first block on, if any.
     pub chaincode: Option<PathBuf>,
     /// Events per second of a synthetic source, for collectors that are told to use one.
@@ -54,19 +56,12 @@ struct PeerFile<'a> {
     log: &'a str,
 }
 
-/// Makes the directory. It is not there, or empty. What changes the network needs every actor's approval.
+/// Makes the directory. It is not there, or empty.
 ///
 /// # Errors
-/// Names or addresses make no sense, the component cannot be read, or files cannot be written.
+/// Names or addresses make no sense, the actors are too few for a policy, the component cannot be read, or files cannot be
+/// written.
 pub fn create(directory: &Path, options: &NetworkOptions) -> CliResult<NetworkDir> {
-    create_under(directory, options, Policy::All)
-}
-
-/// The same, where `lifecycle` says whose approvals change the network.
-///
-/// # Errors
-/// As [`create`]; or the actors are too few for a policy.
-pub fn create_under(directory: &Path, options: &NetworkOptions, lifecycle: Policy) -> CliResult<NetworkDir> {
     let component = options.chaincode.as_deref().map(Component::load).transpose()?;
     let actors = options
         .actors
@@ -82,7 +77,7 @@ pub fn create_under(directory: &Path, options: &NetworkOptions, lifecycle: Polic
         actors: actors.collect(),
         limits: Limits::default(),
         finality: options.finality,
-        lifecycle,
+        lifecycle: options.lifecycle,
         chaincode: component.map(|component| ChaincodePlan {
             name: component.name,
             version: component.version,

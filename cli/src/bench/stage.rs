@@ -90,6 +90,7 @@ impl Stage {
             addresses,
             collectors,
             finality: Policy::Majority,
+            lifecycle: Policy::All,
             chaincode: Some(find_chaincode(None)?),
             synthetic_rate: None,
         };

@@ -1,7 +1,7 @@
 //! `e2l network init`: from names to a network that is ready to start; `e2l network join`: an actor that is to join one.
 
 use crate::commands::proposal::parse_policy;
-use crate::deploy::{JoinOptions, NetworkOptions, create_under, find_chaincode, prepare_to_join};
+use crate::deploy::{JoinOptions, NetworkOptions, create, find_chaincode, prepare_to_join};
 use crate::error::{CliError, CliResult};
 use crate::network_dir::{NEW_ACTOR_FILE, NetworkDir, read_genesis};
 use crate::output::{Cell, Column, Format, Listing, Style, Table};
@@ -124,7 +124,7 @@ struct Made {
 pub fn run(command: &NetworkCommand, format: Format) -> CliResult<()> {
     match command {
         NetworkCommand::Init(args) => {
-            let network = create_under(&args.dir, &options(args)?, args.lifecycle)?;
+            let network = create(&args.dir, &options(args)?)?;
             print(&network, format)
         }
         NetworkCommand::Join(args) => join(args),
@@ -175,6 +175,7 @@ fn options(args: &InitArgs) -> CliResult<NetworkOptions> {
         actors: args.actors.clone(),
         collectors,
         finality: args.finality,
+        lifecycle: args.lifecycle,
         chaincode: match args.without_chaincode {
             true => None,
             false => Some(find_chaincode(args.chaincode.as_deref())?),

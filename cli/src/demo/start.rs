@@ -125,6 +125,7 @@ fn open_or_create(directory: &Path, again: bool) -> CliResult<(NetworkDir, File)
         collectors: [(ACTORS[0].to_owned(), 1)].into(),
         actors,
         finality: Policy::Majority,
+        lifecycle: Policy::All,
         // The actors deploy it together, as they would any other.
         chaincode: None,
         synthetic_rate: Some(2.0),
