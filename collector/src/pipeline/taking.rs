@@ -92,6 +92,20 @@ pub(super) fn take(
         stats.change(|stats| stats.repeats += 1);
         return;
     }
+    for missed in reconcile::before(spool.recorded(), &event, now_nano()) {
+        tracing::warn!(
+            action = %missed.action, id = %missed.actor_id, observed = %missed.observation,
+            "an end was told of a run whose start was not: it is inferred"
+        );
+        let missed = Sourced {
+            event: missed,
+            print: None,
+            number: 0,
+            since_nano,
+            line: 0,
+        };
+        take((&mut *spool, &mut *recorder), options, stats, missed);
+    }
     if !is_recorded(recorder, stats, &mut event) {
         spool.pass_over(&event, print);
         spool.touch(&event.actor_id, number);

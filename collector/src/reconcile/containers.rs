@@ -1,10 +1,10 @@
 //! Which transitions of a container were missed.
 
-use super::known::{Container, Moment};
+use super::known::{Container, Moment, RUN};
 use super::{Context, Inspected, Phase, RunMark};
 use super::{processes, wording};
 use crate::gap;
-use e2l_ledger::event::{Event, Facts};
+use e2l_ledger::event::{Event, Facts, Observation};
 
 /// What is to be recorded so that the record says what inspection says. `entry` is `None` for a container of which
 /// nothing was recorded.
@@ -22,6 +22,33 @@ pub fn missed(entry: Option<&Container>, seen: &Inspected, context: &Context) ->
         Some(entry) => missed.known(entry),
     }
     missed.events
+}
+
+/// What is to be recorded before a death that the stream tells, if inspection says of it that it ended a run whose start was not
+/// told: after it the start would look like one that came later.
+pub fn before_death(entry: &Container, died: &Event, now_nano: i64) -> Vec<Event> {
+    let told = died.action == "die" && died.observation == Observation::Observed;
+    // Runs that have names are told apart by these.
+    let facts = died
+        .facts
+        .as_ref()
+        .filter(|_| told && !died.attributes.contains_key(RUN));
+    let Some(started) = facts.and_then(|facts| facts.started_nano) else {
+        return Vec::new();
+    };
+    let is_later = |moment: Moment| !moment.is(started) && moment.nano < started;
+    if entry.started.is_some_and(|moment| !is_later(moment)) {
+        return Vec::new();
+    }
+    let (reason, since) = match (entry.phase.is_alive(), entry.started) {
+        (true, Some(moment)) => (Some("the end of a run was not read"), moment.nano),
+        (_, Some(_)) => (Some("runs between were not read"), entry.last_nano),
+        (_, None) => (None, started),
+    };
+    let gap = reason.map(|reason| gap::unproven(&died.actor_id, reason, (since, started)));
+    gap.into_iter()
+        .chain([wording::start_of(died, started, now_nano)])
+        .collect()
 }
 
 /// What is to be recorded of a container that is no longer there.

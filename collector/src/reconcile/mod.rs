@@ -66,6 +66,13 @@ pub fn plan(known: &Known, inventory: &Inventory, context: &Context) -> Plan {
     plan
 }
 
+/// What is to be recorded before an event that the stream tells, at this time of the collector's clock: the start of a run whose
+/// end it is, if that was not told.
+pub fn before(known: &Known, event: &Event, now_nano: i64) -> Vec<Event> {
+    let entry = known.container(&event.actor_id);
+    entry.map_or_else(Vec::new, |entry| containers::before_death(entry, event, now_nano))
+}
+
 #[cfg(test)]
 mod process_tests;
 #[cfg(test)]

@@ -436,3 +436,48 @@ fn whatever_was_not_read_the_record_agrees_afterwards_and_invents_no_time() {
         assert_eq!(missed_by(&again, &model), [], "seed {seed}");
     }
 }
+
+#[test]
+fn an_end_that_is_told_of_a_run_whose_start_was_not_brings_that_start_and_no_second_end() {
+    let mut model = Model::created(1000 * SECOND);
+    model.steps(&["start", "die", "start", "die"]);
+    let [_, _, first_end, _, last_end] = &model.events[..] else {
+        unreachable!()
+    };
+    let now = 2000 * SECOND;
+    for (read, died, expected, reason) in [
+        (
+            3,
+            last_end,
+            vec![("gap", 1021), ("start", 1021)],
+            Some("runs between were not read"),
+        ),
+        (
+            2,
+            last_end,
+            vec![("gap", 1021), ("start", 1021)],
+            Some("the end of a run was not read"),
+        ),
+        (1, first_end, vec![("start", 1007)], None),
+        (4, last_end, vec![], None),
+        // Told late, or of a run before that: it brings nothing.
+        (4, first_end, vec![], None),
+    ] {
+        let mut known = known(&model.events[..read]);
+        let missed = before(&known, died, now);
+        assert_eq!(told(&missed), expected, "{read} read");
+        let said = missed.first().and_then(|event| event.attributes.get("reason"));
+        assert_eq!(said.map(String::as_str), reason);
+        for event in &missed {
+            assert!(event.observation != Observation::Observed && !event.attributes.contains_key("exitCode"));
+            known.note(event);
+        }
+        known.note(died);
+        assert_eq!(known.alive().count(), 0);
+        if died == last_end {
+            assert_eq!(missed_by(&known, &model), [], "{read} read");
+        }
+    }
+    // Of a container that the spool knows nothing of the comparison tells.
+    assert_eq!(before(&Known::default(), last_end, now), []);
+}

@@ -1,8 +1,12 @@
 //! Inferred events, in the words that the engine would have used.
 
 use super::Inspected;
+use e2l_ledger::attributes::CONFLICT;
 use e2l_ledger::event::{Event, EventKind, Facts, Observation};
 use std::collections::BTreeMap;
+
+/// Attributes of a death that a start does not have.
+const OF_AN_END: [&str; 3] = ["exitCode", "execDuration", CONFLICT];
 
 /// Of a container: its labels, and over them, so that no label can forge them, image and name.
 pub fn of_container(seen: &Inspected, what: (&str, i64), facts: Facts, now_nano: i64) -> Event {
@@ -14,6 +18,23 @@ pub fn of_container(seen: &Inspected, what: (&str, i64), facts: Facts, now_nano:
         attributes,
         facts: Some(facts),
         ..inferred
+    }
+}
+
+/// Of the run that a death has ended: what the death says of the container, but for the end itself.
+pub fn start_of(died: &Event, started_nano: i64, now_nano: i64) -> Event {
+    let mut attributes = died.attributes.clone();
+    attributes.retain(|name, _| !OF_AN_END.contains(&name.as_str()));
+    let image_digest = died.facts.as_ref().and_then(|facts| facts.image_digest.clone());
+    let what = ("start", started_nano);
+    Event {
+        attributes,
+        facts: Some(Facts {
+            image_digest,
+            started_nano: Some(started_nano),
+            ..Facts::default()
+        }),
+        ..inferred(EventKind::Container, &died.actor_id, what, now_nano)
     }
 }
 
