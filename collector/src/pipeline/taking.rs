@@ -92,7 +92,12 @@ pub(super) fn take(
         stats.change(|stats| stats.repeats += 1);
         return;
     }
-    for missed in reconcile::before(spool.recorded(), &event, now_nano()) {
+    // What no engine tells is taken as it comes.
+    let missed = match options.repeats {
+        true => reconcile::before(spool.recorded(), &event, now_nano()),
+        false => Vec::new(),
+    };
+    for missed in missed {
         tracing::warn!(
             action = %missed.action, id = %missed.actor_id, observed = %missed.observation,
             "an end was told of a run whose start was not: it is inferred"
