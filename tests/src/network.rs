@@ -229,6 +229,16 @@ impl Network {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
+    /// The provider proposes with these arguments, and the others approve.
+    pub fn decide(&self, arguments: &[&str]) {
+        let proposed = self.e2l(ACTORS[0], arguments);
+        assert_success(&proposed);
+        let id = String::from_utf8(proposed.stdout).expect("an id");
+        for actor in &ACTORS[1..] {
+            assert_success(&self.e2l(actor, &["proposal", "approve", id.trim()]));
+        }
+    }
+
     /// What an actor's own peer says; `None` if it does not answer.
     pub fn view(&self, actor: &str) -> Option<PeerView> {
         let output = self.e2l(actor, &["peer", "status", "-o", "json"]);

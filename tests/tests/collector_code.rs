@@ -256,7 +256,9 @@ fn an_executable_that_is_not_on_the_list_is_refused_until_it_is() {
     const EVENTS: u64 = 600;
     let stage = Stage::set(2);
     let other = "11".repeat(32);
-    stage.decide(&["proposal", "create", "executables", &other]);
+    stage
+        .network
+        .decide(&["proposal", "create", "executables", &other]);
     let mut collector = stage.invents(200.0, EVENTS);
     stage.wait_for_log("the actors have not approved what this collector runs");
     assert!(collector.try_wait().unwrap().is_none(), "it waits");
@@ -266,21 +268,23 @@ fn an_executable_that_is_not_on_the_list_is_refused_until_it_is() {
         assert_other_code(&refused, "is not among those");
     });
     let program = e2l_tests::binary("e2l-collector");
-    stage.decide(&["proposal", "create", "executables", program.to_str().unwrap()]);
+    stage
+        .network
+        .decide(&["proposal", "create", "executables", program.to_str().unwrap()]);
     let done = collector.wait().unwrap();
     assert!(done.success(), "{}", stage.network.collector_log(1));
     assert_eq!(stage.events().len() as u64, EVENTS, "nothing is lost");
     assert!(stage.batches().iter().all(|batch| batch.header.incarnation == 1));
-    stage.decide(&["proposal", "create", "executables"]);
+    stage.network.decide(&["proposal", "create", "executables"]);
 }
 
 #[test]
 fn what_the_genesis_names_needs_no_approval_and_is_used_from_the_first_event() {
     const EVENTS: u64 = 300;
     let stage = Stage::set_on(strict_collector_component(), 1);
-    let strict = stage.digest(strict_collector_component());
+    let strict = Stage::digest(strict_collector_component());
     let contract = e2l_tests::component().to_str().unwrap();
-    stage.decide(&["chaincode", "propose", contract]);
+    stage.network.decide(&["chaincode", "propose", contract]);
     let done = stage.invents(300.0, EVENTS).wait().unwrap();
     assert!(done.success(), "{}", stage.network.collector_log(1));
 

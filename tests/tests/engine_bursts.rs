@@ -10,9 +10,7 @@ mod engine {
     pub use e2l_tests::now_nano;
 }
 
-use e2l_tests::{
-    CollectorProcess, Network, PATIENCE, component, said, strict_collector_component, wait_until,
-};
+use e2l_tests::{CollectorProcess, Network, PATIENCE, component, strict_collector_component, wait_until};
 use fake_engine::FakeEngine;
 use serde_json::Value;
 
@@ -50,12 +48,6 @@ async fn ten_thousand_events_at_once_are_on_the_ledger_once_each_in_order() {
 async fn a_component_that_is_asked_about_each_of_them_loses_none() {
     let network = Network::start_on(strict_collector_component(), 1);
     let contract = component().to_str().unwrap();
-    let proposed = network.e2l("provider", &["chaincode", "propose", contract]);
-    assert!(proposed.status.success(), "{}", said(&proposed));
-    let id = String::from_utf8(proposed.stdout).unwrap();
-    for actor in ["developer", "user"] {
-        let approved = network.e2l(actor, &["proposal", "approve", id.trim()]);
-        assert!(approved.status.success(), "{}", said(&approved));
-    }
+    network.decide(&["chaincode", "propose", contract]);
     all_are_on_the_ledger(&network).await;
 }

@@ -38,18 +38,11 @@ impl Pipeline {
                 kind = %event.kind, action = %event.action, id = %event.actor_id, observed = %event.observation,
                 "the engine's state differs from what its events said: what is missing is inferred"
             );
-            let sourced = Sourced {
-                event,
-                print: None,
-                number: 0,
-                since_nano: now_nano,
-                line: 0,
-            };
             take(
                 (&mut self.spool, &mut self.recorder),
                 &self.options,
                 &self.stats,
-                sourced,
+                Sourced::once(event, now_nano),
             );
         }
         self.unsettled += plan.again.len();
@@ -102,13 +95,7 @@ pub(super) fn take(
             action = %missed.action, id = %missed.actor_id, observed = %missed.observation,
             "an end was told of a run whose start was not: it is inferred"
         );
-        let missed = Sourced {
-            event: missed,
-            print: None,
-            number: 0,
-            since_nano,
-            line: 0,
-        };
+        let missed = Sourced::once(missed, since_nano);
         take((&mut *spool, &mut *recorder), options, stats, missed);
     }
     if !is_recorded(recorder, stats, &mut event) {

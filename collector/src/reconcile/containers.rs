@@ -4,7 +4,7 @@ use super::known::{Container, Moment, RUN};
 use super::{Context, Inspected, Phase, RunMark};
 use super::{processes, wording};
 use crate::gap;
-use e2l_ledger::event::{Event, Facts, Observation};
+use e2l_ledger::event::{Event, Facts};
 
 /// What is to be recorded so that the record says what inspection says. `entry` is `None` for a container of which
 /// nothing was recorded.
@@ -27,12 +27,8 @@ pub fn missed(entry: Option<&Container>, seen: &Inspected, context: &Context) ->
 /// What is to be recorded before a death that the stream tells, if inspection says of it that it ended a run whose start was not
 /// told: after it the start would look like one that came later.
 pub fn before_death(entry: &Container, died: &Event, now_nano: i64) -> Vec<Event> {
-    let told = died.action == "die" && died.observation == Observation::Observed;
     // Runs that have names are told apart by these.
-    let facts = died
-        .facts
-        .as_ref()
-        .filter(|_| told && !died.attributes.contains_key(RUN));
+    let facts = died.facts.as_ref().filter(|_| !died.attributes.contains_key(RUN));
     let Some(started) = facts.and_then(|facts| facts.started_nano) else {
         return Vec::new();
     };

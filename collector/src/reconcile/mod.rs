@@ -15,7 +15,7 @@ mod wording;
 pub use inventory::{Inspected, InspectedService, Inventory, Phase, RunMark};
 pub use known::Known;
 
-use e2l_ledger::event::Event;
+use e2l_ledger::event::{Event, Observation};
 
 /// When the comparison is made and what it may look back to.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,9 @@ pub fn plan(known: &Known, inventory: &Inventory, context: &Context) -> Plan {
 /// What is to be recorded before an event that the stream tells, at this time of the collector's clock: the start of a run whose
 /// end it is, if that was not told.
 pub fn before(known: &Known, event: &Event, now_nano: i64) -> Vec<Event> {
+    if event.action != "die" || event.observation != Observation::Observed {
+        return Vec::new();
+    }
     let entry = known.container(&event.actor_id);
     entry.map_or_else(Vec::new, |entry| containers::before_death(entry, event, now_nano))
 }

@@ -191,15 +191,8 @@ impl Intake {
         let since_nano = event.received_nano;
         let bytes = size(&event);
         state.bytes += bytes;
-        let sourced = Sourced {
-            event,
-            print: None,
-            number: 0,
-            since_nano,
-            line: 0,
-        };
         let _ = self.queue.send(Waiting {
-            given: sourced.into(),
+            given: Sourced::once(event, since_nano).into(),
             bytes,
         });
     }

@@ -79,6 +79,19 @@ pub struct Sourced {
     pub line: u64,
 }
 
+impl Sourced {
+    /// One that nobody numbers and that comes once: invented, inferred, or said by the collector itself.
+    pub fn once(event: Event, since_nano: i64) -> Self {
+        Self {
+            event,
+            print: None,
+            number: 0,
+            since_nano,
+            line: 0,
+        }
+    }
+}
+
 /// Where a source continues.
 #[derive(Debug, Clone, Default)]
 pub struct Resume {

@@ -132,13 +132,8 @@ fn invent(
         let since_nano = after.map_or(now, |after| {
             start_nano.saturating_add(i64::try_from(after.as_nanos()).unwrap_or(i64::MAX))
         });
-        place.send(Given::Event(Sourced {
-            event: world.event(number, since_nano, now),
-            print: None,
-            number: 0,
-            since_nano,
-            line: 0,
-        }));
+        let event = world.event(number, since_nano, now);
+        place.send(Sourced::once(event, since_nano).into());
         if number % LOOK == 0 {
             note_cpu(stats);
         }

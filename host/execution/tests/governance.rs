@@ -121,9 +121,7 @@ fn a_component_that_was_accepted_stays_so_when_the_limit_is_lowered_and_a_peer_s
         assert_eq!(stage.peers[0].config().limits.component_max_bytes, 1024);
         // One that has compiled it and one that has not come to the same.
         stage.peers[1].restart();
-        for admin in &members.others {
-            assert_eq!(stage.call(admin, approve(id)).0, ValidationCode::Valid);
-        }
+        stage.approved(id);
         let from_height = stage.height() + 1;
         assert_eq!(stage.record(&id).outcome, ProposalStatus::Active { from_height });
         // Nothing larger than the limit is taken now, though every peer has it ready.
@@ -150,9 +148,7 @@ fn what_only_the_compiler_refuses_fails_when_it_is_to_come_into_force() {
         assert_eq!(stage.propose(&proposal, vec![bytes]).0, ValidationCode::Valid);
         // One that has compiled it meanwhile and one that has not come to the same.
         stage.peers[1].restart();
-        for admin in &members.others {
-            assert_eq!(stage.call(admin, approve(id)).0, ValidationCode::Valid);
-        }
+        stage.approved(id);
         let height = stage.height();
         match stage.record(&id).outcome {
             ProposalStatus::Failed {
@@ -390,9 +386,7 @@ fn what_a_certificate_signs_after_its_revocation_is_refused_and_what_it_signed_b
         let revoked = members.collector.certificate().digest();
         let proposal = stage.proposal([Change::Revoke([revoked].into())], 40);
         assert_eq!(stage.propose(&proposal, Vec::new()).0, ValidationCode::Valid);
-        for admin in &members.others {
-            assert_eq!(stage.call(admin, approve(proposal.id())).0, ValidationCode::Valid);
-        }
+        stage.approved(proposal.id());
         let batch = stage.orderer.batch(vec![hostile("count", "")]);
         assert_eq!(stage.block(vec![batch])[0].0, ValidationCode::CreatorRevoked);
         assert_eq!(stage.peers[0].query("hostile", "count", "").unwrap(), "1");
@@ -552,10 +546,7 @@ fn decide(stage: &mut Stage<'_>, changes: Vec<Change>, components: Vec<Vec<u8>>)
     let proposal = stage.proposal(changes, 40);
     let id = proposal.id();
     assert_eq!(stage.propose(&proposal, components).0, ValidationCode::Valid);
-    let members = stage.members;
-    for admin in &members.others {
-        assert_eq!(stage.call(admin, approve(id)).0, ValidationCode::Valid);
-    }
+    stage.approved(id);
 }
 
 #[test]

@@ -43,14 +43,6 @@ fn propose(stage: &mut Stage<'_>, changes: impl IntoIterator<Item = Change>) -> 
     proposal.id()
 }
 
-/// The other actors approve, in one block each.
-fn approved(stage: &mut Stage<'_>, id: Digest) {
-    let members = stage.members;
-    for other in &members.others {
-        assert_eq!(stage.call(other, approve(id)).0, ValidationCode::Valid);
-    }
-}
-
 fn version_2(name: &str) -> Change {
     deploy(name, "2.0.0", &component(NAME))
 }
@@ -58,7 +50,7 @@ fn version_2(name: &str) -> Change {
 fn begun(stage: &mut Stage<'_>, orders: &[&str]) -> Digest {
     tell(stage, orders);
     let id = propose(stage, [version_2(NAME)]);
-    approved(stage, id);
+    stage.approved(id);
     id
 }
 
@@ -214,7 +206,7 @@ fn a_preparation_that_fails_in_step_3_is_undone() {
             // The same version can be tried again.
             tell(&mut stage, &["prepare=1"]);
             let id = propose(&mut stage, [version_2(NAME)]);
-            approved(&mut stage, id);
+            stage.approved(id);
             assert_eq!(version(&stage), "2.0.0");
         }
     });
@@ -279,8 +271,8 @@ fn a_preparation_is_superseded_by_what_becomes_active_meanwhile() {
             // It does not prepare itself, and comes into force at once.
             let replacing = propose(&mut stage, [deploy(NAME, other, &component("hostile"))]);
             let id = propose(&mut stage, [version_2(NAME)]);
-            approved(&mut stage, id);
-            approved(&mut stage, replacing);
+            stage.approved(id);
+            stage.approved(replacing);
             let from_height = stage.height() + 1;
             assert_eq!(status(&stage, &replacing), ProposalStatus::Active { from_height });
             assert_eq!(code(&stage, &id).0, ValidationCode::ProposalSuperseded);
@@ -304,7 +296,7 @@ fn preparations_wait_for_each_other() {
         let rival = propose(&mut stage, [deploy(NAME, "2.1.0", &component(NAME))]);
         let second = propose(&mut stage, [version_2("second"), version_2("third")]);
         for id in [first, rival, second] {
-            approved(&mut stage, id);
+            stage.approved(id);
         }
         // Six blocks of approvals, the first step at the end of the second.
         let from_height = stage.height() + 1;
@@ -344,7 +336,7 @@ fn a_contract_that_is_prepared_sooner_is_called_until_all_are() {
         let mut stage = Stage::new(&members);
         tell(&mut stage, &["prepare=3"]);
         let id = propose(&mut stage, [version_2("second"), version_2(NAME)]);
-        approved(&mut stage, id);
+        stage.approved(id);
         empty(&mut stage);
         let steps = |stage: &Stage<'_>| match status(stage, &id) {
             ProposalStatus::Preparing { steps, .. } => steps,
@@ -371,14 +363,14 @@ fn a_version_that_is_prepared_has_a_name_of_its_own() {
         let mut stage = Stage::new(&members);
         for (version, said) in [("counted", "begins with a digit"), ("2/0", "no slash")] {
             let id = propose(&mut stage, [deploy(NAME, version, &component(NAME))]);
-            approved(&mut stage, id);
+            stage.approved(id);
             let (code, why) = code(&stage, &id);
             assert_eq!(code, ValidationCode::BadConfiguration);
             assert!(why.contains(said), "{why}");
         }
         // Another component under the name of the active version.
         let id = propose(&mut stage, [deploy("hostile", "1.0.0", &component(NAME))]);
-        approved(&mut stage, id);
+        stage.approved(id);
         let (code, why) = code(&stage, &id);
         assert_eq!(code, ValidationCode::BadConfiguration);
         assert!(why.contains("give it a version of its own"), "{why}");
@@ -422,8 +414,8 @@ fn an_approval_that_comes_with_changes_of_limits_is_judged_when_it_comes_into_fo
         tell(&mut stage, &["prepare=3"]);
         let id = propose(&mut stage, [Change::Limits(lower.clone()), version_2(NAME)]);
         let rival = propose(&mut stage, [Change::Limits(lower)]);
-        approved(&mut stage, id);
-        approved(&mut stage, rival);
+        stage.approved(id);
+        stage.approved(rival);
         assert_eq!(code(&stage, &id).0, ValidationCode::ProposalSuperseded);
         empty(&mut stage);
         assert!(own(&stage) == 0 && version(&stage) == "1.0.0");
@@ -442,7 +434,7 @@ fn replaced_by_one_that_migrates(stage: &mut Stage<'_>) -> Digest {
     let bytes = migrates();
     let proposal = stage.proposal([deploy(NAME, "2.0.0", &bytes)], 50);
     assert_eq!(stage.propose(&proposal, vec![bytes]).0, ValidationCode::Valid);
-    approved(stage, proposal.id());
+    stage.approved(proposal.id());
     proposal.id()
 }
 

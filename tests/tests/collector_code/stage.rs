@@ -3,8 +3,8 @@
 use e2l_event::Event;
 use e2l_ledger::{Digest, Domain, Envelope, SignedBatch};
 use e2l_tests::{
-    Members, Network, PATIENCE, collector_component, failing_collector_component, said,
-    strict_collector_component, wait_until,
+    Members, Network, PATIENCE, collector_component, failing_collector_component, strict_collector_component,
+    wait_until,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -65,39 +65,22 @@ impl Stage {
         });
     }
 
-    /// All actors decide a change.
-    pub fn decide(&self, arguments: &[&str]) {
-        let id = self.run("provider", arguments);
-        for actor in ["developer", "user"] {
-            self.run(actor, &["proposal", "approve", &id]);
-        }
-    }
-
     /// All actors approve a component of collectors.
     pub fn deploy(&self, component: &Path) -> Digest {
         let file = component.to_str().unwrap();
-        self.decide(&["chaincode", "propose", file, "--name", "collector"]);
-        self.digest(component)
+        self.network
+            .decide(&["chaincode", "propose", file, "--name", "collector"]);
+        Self::digest(component)
     }
 
     /// What a component is known by.
-    pub fn digest(&self, component: &Path) -> Digest {
+    pub fn digest(component: &Path) -> Digest {
         Domain::Chaincode.hash(&std::fs::read(component).unwrap())
     }
 
     /// All actors set a limit.
     pub fn set_limit(&self, setting: &str) {
-        self.decide(&["proposal", "create", "limits", setting]);
-    }
-
-    fn run(&self, actor: &str, arguments: &[&str]) -> String {
-        let output = self.network.e2l(actor, arguments);
-        assert!(
-            output.status.success(),
-            "{actor}: {arguments:?}: {}",
-            said(&output)
-        );
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        self.network.decide(&["proposal", "create", "limits", setting]);
     }
 
     /// The first collector's events, as the user has them.

@@ -82,6 +82,14 @@ impl<'a> Stage<'a> {
         self.call(&members.admin, governance(function::PROPOSE, proposing.encode()))
     }
 
+    /// The other actors approve, in one block each.
+    pub fn approved(&mut self, id: Digest) {
+        let members = self.members;
+        for other in &members.others {
+            assert_eq!(self.call(other, approve(id)).0, ValidationCode::Valid);
+        }
+    }
+
     pub fn record(&self, id: &Digest) -> ProposalRecord {
         ProposalRecord::decode(&self.peers[1].state(&StateKey::proposal(id)).unwrap()).unwrap()
     }
