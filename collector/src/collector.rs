@@ -202,6 +202,7 @@ impl Collector {
             resumed: self.resumed,
             collector: self.spool.sender().to_string(),
             newest_nano: self.spool.recorded().newest_nano(),
+            read_nano: self.spool.recorded().read_nano(),
             alive: Alive::all(self.spool.recorded()),
         };
         let watches_engine = !self.source.waits();

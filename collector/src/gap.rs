@@ -80,13 +80,6 @@ pub fn spool_was_full(sender: &Member, from_nano: i64, to_nano: i64, events: u64
     gap(sender.to_string(), attributes.into(), to_nano, to_nano)
 }
 
-/// Events of the engine between two moments may not have been read.
-pub fn not_read(collector: &str, reason: &str, from_nano: Option<i64>, to_nano: i64) -> Event {
-    let mut attributes = vec![("reason", reason.to_owned()), ("to", to_nano.to_string())];
-    attributes.extend(from_nano.map(|from| ("from", from.to_string())));
-    gap(collector.to_owned(), attributes, to_nano, to_nano)
-}
-
 /// So many events were read and not kept, because memory was full of others.
 pub fn overrun(collector: &str, (from_nano, to_nano): (i64, i64), events: u64) -> Event {
     let attributes = vec![
@@ -98,7 +91,8 @@ pub fn overrun(collector: &str, (from_nano, to_nano): (i64, i64), events: u64) -
     gap(collector.to_owned(), attributes, to_nano, to_nano)
 }
 
-/// What happened to one container or service between two moments is not known in full.
+/// What happened between two moments is not known in full: to one container or service, or to all that the collector of this
+/// name watches.
 pub fn unproven(id: &str, reason: &str, (from_nano, to_nano): (i64, i64)) -> Event {
     let attributes = vec![
         ("reason", reason.to_owned()),

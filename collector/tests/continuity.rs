@@ -52,6 +52,7 @@ async fn a_gap_is_recorded_unless_the_engine_remembers_what_was_read_last() {
     let resume = |newest: Option<[u8; 16]>| Resume {
         floor_nano,
         recent: newest.into_iter().collect(),
+        read_nano: newest.map(|_| floor_nano - 1),
         collector: "provider/collector/collector-1".to_owned(),
         ..Resume::default()
     };
@@ -67,6 +68,9 @@ async fn a_gap_is_recorded_unless_the_engine_remembers_what_was_read_last() {
         "not read for too long: the engine forgot events",
     ];
     assert!(reasons.contains(&reason), "{reason}");
+    let bound = |name: &str| gap.attributes[name].parse::<i64>().unwrap();
+    assert_eq!(bound("from"), floor_nano - 1);
+    assert!(bound("to") > floor_nano, "{gap:?}");
 
     let last = fingerprint(&forgotten[1].event);
     let next = engine.docker(&["create", &engine.image, "/bin/true"]);

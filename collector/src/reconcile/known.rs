@@ -67,6 +67,8 @@ pub struct Service {
     pub updated_nano: i64,
     /// Whether that was inferred.
     pub inferred: bool,
+    /// Whether its creation was.
+    pub created_inferred: bool,
     /// Number of its last event in this run's stream.
     #[borsh(skip)]
     read: u64,
@@ -85,7 +87,11 @@ struct Removed {
 pub struct Known {
     containers: BTreeMap<String, Container>,
     services: BTreeMap<String, Service>,
+    /// Engine's time of the event of its stream that was recorded last.
+    read_nano: Option<i64>,
     forgotten: bool,
+    /// The latest change of the services that were forgotten.
+    services_forgotten_nano: Option<i64>,
     #[borsh(skip)]
     removed: VecDeque<Removed>,
     /// Number of the stream's last event in this run.
@@ -96,6 +102,9 @@ pub struct Known {
 impl Known {
     /// Adds a recorded event.
     pub fn note(&mut self, event: &Event) {
+        if event.kind != EventKind::Collector && event.observation == Observation::Observed {
+            self.read_nano = Some(event.time_nano);
+        }
         match event.kind {
             EventKind::Container => self.note_container(event),
             EventKind::Service => self.note_service(event),
@@ -160,6 +169,7 @@ impl Known {
 
     fn has_inferred_of_service(&self, event: &Event) -> bool {
         match self.services.get(&event.actor_id) {
+            Some(service) if event.action == "create" => service.created_inferred,
             Some(service) => service.inferred && service.updated_nano == event.time_nano,
             None => {
                 event.action == "remove" && self.removed_of(&event.actor_id).is_some_and(|gone| gone.inferred)
@@ -201,6 +211,11 @@ impl Known {
         containers.chain(services).max().unwrap_or_default()
     }
 
+    /// Engine's time of the event of its stream that was recorded last, nanoseconds since the Unix epoch.
+    pub fn read_nano(&self) -> Option<i64> {
+        self.read_nano
+    }
+
     /// What is known of a service.
     pub fn service(&self, id: &str) -> Option<&Service> {
         self.services.get(id)
@@ -211,9 +226,15 @@ impl Known {
         self.services.iter()
     }
 
-    /// Whether there were more than are remembered.
+    /// Whether there were more containers than are remembered.
     pub fn has_forgotten(&self) -> bool {
         self.forgotten
+    }
+
+    /// The latest change of the services that were forgotten for want of room, nanoseconds since the Unix epoch: one that is
+    /// not known and was not changed since may be one of them.
+    pub fn services_forgotten_nano(&self) -> Option<i64> {
+        self.services_forgotten_nano
     }
 
     fn removed_of(&self, id: &str) -> Option<&Removed> {
@@ -274,16 +295,41 @@ impl Known {
             }
             return;
         }
-        if !self.services.contains_key(id) && self.services.len() >= MOST_SERVICES {
+        let known = self.services.get(id);
+        // Told later than what was inferred of a later moment.
+        if !inferred && known.is_some_and(|known| known.inferred && event.time_nano < known.updated_nano) {
             return;
         }
-        let read = self.services.get(id).map_or(0, |service| service.read);
         let service = Service {
             updated_nano: event.time_nano,
             inferred,
-            read,
+            created_inferred: match event.action.as_str() {
+                "create" => inferred,
+                _ => known.is_some_and(|known| known.created_inferred),
+            },
+            read: known.map_or(0, |known| known.read),
         };
+        if known.is_none() {
+            self.make_room_for_service();
+        }
         self.services.insert(id.clone(), service);
+    }
+
+    /// Forgets those that were changed longest ago, several at a time.
+    fn make_room_for_service(&mut self) {
+        if self.services.len() < MOST_SERVICES {
+            return;
+        }
+        let mut all: Vec<_> = self
+            .services
+            .iter()
+            .map(|(id, service)| (service.updated_nano, id.clone()))
+            .collect();
+        all.sort_unstable();
+        for (updated_nano, id) in all.into_iter().take(MOST_SERVICES / 16) {
+            self.services.remove(&id);
+            self.services_forgotten_nano = self.services_forgotten_nano.max(Some(updated_nano));
+        }
     }
 
     fn note_removed(&mut self, id: &str, inferred: bool) {

@@ -79,4 +79,6 @@ pub fn before(known: &Known, event: &Event, now_nano: i64) -> Vec<Event> {
 #[cfg(test)]
 mod process_tests;
 #[cfg(test)]
+mod service_tests;
+#[cfg(test)]
 mod tests;

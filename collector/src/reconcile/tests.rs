@@ -345,50 +345,6 @@ fn more_containers_than_are_remembered_make_nobody_new() {
 }
 
 #[test]
-fn services_are_told_by_the_times_of_the_store() {
-    let service = InspectedService {
-        id: "s".repeat(25),
-        name: "shop".to_owned(),
-        created_nano: 1000 * SECOND,
-        updated_nano: 1000 * SECOND,
-    };
-    let seen = |service: &InspectedService| Inventory {
-        services: Some(vec![service.clone()]),
-        ..Inventory::default()
-    };
-    let mut known = Known::default();
-    let created = plan(&known, &seen(&service), &CONTEXT).events;
-    assert_eq!(told(&created), [("create", 1000)]);
-    assert_eq!(
-        (created[0].kind, created[0].scope.as_str()),
-        (EventKind::Service, "swarm")
-    );
-    known.note(&created[0]);
-    assert!(known.has_inferred(&Event {
-        observation: Observation::Observed,
-        ..created[0].clone()
-    }));
-    assert_eq!(plan(&known, &seen(&service), &CONTEXT), Plan::default());
-    let updated = InspectedService {
-        updated_nano: 1500 * SECOND,
-        ..service
-    };
-    let events = plan(&known, &seen(&updated), &CONTEXT).events;
-    assert_eq!(told(&events), [("gap", 1500), ("update", 1500)]);
-    events.iter().for_each(|event| known.note(event));
-    let gone = Inventory {
-        services: Some(Vec::new()),
-        ..Inventory::default()
-    };
-    assert_eq!(told(&plan(&known, &gone, &CONTEXT).events), [("remove", 10_000)]);
-    assert_eq!(
-        plan(&known, &Inventory::default(), &CONTEXT),
-        Plan::default(),
-        "it was not asked for"
-    );
-}
-
-#[test]
 fn whatever_was_not_read_the_record_agrees_afterwards_and_invents_no_time() {
     for seed in 0..2000 {
         let mut random = StdRng::seed_from_u64(seed);

@@ -1,7 +1,7 @@
 //! Where what was read waits for its facts and for the spool: in memory, bounded in bytes, and never in the way of the
 //! reading.
 
-use super::{Asked, EngineEvent, Given, LeftOut, Sourced};
+use super::{Asked, EngineEvent, Given, LeftOut, Resume, Sourced};
 use crate::gap;
 use crate::recent::{Fingerprint, Recent, fingerprint};
 use e2l_ledger::event::Event;
@@ -55,19 +55,11 @@ struct Lost {
 struct State {
     recent: Recent,
     number: u64,
-    newest: Option<Newest>,
+    newest: Option<Fingerprint>,
+    read_nano: Option<i64>,
     highest_nano: i64,
     bytes: usize,
     lost: Option<Lost>,
-}
-
-/// The event that was read last. While the engine remembers it, nothing after it is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Newest {
-    /// What it is known by.
-    pub print: Fingerprint,
-    /// Engine's time, nanoseconds since the Unix epoch; `None` if it was read before the collector was started.
-    pub time_nano: Option<i64>,
 }
 
 /// The end that reads put into.
@@ -85,26 +77,23 @@ pub struct Outlet {
 }
 
 impl Intake {
-    /// Both ends. `recent` are the events that are not to be taken again, oldest first.
-    pub fn new(recent: &[Fingerprint], max_bytes: usize, collector: String) -> (Arc<Self>, Outlet) {
+    /// Both ends. Takes nothing that was taken last before.
+    pub fn new(resume: &Resume, max_bytes: usize) -> (Arc<Self>, Outlet) {
         let (sender, queue) = mpsc::unbounded_channel();
-        let recent = Recent::new(recent.iter().copied());
-        let newest = recent.newest().map(|print| Newest {
-            print,
-            time_nano: None,
-        });
+        let recent = Recent::new(resume.recent.iter().copied());
         let intake = Arc::new(Self {
             state: Mutex::new(State {
+                newest: recent.newest(),
                 recent,
                 number: 0,
-                newest,
+                read_nano: resume.read_nano,
                 highest_nano: 0,
                 bytes: 0,
                 lost: None,
             }),
             queue: sender,
             max_bytes,
-            collector,
+            collector: resume.collector.clone(),
         });
         let outlet = Outlet {
             queue,
@@ -142,10 +131,8 @@ impl Intake {
             return Offered::Lost;
         }
         if origin == Origin::Stream {
-            state.newest = Some(Newest {
-                print,
-                time_nano: Some(event.time_nano),
-            });
+            state.newest = Some(print);
+            state.read_nano = Some(event.time_nano);
         }
         if repeat {
             return Offered::Repeat;
@@ -205,9 +192,16 @@ impl Intake {
         });
     }
 
-    /// The event that was read last, whether it was taken now or in an earlier run.
-    pub fn newest(&self) -> Option<Newest> {
+    /// The event that was read last, whether it was taken now or in an earlier run. While the engine remembers it, nothing
+    /// after it is missing.
+    pub fn newest(&self) -> Option<Fingerprint> {
         self.state.lock().newest
+    }
+
+    /// Its time by the engine, nanoseconds since the Unix epoch, or that of one before it; also when it is forgotten. `None` if
+    /// none was read.
+    pub fn read_nano(&self) -> Option<i64> {
+        self.state.lock().read_nano
     }
 
     /// There is nothing to be continuous with any more.
@@ -319,7 +313,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_finds_no_room_is_counted_and_said_once_there_is_room_again() {
-        let (intake, mut outlet) = Intake::new(&[], 10_000, "c".to_owned());
+        let (intake, mut outlet) = Intake::new(&Resume::default(), 10_000);
         let offered: Vec<_> = (0..100)
             .map(|number| intake.offer(raw(number), Origin::Stream, 7 + number))
             .collect();
@@ -365,13 +359,21 @@ mod tests {
             let event = raw(number).normalise(1).unwrap().unwrap();
             fingerprint(&event)
         };
-        let (intake, _outlet) = Intake::new(&[print(1)], 10_000, "c".to_owned());
+        let resume = Resume {
+            recent: vec![print(1)],
+            read_nano: Some(1_000_000_001),
+            ..Resume::default()
+        };
+        let (intake, _outlet) = Intake::new(&resume, 10_000);
         intake.leave_out([print(2)].into_iter());
-        assert_eq!(intake.newest().unwrap().print, print(1));
+        assert_eq!(intake.newest(), Some(print(1)));
+        assert_eq!(intake.read_nano(), resume.read_nano);
         assert_eq!(
             [1, 2, 3].map(|number| intake.offer(raw(number), Origin::Stream, 1)),
             [Offered::Repeat, Offered::Repeat, Offered::Taken]
         );
-        assert_eq!(intake.newest().unwrap().time_nano, Some(1_000_000_003));
+        assert_eq!(intake.newest(), Some(print(3)));
+        intake.forget_newest();
+        assert_eq!((intake.newest(), intake.read_nano()), (None, Some(1_000_000_003)));
     }
 }

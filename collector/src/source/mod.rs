@@ -105,8 +105,11 @@ pub struct Resume {
     pub resumed: bool,
     /// This collector, as gaps name it.
     pub collector: String,
-    /// The engine's time of the newest of them, about, nanoseconds since the Unix epoch; 0 for none.
+    /// The highest engine's time of the last events of containers and services that are there, nanoseconds since the Unix epoch;
+    /// 0 for none.
     pub newest_nano: i64,
+    /// The engine's time of the event that was recorded last, nanoseconds since the Unix epoch.
+    pub read_nano: Option<i64>,
     /// Containers that run, as recorded.
     pub alive: Vec<Alive>,
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Starts every segment.
-const MAGIC: [u8; 8] = *b"E2Lspl03";
+const MAGIC: [u8; 8] = *b"E2Lspl04";
 /// Bytes before the first frame.
 pub const HEADER: usize = 8 + 16;
 

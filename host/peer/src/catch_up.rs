@@ -233,7 +233,7 @@ pub(crate) fn keep_endorsements(node: &Node, proof: &FinalHeaderProof) -> Result
         // The proof was verified, so its certificates can be read.
         if let Ok(certificate) = Certificate::parse(der) {
             let actor = &certificate.member().actor;
-            node.remember_endorser(&certificate)?;
+            node.endorsers.remember(&certificate)?;
             if check_vote(node, (actor, vote), &certificate, &votes)? {
                 votes.push((actor.clone(), vote.clone()));
             }

@@ -199,7 +199,7 @@ impl Chain {
     }
 
     fn refuse_acknowledgement(&self, height: u64, conflict: &SignOnceError) {
-        self.node.alarm(format!(
+        self.node.alarms.raise(format!(
             "this peer does not acknowledge height {height}: {conflict}"
         ));
     }
@@ -209,7 +209,7 @@ impl Chain {
     /// with the endorsement.
     fn acknowledge_and_execute(&mut self, inspected: InspectedProposal) -> Result<(), ChainError> {
         check_engine(&self.config)?;
-        let votes = self.node.votes_under(&self.config);
+        let votes = self.node.me.votes_under(&self.config);
         let together = self.quick && inspected.proposal.transactions() <= SMALL_BLOCK;
         if votes && !together {
             self.acknowledge(&inspected.proposal)?;
@@ -252,7 +252,7 @@ impl Chain {
         }
         let acknowledgement = write.acknowledges.then(|| {
             let vote = self.acknowledgement(height, block.header.proposal);
-            SignedVote::sign(vote, &*self.node.signer())
+            SignedVote::sign(vote, &*self.node.me.signer())
         });
         let endorsement = vote.as_ref().map(|(_, vote)| vote);
         self.node.offer(acknowledgement.iter().chain(endorsement));
@@ -280,7 +280,7 @@ impl Chain {
     /// Signs the header, unless this peer has signed another one at this height or above, or what it computes is not
     /// what the others do.
     fn endorse(&self, height: u64, header: Digest) -> Result<Option<ActorVote>, ChainError> {
-        if !self.node.votes_under(&self.config) {
+        if !self.node.me.votes_under(&self.config) {
             return Ok(None);
         }
         if self.node.with_finality(|finality| finality.outvoted()).is_some() {
@@ -288,7 +288,7 @@ impl Chain {
         }
         let signed = self.node.store.signed().endorsement;
         if signed.is_some_and(|(last, digest)| last > height || (last == height && digest != header)) {
-            self.node.alarm(format!(
+            self.node.alarms.raise(format!(
                 "this peer does not endorse height {height}: it has endorsed {signed:?}, as after a rolled-back \
                  database"
             ));
@@ -299,8 +299,8 @@ impl Chain {
             height,
             header,
         });
-        let vote = SignedVote::sign(vote, &*self.node.signer());
-        Ok(Some((self.node.me().actor.clone(), vote)))
+        let vote = SignedVote::sign(vote, &*self.node.me.signer());
+        Ok(Some((self.node.me.member().actor.clone(), vote)))
     }
 
     /// Executes a block that another peer sent and that this peer's own log no longer holds. `marker` is
@@ -336,7 +336,7 @@ impl Chain {
                 execution.block.header.digest(),
                 block.header.digest()
             );
-            self.node.alarm(format!("height {height}: {why}"));
+            self.node.alarms.raise(format!("height {height}: {why}"));
             return Err(foreign(why));
         }
         self.write(execution, false)

@@ -49,7 +49,7 @@ impl DisputeBook {
     pub fn alarm(&self, node: &Node) {
         for dispute in self.0.lock().values() {
             if dispute.accepted_nano.is_none() {
-                node.alarm(dispute.alarm());
+                node.alarms.raise(dispute.alarm());
             }
         }
     }
@@ -74,9 +74,10 @@ impl DisputeBook {
                 found_nano: now_nano(),
                 accepted_nano: None,
             };
-            node.alarm(dispute.alarm());
+            node.alarms.raise(dispute.alarm());
             if let Err(error) = dispute.save(&node.store) {
-                node.alarm(format!("what stopped finality cannot be kept: {error}"));
+                node.alarms
+                    .raise(format!("what stopped finality cannot be kept: {error}"));
             }
             known.insert(name, dispute);
         }
@@ -105,7 +106,7 @@ impl DisputeBook {
         }
         let mut actors = Vec::new();
         for dispute in open {
-            node.end_alarm(&dispute.alarm());
+            node.alarms.end(&dispute.alarm());
             dispute.accepted_nano = Some(now_nano());
             dispute.save(&node.store)?;
             record(node, dispute)?;
@@ -128,7 +129,7 @@ fn record(node: &Node, dispute: &Dispute) -> Result<(), StoreError> {
             divergence.alarm()
         ),
         quarantined: 0,
-        repaired_from: Some(node.me().actor.clone()),
+        repaired_from: Some(node.me.member().actor.clone()),
         repaired_nano: Some(now),
     };
     incident.save(&node.store, &format!("{now:020}-dispute-{}", divergence.actor))

@@ -48,7 +48,7 @@ fn compare(node: &Node, link: &Link, theirs: &Block) {
         Ok(Some(own)) => own,
         Ok(None) => return,
         Err(error) => {
-            node.alarm(format!(
+            node.alarms.raise(format!(
                 "block {height} cannot be compared with {}'s: {error}",
                 link.actor
             ));
@@ -59,7 +59,7 @@ fn compare(node: &Node, link: &Link, theirs: &Block) {
         // Votes for another header than they have: evidence says who signed both.
         return;
     }
-    node.alarm(format!(
+    node.alarms.raise(format!(
         "this peer computes something else than the others from height {height} on, and endorses nothing more: {}",
         first_difference(&own, theirs)
     ));

@@ -48,7 +48,7 @@ pub fn check_vote(
             return Ok(false);
         }
         statements += 1;
-        if let Some(earlier) = node.endorser(&other.signature.certificate)? {
+        if let Some(earlier) = node.endorsers.get(&other.signature.certificate)? {
             let evidence = Evidence::Votes(signed_vote(other, &earlier), signed_vote(vote, certificate));
             convict(node, &evidence)?;
         }
@@ -74,7 +74,7 @@ pub fn hear(
     };
     let (signer, vote) = (certificate.member(), &passed_on.statement);
     let about = vote.height() == height && *vote.network() == node.network;
-    let voter = node.config().is_voting_peer(signer) && signer != node.me();
+    let voter = node.config().is_voting_peer(signer) && signer != node.me.member();
     if !about || !voter || certificate.check_issued(&node.config()).is_err() {
         return Ok(false);
     }
@@ -93,7 +93,7 @@ pub fn hear(
     let speaks = speaker == Some(signer.actor.as_str());
     if !speaks
         || certificate.check(&node.config(), now_nano()).is_err()
-        || !node.remember_endorser(&certificate)?
+        || !node.endorsers.remember(&certificate)?
     {
         return Ok(false);
     }
@@ -243,7 +243,7 @@ pub fn told(node: &Node, height: u64) -> Result<Option<Told>, StoreError> {
     };
     let mut votes = Vec::new();
     for (_, vote) in node.store.votes(height)? {
-        if let Some(certificate) = node.endorser(&vote.signature.certificate)? {
+        if let Some(certificate) = node.endorsers.get(&vote.signature.certificate)? {
             votes.push(signed_vote(&vote, &certificate));
         }
     }
@@ -288,7 +288,8 @@ fn convict(node: &Node, evidence: &Evidence) -> Result<(), StoreError> {
     };
     node.evidence.admit(piece, |piece| {
         node.store.save_evidence(&piece.name, &piece.bytes)?;
-        node.alarm(format!("{}: `e2l evidence` shows the proof", piece.what));
+        node.alarms
+            .raise(format!("{}: `e2l evidence` shows the proof", piece.what));
         Ok(())
     })
 }

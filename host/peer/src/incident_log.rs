@@ -31,7 +31,8 @@ impl IncidentLog {
             "damaged: {}: {}; not served until it is repaired",
             run.incident.what, run.incident.why
         );
-        node.replace_alarm(&std::mem::replace(&mut run.alarm, alarm.clone()), alarm);
+        node.alarms
+            .replace(&std::mem::replace(&mut run.alarm, alarm.clone()), alarm);
         run.incident.save(&node.store, &run.name)
     }
 

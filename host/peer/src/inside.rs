@@ -56,7 +56,7 @@ impl Mender {
     /// As when a peer is started.
     pub fn start(options: &PeerOptions, open: OpenLedger) -> Result<Self> {
         let OpenLedger { node, executor, .. } = open;
-        let identity = node.identity.clone();
+        let identity = node.me.identity.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -67,7 +67,7 @@ impl Mender {
         let links = Links::new(&node, &tls)?;
         let components = Arc::new(ComponentDirectory::new(options.chaincode_dir.clone()));
         let runner = QueryRunner::new(Arc::new(Runtime::new()?), components);
-        let reports = node.take_reports().context("the ledger has a repairer")?;
+        let reports = node.damage.take().context("the ledger has a repairer")?;
         tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         // Their votes say what is final.
         for link in links.all() {
@@ -154,7 +154,7 @@ impl Mender {
     /// What a caller is told.
     pub fn query(&self, chaincode: &str, function: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
         let at = self.finalized()?;
-        let caller = self.node.me().clone();
+        let caller = self.node.me.member().clone();
         let call = QueryCall {
             chaincode: chaincode.to_owned(),
             function: function.to_owned(),
@@ -203,7 +203,7 @@ impl Mender {
 
     /// Why this peer would stop and restore its ledger at its next start.
     pub fn fatal(&self) -> Option<String> {
-        self.node.fatal().borrow().clone()
+        self.node.stopping.reason().borrow().clone()
     }
 
     /// All incidents.

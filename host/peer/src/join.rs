@@ -30,14 +30,14 @@ const NEAR: u64 = 32;
 pub async fn join(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> Result<u64> {
     let mut said: Option<Instant> = None;
     loop {
-        if let Some(raft_id) = node.raft_id_in(&node.config()) {
+        if let Some(raft_id) = node.me.raft_id_in(&node.config()) {
             return Ok(raft_id);
         }
         refuse_if_removed(node)?;
         if said.is_none_or(|at| at.elapsed() >= REMINDER) {
             said = Some(Instant::now());
             tracing::warn!(
-                peer = %node.me(),
+                peer = %node.me.member(),
                 height = node.newest().header.height,
                 "the network does not have this peer: waiting until a proposal that admits it is in force (`e2l peer join`)"
             );
@@ -53,7 +53,7 @@ pub fn no_peer_since(node: &Node, from: u64) -> String {
     format!(
         "{} is not a peer of the network any more since height {from}: its ledger up to there can be read with `e2l audit \
          --data-dir`",
-        node.me()
+        node.me.member()
     )
 }
 
@@ -62,7 +62,7 @@ fn refuse_if_removed(node: &Node) -> Result<()> {
     let left = epochs
         .iter()
         .rev()
-        .take_while(|epoch| node.raft_id_in(&epoch.config).is_none());
+        .take_while(|epoch| node.me.raft_id_in(&epoch.config).is_none());
     let from = left.last().map_or(0, |epoch| epoch.from);
     if from == 0 {
         return Ok(());
@@ -76,13 +76,13 @@ fn refuse_if_removed(node: &Node) -> Result<()> {
 /// This peer's own store or engine fails.
 pub async fn observe(node: &Arc<Node>, links: &Links, chain: &ChainThread) -> Result<(), ChainError> {
     let mut told: Option<u64> = None;
-    while !node.votes_under(&node.config()) {
+    while !node.me.votes_under(&node.config()) {
         let before = node.newest().header.height;
         fetch_new(node, links, chain).await?;
         let height = node.newest().header.height;
         // Asked again when the ledger has gone on without it: what was said may have been refused, or lost.
         let due = told.is_none_or(|at| height > at.saturating_add(NEAR));
-        if due && node.config().is_staging_peer(node.me()) && has_caught_up(node, links).await {
+        if due && node.config().is_staging_peer(node.me.member()) && has_caught_up(node, links).await {
             match say_ready(node, links).await {
                 Ok(()) => tracing::info!(height, "this peer has said that it is ready to vote"),
                 Err(why) => tracing::warn!(why, "that this peer is ready cannot be said now"),
@@ -127,7 +127,7 @@ async fn say_ready(node: &Node, links: &Links) -> Result<(), String> {
     let mut nonce = [0; 16];
     let unique = Domain::Value.hash(&now_nano().to_be_bytes());
     nonce.copy_from_slice(&unique.0[..16]);
-    let request = SignedRequest::sign(node.network, nonce, expires_at, call, &*node.signer());
+    let request = SignedRequest::sign(node.network, nonce, expires_at, call, &*node.me.signer());
     let envelope = bytes::Bytes::from(Envelope::Request(request).encode());
     let mut failed = "no peer votes".to_owned();
     for link in links.all() {

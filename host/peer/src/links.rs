@@ -282,7 +282,7 @@ impl Links {
         let old = self.links.read().clone();
         let configs = self.node.deciding();
         for (actor, peer) in configs.iter().flat_map(|config| config.voters()) {
-            if actor.name == self.node.me().actor {
+            if actor.name == self.node.me.member().actor {
                 continue;
             }
             let kept = old.get(&peer.raft_id).filter(|link| link.is_to(actor, peer));
@@ -346,7 +346,7 @@ impl Transport for Links {
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Bytes, TransportError>> {
         let request = RaftRequest {
-            sender: self.node.raft_id().unwrap_or_default(),
+            sender: self.node.me.raft_id().unwrap_or_default(),
             target,
             kind: kind.into(),
             body,

@@ -49,7 +49,7 @@ impl Drop for Company {
 
 /// Talks to the peers that vote, whoever they are. Runs until the process ends.
 pub async fn keep_company(node: Arc<Node>, links: Arc<Links>) {
-    let mut config = node.watch_config();
+    let mut config = node.configs.watch_next();
     let mut finalized = node.watch_finalized();
     let mut company: BTreeMap<u64, Company> = BTreeMap::new();
     loop {
@@ -57,7 +57,7 @@ pub async fn keep_company(node: Arc<Node>, links: Arc<Links>) {
         finalized.mark_unchanged();
         let changing = node.deciding().len() > 1;
         if let Err(error) = links.follow_configuration() {
-            node.alarm(format!(
+            node.alarms.raise(format!(
                 "a peer of the configuration has no usable address: {error}"
             ));
         }
@@ -99,7 +99,7 @@ pub async fn bring_in_voters(node: Arc<Node>, raft: Arc<RaftNode>) {
                 return;
             },
         }
-        if !leadership.borrow_and_update().is_leader() || !node.votes_under(&node.config()) {
+        if !leadership.borrow_and_update().is_leader() || !node.me.votes_under(&node.config()) {
             continue;
         }
         match raft.bring_in_voters().await {
@@ -121,11 +121,11 @@ pub async fn serve_in_role(
     chain: ChainThread,
     rejoining: bool,
 ) -> anyhow::Result<()> {
-    let mut config = node.watch_config();
+    let mut config = node.configs.watch_next();
     loop {
         observe(&node, &links, &chain).await?;
         let taking_part = take_part(node.clone(), raft.clone(), links.clone(), rejoining);
-        let unseated = config.wait_for(|config| !node.votes_under(config));
+        let unseated = config.wait_for(|config| !node.me.votes_under(config));
         tokio::select! {
             taken = async {
                 taking_part.await?;
@@ -142,14 +142,14 @@ pub async fn serve_in_role(
 
 /// Stops a peer that is its actor's no more when what it has signed before is final.
 pub async fn leave_when_removed(node: Arc<Node>) {
-    let mut config = node.watch_config();
-    let removed = config.wait_for(|config| node.raft_id_in(config) != node.raft_id());
+    let mut config = node.configs.watch_next();
+    let removed = config.wait_for(|config| node.me.raft_id_in(config) != node.me.raft_id());
     if removed.await.is_err() {
         return;
     }
     let from = node.anchor.newest_from();
     let before = node.anchor.config_at(from.saturating_sub(1));
-    if node.votes_under(&before) {
+    if node.me.votes_under(&before) {
         let mut finalized = node.watch_finalized();
         let reached = finalized.wait_for(|at| {
             at.as_ref()
@@ -159,7 +159,7 @@ pub async fn leave_when_removed(node: Arc<Node>) {
         let _ = tokio::time::timeout(FAREWELL, reached).await;
         tokio::time::sleep(LINGER).await;
     }
-    node.stop(no_peer_since(&node, from));
+    node.stopping.demand(no_peer_since(&node, from));
 }
 
 /// A peer that votes and finds no leader may have missed who does by now: it asks the others for what is final. Runs until
@@ -171,7 +171,7 @@ pub async fn keep_up(node: Arc<Node>, raft: Arc<RaftNode>, links: Arc<Links>, ch
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if leadership.borrow().leader.is_some() || !node.votes_under(&node.config()) {
+        if leadership.borrow().leader.is_some() || !node.me.votes_under(&node.config()) {
             heard = Instant::now();
         }
         if heard.elapsed() < LEADERLESS {

@@ -154,7 +154,11 @@ fn unendorsed(node: &Node) -> Result<Option<String>, StoreError> {
     };
     for (_, vote) in votes {
         let names_it = matches!(&vote.vote, Vote::Endorsement(endorsement) if endorsement.header == digest);
-        let Some(certificate) = node.endorser(&vote.signature.certificate)?.filter(|_| names_it) else {
+        let Some(certificate) = node
+            .endorsers
+            .get(&vote.signature.certificate)?
+            .filter(|_| names_it)
+        else {
             continue;
         };
         let config = node.anchor.config_at(header.height);
@@ -162,7 +166,7 @@ fn unendorsed(node: &Node) -> Result<Option<String>, StoreError> {
         let signed = node
             .signatures
             .verify(&vote.vote.digest(), &vote.signature, &certificate);
-        if certificate.member() == node.me() && trusted && signed.is_ok() {
+        if certificate.member() == node.me.member() && trusted && signed.is_ok() {
             return Ok(None);
         }
     }

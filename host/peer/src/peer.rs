@@ -116,14 +116,14 @@ impl Peer {
         let introduction = introduction_config(&identity, identity.network())?;
         tokio::spawn(get_introduced(node.clone(), links.clone(), introduction));
         // What is restored is endorsed again.
-        if let Some(raft_id) = node.raft_id_in(&node.config()) {
-            node.take_part_as(raft_id);
+        if let Some(raft_id) = node.me.raft_id_in(&node.config()) {
+            node.me.take_part_as(raft_id);
         }
         if let Some(why) = restoring {
             restore(&node, &links, &chain, &log, why).await?;
         }
         let my_raft_id = join(&node, &links, &chain).await?;
-        node.take_part_as(my_raft_id);
+        node.me.take_part_as(my_raft_id);
         let application = LedgerApplication::new(node.clone(), chain.clone(), links.clone());
         let raft = RaftNode::start(
             RaftOptions {
@@ -153,7 +153,7 @@ impl Peer {
             listener,
             server_config(&identity, trust)?,
             options.connections.limits(),
-            node.watch_trusted(),
+            node.configs.watch_trusted(),
         )?;
         let routes = Routes::new(ledger_server(LedgerApi::new(
             node.clone(),
@@ -170,7 +170,7 @@ impl Peer {
         };
         serve_metrics(&options.metrics, Arc::new(watched)).await?;
         spawn_work(&node, &raft, &links);
-        if let Some(reports) = node.take_reports() {
+        if let Some(reports) = node.damage.take() {
             tokio::spawn(Repairer::new(node.clone(), links.clone()).run(reports));
         }
         tokio::spawn(scrub(node.clone(), chain.clone(), options.scrub.clone()));
@@ -205,7 +205,7 @@ impl Peer {
             incoming,
             ..
         } = self;
-        let (mut ordering, mut ledger) = (raft.fatal(), node.fatal());
+        let (mut ordering, mut ledger) = (raft.fatal(), node.stopping.reason());
         let failed = async {
             let out_of_role = async {
                 match in_role.await {
@@ -230,13 +230,13 @@ impl Peer {
                     () = stop => {}
                     failure = failed => out_of_role = failure,
                 }
-                node.begin_to_stop();
+                node.stopping.begin();
             },
             GRACE,
         );
         served.await?;
         let failure = raft.fatal().borrow().clone();
-        let damage = node.fatal().borrow().clone();
+        let damage = node.stopping.reason().borrow().clone();
         raft.shutdown().await;
         drop(node);
         match (failure.or(out_of_role), damage) {
@@ -293,8 +293,8 @@ pub(crate) fn read_genesis(options: &PeerOptions) -> Result<Genesis> {
 
 /// The others decide whether they trust this peer: it may not know yet of the configuration that does.
 fn warn_if_not_trusted(node: &Node) {
-    let signer = node.signer();
-    if let Err(error) = signer.certificate().check(&node.trusted(), now_nano()) {
+    let signer = node.me.signer();
+    if let Err(error) = signer.certificate().check(&node.configs.trusted(), now_nano()) {
         tracing::error!(
             alarm = true, %error,
             "this peer's certificate is not trusted as far as it knows: if the others say the same, renew it"

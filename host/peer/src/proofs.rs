@@ -260,7 +260,7 @@ fn endorsements(
         if !matches!(&vote.vote, Vote::Endorsement(endorsement) if endorsement.header == *header) {
             continue;
         }
-        let Some(certificate) = node.endorser(&vote.signature.certificate)? else {
+        let Some(certificate) = node.endorsers.get(&vote.signature.certificate)? else {
             continue;
         };
         // It was checked when it came; what is on the disk now need not be what came.

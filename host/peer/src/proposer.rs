@@ -29,7 +29,7 @@ pub async fn propose(node: Arc<Node>, raft: Arc<RaftNode>, mut leadership: watch
     let mut signed = Signed::default();
     loop {
         let now = leadership.borrow_and_update().clone();
-        if now.is_leader() && node.votes_under(&node.config()) {
+        if now.is_leader() && node.me.votes_under(&node.config()) {
             // Everything of earlier terms must be executed here before the chain can be continued.
             match raft.linearizable().await {
                 Ok(()) => lead(&node, &raft, now.term, &mut leadership, &mut signed).await,
@@ -71,7 +71,7 @@ async fn lead(
     tracing::info!(term, "this peer leads");
     let tip = node.newest().header;
     if signed.term == term && signed.height > tip.height {
-        node.alarm(format!(
+        node.alarms.raise(format!(
             "a proposal of term {term} became no block: this peer proposes no more in that term"
         ));
         // Only the next term can tell this one's proposals from new ones.
@@ -159,7 +159,7 @@ fn cut(node: &Node, term: u64, in_flight: usize, head: &Head, oldest: &mut Optio
     let config = node.config();
     let limits = &config.limits;
     let waiting = node.pool.unproposed(term);
-    if !node.votes_under(&config) {
+    if !node.me.votes_under(&config) {
         *oldest = None;
         return Cut::Wait;
     }
@@ -210,7 +210,7 @@ fn cut_empty(node: &Node, in_flight: usize, head: &Head) -> Cut {
 fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedProposal {
     let header = ProposalHeader {
         network: node.network,
-        leader: node.me().clone(),
+        leader: node.me.member().clone(),
         term,
         height: head.height + 1,
         previous: head.proposal,
@@ -219,7 +219,7 @@ fn build(node: &Node, term: u64, head: &Head, pooled: Vec<Pooled>) -> InspectedP
         envelopes_root: Digest::ZERO,
         envelopes: 0,
     };
-    let signer = node.signer();
+    let signer = node.me.signer();
     let mine = signer.certificate();
     let needed = pooled.iter().map(|pooled| &pooled.certificate).chain([mine]);
     let mut certificates = BTreeMap::new();

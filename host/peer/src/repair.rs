@@ -121,7 +121,8 @@ impl Repairer {
                     }
                     Err(error) => this
                         .node
-                        .alarm(format!("{} cannot be repaired: {error}", damage.what)),
+                        .alarms
+                        .raise(format!("{} cannot be repaired: {error}", damage.what)),
                     Ok(()) => {}
                 }
                 this.under_way.lock().remove(&damage.what);
@@ -190,7 +191,7 @@ impl Repairer {
             .discard_votes(height, |actor, vote| vote_holds(node, height, actor, vote))?;
         keep_endorsements(node, proof)?;
         node.store.rewrite_block(block)?;
-        node.repaired(block);
+        node.heights.repaired(block);
         // A file that is damaged may shine through what was written over it.
         match node.store.view().block(height) {
             Err(error @ StoreError::Read { .. }) => Err(error),
@@ -209,7 +210,7 @@ impl Repairer {
         let quarantined = self.node.store.quarantine_indexes(&block, &case(damage))?;
         self.incidents.opened(&self.node, damage, quarantined)?;
         self.node.store.rewrite_indexes(&block)?;
-        let me = &self.node.me().actor;
+        let me = &self.node.me.member().actor;
         self.incidents.closed(&self.node, &damage.what, me, 0)
     }
 
@@ -223,7 +224,7 @@ impl Repairer {
             return Ok(());
         };
         let kept = searched?;
-        let me = &self.node.me().actor;
+        let me = &self.node.me.member().actor;
         self.incidents.closed(&self.node, &damage.what, me, kept)
     }
 
@@ -256,7 +257,7 @@ impl Repairer {
         loop {
             // It reads from blocks, which may have been what was damaged, and are mended by themselves.
             if self.node.store.view().check_log(key).is_ok() {
-                let me = &self.node.me().actor;
+                let me = &self.node.me.member().actor;
                 return self.incidents.closed(&self.node, &damage.what, me, 0);
             }
             for link in self.links.all() {
@@ -266,7 +267,7 @@ impl Repairer {
                         if self.node.store.rewrite_log(&view, key, &references)? {
                             // The view from before still sees what was there.
                             let kept = self.node.store.quarantine_log(&view, key, &case(damage))?;
-                            self.node.renew_views();
+                            self.node.heights.renew_views();
                             // As for blocks: files that are damaged are replaced as a whole.
                             if let Err(error @ StoreError::Read { .. }) =
                                 self.node.store.view().check_log(key)
@@ -313,12 +314,12 @@ impl Repairer {
         let digest = name.strip_prefix("certificate/");
         let known = digest
             .and_then(|digest| digest.parse::<Digest>().ok())
-            .and_then(|digest| node.known_endorser(&digest));
+            .and_then(|digest| node.endorsers.in_memory(&digest));
         let from: &str = match &known {
             Some(certificate) => {
                 node.store
                     .save_certificate(&certificate.digest(), certificate.der())?;
-                &node.me().actor
+                &node.me.member().actor
             }
             None => NOBODY,
         };

@@ -42,7 +42,9 @@ pub async fn restore(
         fetch_all(node, links, chain, &answers).await?;
         let height = node.newest().header.height;
         match reached(&answers, height, majority_of_others(node)) {
-            Some(actor) if height >= log.height => break actor.or_else(|| Some(node.me().actor.clone())),
+            Some(actor) if height >= log.height => {
+                break actor.or_else(|| Some(node.me.member().actor.clone()));
+            }
             _ => {}
         }
         tracing::warn!(

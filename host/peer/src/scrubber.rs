@@ -267,7 +267,7 @@ impl Scrubber {
     /// Says whether there is no damage.
     fn report(&self, damage: Option<(Damaged, String)>) -> bool {
         let Some((what, why)) = damage else { return true };
-        self.node.report(Damage {
+        self.node.damage.report(Damage {
             what,
             found_by: "scrub",
             why,

@@ -103,7 +103,7 @@ fn certificate(at: &Executed, member: &Member, head: &SenderHead) -> Result<Opti
 /// Raises an alarm for each actor whose collectors fall silent, and ends it when they are heard again. Until the peer
 /// stops.
 pub async fn watch_silence(node: Arc<Node>) {
-    let mut stopping = node.watch_stopping();
+    let mut stopping = node.stopping.begun();
     let (mut watch, mut alarms) = (Watch::default(), BTreeMap::new());
     loop {
         tokio::select! {
@@ -144,7 +144,7 @@ fn tell(node: &Node, silent: &BTreeSet<Member>, alarms: &mut BTreeMap<String, St
     alarms.retain(|actor, alarm| {
         let goes_on = of_actor.contains_key(actor.as_str());
         if !goes_on {
-            node.end_alarm(alarm);
+            node.alarms.end(alarm);
             tracing::info!(actor, "the actor's collectors that were silent are heard again");
         }
         goes_on
@@ -152,7 +152,7 @@ fn tell(node: &Node, silent: &BTreeSet<Member>, alarms: &mut BTreeMap<String, St
     for (actor, members) in of_actor {
         let alarm = words(actor, &members);
         let before = alarms.insert(actor.to_owned(), alarm.clone()).unwrap_or_default();
-        node.replace_alarm(&before, alarm);
+        node.alarms.replace(&before, alarm);
     }
 }
 

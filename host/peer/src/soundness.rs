@@ -121,7 +121,7 @@ pub fn check_block(node: &Node, height: u64) -> Result<Option<Block>, Unsound> {
 
 /// Whether a vote that is kept about a height is what the actor's peer signed.
 pub fn vote_holds(node: &Node, height: u64, actor: &str, vote: &SignedVote) -> bool {
-    let Ok(Some(certificate)) = node.endorser(&vote.signature.certificate) else {
+    let Ok(Some(certificate)) = node.endorsers.get(&vote.signature.certificate) else {
         return false;
     };
     let signed = node

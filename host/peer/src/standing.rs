@@ -57,7 +57,7 @@ pub fn reply(
     let (mut votes, mut certificates) = (Vec::new(), Vec::new());
     for (voter, vote) in node.store.newest_votes() {
         if voter == actor
-            && let Some(certificate) = node.endorser(&vote.signature.certificate)?
+            && let Some(certificate) = node.endorsers.get(&vote.signature.certificate)?
         {
             votes.push(vote.encode().into());
             certificates.push(certificate.der().to_vec().into());
@@ -144,9 +144,9 @@ pub async fn log_end(node: &Node, links: &Links, except: u64) -> Option<u64> {
 fn own_vote(node: &Node, vote: &[u8], der: &[u8]) -> Option<Vote> {
     let vote = SignedVote::decode(vote).ok()?;
     let certificate = Certificate::parse(der).ok()?;
-    let mine = certificate.member() == node.me() && *vote.vote.network() == node.network;
+    let mine = certificate.member() == node.me.member() && *vote.vote.network() == node.network;
     let known =
-        certificate.digest() == node.signer().certificate().digest() || was_trusted(node, &certificate);
+        certificate.digest() == node.me.signer().certificate().digest() || was_trusted(node, &certificate);
     let signed = node
         .signatures
         .verify(&vote.vote.digest(), &vote.signature, &certificate);

@@ -23,9 +23,9 @@ pub fn standpoint(node: &Node, height: u64) -> Result<Option<Standpoint>, StoreE
     };
     let digest = header.digest();
     for (actor, vote) in node.store.votes(height)? {
-        let own = actor == node.me().actor
+        let own = actor == node.me.member().actor
             && matches!(&vote.vote, Vote::Endorsement(endorsement) if endorsement.header == digest);
-        if own && let Some(certificate) = node.endorser(&vote.signature.certificate)? {
+        if own && let Some(certificate) = node.endorsers.get(&vote.signature.certificate)? {
             return Ok(Some(Standpoint {
                 endorsement: vote.encode().into(),
                 certificate: certificate.der().to_vec().into(),

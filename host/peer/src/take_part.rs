@@ -105,7 +105,7 @@ fn what_is_lost(node: &Node, raft: &RaftNode, answers: &[Standing]) -> Option<St
     for answer in answers {
         for vote in &answer.own_votes {
             // What this actor's peer has signed with another disk is not this one's to know.
-            if !node.votes_under(&node.anchor.config_at(vote.height())) {
+            if !node.me.votes_under(&node.anchor.config_at(vote.height())) {
                 continue;
             }
             let known = match vote {
@@ -138,7 +138,7 @@ fn what_is_lost(node: &Node, raft: &RaftNode, answers: &[Standing]) -> Option<St
 
 fn note(node: &Node, why: &str) -> Result<(), ConsensusError> {
     let now = now_nano();
-    node.alarm(format!(
+    node.alarms.raise(format!(
         "this peer's files are older than what it has said: {why}"
     ));
     let incident = Incident::at_start("Raft log", why.to_owned(), now);
@@ -149,7 +149,7 @@ fn note(node: &Node, why: &str) -> Result<(), ConsensusError> {
 /// is above any it may have voted in, and its log holds all that the leader's held then.
 async fn follow_until_whole(node: &Node, raft: &RaftNode, links: &Links) -> Result<(), ConsensusError> {
     let alarm = "this peer does not vote until it has caught up and heard every other voting peer".to_owned();
-    node.alarm(alarm.clone());
+    node.alarms.raise(alarm.clone());
     raft.participate(Participation::Following)?;
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -176,7 +176,7 @@ async fn follow_until_whole(node: &Node, raft: &RaftNode, links: &Links) -> Resu
             break;
         }
     }
-    node.end_alarm(&alarm);
+    node.alarms.end(&alarm);
     tracing::warn!("this peer has caught up and votes again");
     close_notes(node)
 }

@@ -73,7 +73,7 @@ fn check_signer(node: &Node, actor: &str, certificate: &Certificate, height: u64
             expected: actor.to_owned(),
         });
     }
-    match certificate.check(&node.trusted(), now_nano()) {
+    match certificate.check(&node.configs.trusted(), now_nano()) {
         Err(CertificateError::UnknownActor(_)) => Ok(certificate.check(&config, now_nano())?),
         checked => Ok(checked?),
     }
@@ -94,7 +94,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
     if news.is_empty() {
         return Ok(());
     }
-    let certificate = match node.known_endorser(&Domain::Certificate.hash(certificate)) {
+    let certificate = match node.endorsers.in_memory(&Domain::Certificate.hash(certificate)) {
         Some(known) => known,
         None => Certificate::parse(certificate)?,
     };
@@ -126,7 +126,7 @@ pub fn take_votes(node: &Node, actor: &str, certificate: &Bytes, votes: &[Bytes]
             let first = node.with_finality(|finality| finality.final_height()) + 1;
             node.missed_proofs.want(first, height);
         }
-        if !node.remember_endorser(&certificate)? {
+        if !node.endorsers.remember(&certificate)? {
             return Err(VotesError::TooManyCertificates(actor.to_owned()));
         }
         if evidence::check_vote(node, (actor, &vote), &certificate, &kept)? {

@@ -104,20 +104,12 @@ impl Ledger<'_> {
     /// Whether there is a gap of the collector, or of this container, that begins and ends so that it covers this: no later
     /// than the first moment, and no sooner than the second.
     fn covers(&self, id: &str, (from, to): (i64, i64)) -> bool {
-        self.events.iter().enumerate().any(|(place, gap)| {
-            if gap.observation != Observation::Gap {
-                return false;
-            }
+        self.gaps().any(|gap| {
             let bound = |name| gap.attributes.get(name).and_then(|text| text.parse::<i64>().ok());
             let of_it = gap.actor_id == id || gap.actor_id == self.collector;
-            // A gap that does not know since when begins with what was read of the engine last before it.
-            let read = |event: &&Event| {
-                event.kind == EventKind::Container && event.observation == Observation::Observed
-            };
-            let last = || self.events[..place].iter().rev().find(read);
-            let read_before = || last().map_or(0, |event| event.received_nano);
-            let begin = bound("from").unwrap_or_else(read_before);
-            of_it && begin <= from && to <= bound("to").unwrap_or(gap.time_nano)
+            of_it
+                && bound("from").is_some_and(|begin| begin <= from)
+                && bound("to").is_some_and(|end| to <= end)
         })
     }
 

@@ -65,7 +65,7 @@ impl Ledger {
             let bound = |name| gap.attributes.get(name).and_then(|text| text.parse::<i64>().ok());
             let of_it = gap.actor_id == id || gap.actor_id == COLLECTOR;
             of_it
-                && bound("from").is_none_or(|begin| begin <= from)
+                && bound("from").is_some_and(|begin| begin <= from)
                 && bound("to").is_some_and(|end| to <= end)
         })
     }

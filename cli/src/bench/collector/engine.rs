@@ -39,7 +39,7 @@ impl Engine {
         }
     }
 
-    /// Gives it the benchmark's image, unless it has it.
+    /// Gives it the benchmark's image, unless it has it from a run that was killed.
     ///
     /// # Errors
     /// There is no static busybox, or the engine refuses.
@@ -51,6 +51,22 @@ impl Engine {
         let archive = archive()?;
         let path = "/images/create?fromSrc=-&repo=e2l-bench&tag=1";
         self.expect("POST", path, &archive, &[200]).await.map(|_| ())
+    }
+
+    /// Takes the benchmark's image from it again, and containers that an interrupted run has left of it.
+    ///
+    /// # Errors
+    /// The engine refuses.
+    pub async fn clear(&mut self) -> CliResult<()> {
+        let of_image =
+            format!("/containers/json?all=true&filters=%7B%22ancestor%22%3A%5B%22{IMAGE}%22%5D%7D");
+        let body = self.expect("GET", &of_image, &[], &[200, 404]).await?;
+        let left: Vec<serde_json::Value> = serde_json::from_slice(&body).unwrap_or_default();
+        for id in left.iter().filter_map(|container| container.get("Id")?.as_str()) {
+            self.remove(id).await?;
+        }
+        let image = format!("/images/{IMAGE}");
+        self.expect("DELETE", &image, &[], &[200, 404]).await.map(|_| ())
     }
 
     /// Creates a container without a network that sleeps when it is started; returns its id.

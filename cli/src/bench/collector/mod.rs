@@ -108,10 +108,13 @@ pub async fn run(args: &CollectorArgs, stop: &StopSignal) -> CliResult<Collector
         Engine::at(&socket).prepare().await?;
         let stage = Stage::with_collectors(1, args.dir.as_deref())?;
         report.filesystem = stage.filesystem;
-        report = on_stage(stage, stop, async |stage| {
+        let measured = on_stage(stage, stop, async |stage| {
             beside(stage, args, &socket, report).await
         })
-        .await?;
+        .await;
+        let cleared = Engine::at(&socket).clear().await;
+        report = measured?;
+        cleared?;
     }
     if args.wants(Part::Throughput) {
         let load = LoadArgs {

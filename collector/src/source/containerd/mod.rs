@@ -93,8 +93,7 @@ impl Source for ContainerdSource {
         events: mpsc::Sender<Given>,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            let (intake, outlet) =
-                Intake::new(&resume.recent, self.options.memory_max_bytes, resume.collector);
+            let (intake, outlet) = Intake::new(&resume, self.options.memory_max_bytes);
             let (epoch, epochs) = watch::channel(0);
             let roster = Arc::new(Mutex::new(Roster::new(&resume.alive)));
             let inspector = Inspector {
@@ -111,10 +110,7 @@ impl Source for ContainerdSource {
                 selection: self.selection,
                 intake,
                 roster,
-                read_nano: match resume.resumed {
-                    true => resume.newest_nano,
-                    false => resume.floor_nano,
-                },
+                read_nano: resume.read_nano.unwrap_or(resume.floor_nano),
                 identity: None,
                 epoch,
                 stats: self.stats,

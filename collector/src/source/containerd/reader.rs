@@ -126,17 +126,13 @@ impl Reader {
 
     /// What was before is known from its state only.
     fn say_gap(&mut self, to_nano: i64) {
-        let from_nano = (self.read_nano > 0).then_some(self.read_nano);
         tracing::warn!(
             alarm = true, socket = %self.socket.display(),
             "containerd remembers no events: a gap is recorded, and what its state shows is inferred"
         );
-        self.intake.say(gap::not_read(
-            self.intake.collector(),
-            FORGETS,
-            from_nano,
-            to_nano,
-        ));
+        let bounds = (self.read_nano, to_nano);
+        self.intake
+            .say(gap::unproven(self.intake.collector(), FORGETS, bounds));
         self.read_nano = to_nano;
     }
 
@@ -152,7 +148,7 @@ impl Reader {
             let event = wording::event(&envelope, &mut self.roster.lock());
             match event {
                 Ok(Some(event)) => {
-                    self.read_nano = self.read_nano.max(event.time_nano);
+                    self.read_nano = event.time_nano;
                     self.intake.offer(event, Origin::Stream, now_nano());
                 }
                 Ok(None) => {}

@@ -25,6 +25,11 @@ impl History {
         self.floor_nano.saturating_add(engine.ahead.surely_nano())
     }
 
+    /// Up to when the engine was read: since then events may be missing. By its clock, nanoseconds since the Unix epoch.
+    pub fn read_nano(&self, intake: &Intake, engine: &Engine) -> i64 {
+        intake.read_nano().unwrap_or_else(|| self.floor_nano(engine))
+    }
+
     /// When a subscription begins.
     pub fn reach_of_absence(&self, intake: &Intake, engine: &Engine) -> Reach {
         self.reach(intake, engine, BEFORE_ABSENCE)
@@ -38,7 +43,7 @@ impl History {
     fn reach(&self, intake: &Intake, engine: &Engine, margin_nano: i64) -> Reach {
         let now = engine.nano(now_nano());
         let since_nano = match intake.newest() {
-            Some(newest) => newest.time_nano.unwrap_or(self.newest_nano).min(now) - margin_nano,
+            Some(_) => intake.read_nano().unwrap_or(self.newest_nano).min(now) - margin_nano,
             None => self.floor_nano(engine),
         };
         Reach {

@@ -5,7 +5,7 @@
 //! what is remembered and was not read is put into the queue, which also mends what the engine has skipped, and the
 //! answers behind it: whoever takes them there has taken every event that they can know of.
 
-use super::super::intake::{Intake, Newest, Offered, Origin};
+use super::super::intake::{Intake, Offered, Origin};
 use super::super::{Asked, EngineEvent};
 use super::dialect::Dialect;
 use super::endpoint::Endpoint;
@@ -16,6 +16,7 @@ use super::log;
 use super::memory::{self, REMEMBERED, print_of};
 use crate::backoff::Backoff;
 use crate::clock::now_nano;
+use crate::recent::Fingerprint;
 use crate::reconcile::{Inspected, InspectedService, Inventory};
 use bollard::Docker;
 use bollard::errors::Error;
@@ -287,8 +288,8 @@ async fn listed(docker: &Docker) -> Result<BTreeSet<String>, Error> {
     Ok(containers.into_iter().filter_map(|one| one.id).collect())
 }
 
-fn place_of(remembered: &[EngineEvent], newest: Newest) -> Option<usize> {
-    let is_newest = |event: &EngineEvent| print_of(event.clone()) == Some(newest.print);
+fn place_of(remembered: &[EngineEvent], newest: Fingerprint) -> Option<usize> {
+    let is_newest = |event: &EngineEvent| print_of(event.clone()) == Some(newest);
     remembered.iter().rposition(is_newest)
 }
 

@@ -1,7 +1,6 @@
 //! What the engine remembers: its last events, of all kinds, or a log of them.
 
 use super::super::EngineEvent;
-use super::super::intake::Newest;
 use super::dialect::Dialect;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
@@ -50,13 +49,13 @@ pub struct Reach {
 pub fn continuity(
     dialect: Dialect,
     remembered: &[EngineEvent],
-    newest: Option<Newest>,
+    newest: Option<Fingerprint>,
     resumed: Option<i64>,
 ) -> Continuity {
     let place = newest.and_then(|newest| {
         remembered
             .iter()
-            .rposition(|event| print_of(event.clone()) == Some(newest.print))
+            .rposition(|event| print_of(event.clone()) == Some(newest))
     });
     match place {
         Some(place) => Continuity::Proven(place),
@@ -160,11 +159,8 @@ mod tests {
         EngineEvent::parse(&line).unwrap()
     }
 
-    fn newest(number: usize) -> Option<Newest> {
-        print_of(event("container", number)).map(|print| Newest {
-            print,
-            time_nano: None,
-        })
+    fn newest(number: usize) -> Option<Fingerprint> {
+        print_of(event("container", number))
     }
 
     #[test]

@@ -118,8 +118,7 @@ impl Source for DockerSource {
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
             let engine = Endpoint::open(&self.address)?;
-            let (intake, outlet) =
-                Intake::new(&resume.recent, self.options.memory_max_bytes, resume.collector);
+            let (intake, outlet) = Intake::new(&resume, self.options.memory_max_bytes);
             let (epoch, epochs) = watch::channel(0);
             let skips = Arc::new(Notify::new());
             let history = History {

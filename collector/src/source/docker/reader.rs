@@ -113,7 +113,7 @@ impl Reader {
         }
         let since_nano = engine.nano(received_nano).saturating_sub(OVERLAP).max(1);
         let mut stream = memory::subscribe(&self.address, &docker, &engine, since_nano);
-        let mut behind = Behind::default();
+        let mut behind = Behind::since(self.history.read_nano(&self.intake, &engine));
         self.epoch.send_modify(|epoch| *epoch += 1);
         self.stats.trouble(NOT_READ, false);
         loop {
@@ -128,8 +128,7 @@ impl Reader {
                 Joint::Repeats => continue,
                 Joint::Broken => self.doubt(
                     "not read for too long: the engine forgot events",
-                    None,
-                    received_nano,
+                    (self.history.read_nano(&self.intake, &engine), received_nano),
                 ),
             }
             if engine.dialect == Dialect::Podman {
@@ -142,8 +141,7 @@ impl Reader {
             if let Some((from_nano, _)) = doubt {
                 self.doubt(
                     "read too late: the engine may have skipped events",
-                    from_nano,
-                    received_nano,
+                    (from_nano, received_nano),
                 );
                 // The comparison tells what can be told.
                 self.epoch.send_modify(|epoch| *epoch += 2);
@@ -181,8 +179,8 @@ impl Reader {
             Continuity::Proven(place) => place + 1,
             Continuity::Fresh => remembered.len(),
             Continuity::Broken(why) => {
-                let from_nano = newest.and_then(|newest| newest.time_nano);
-                self.doubt(why, from_nano, now_nano());
+                let from_nano = self.history.read_nano(&self.intake, engine);
+                self.doubt(why, (from_nano, now_nano()));
                 // Said once: from here on there is nothing to be continuous with.
                 self.intake.forget_newest();
                 if newest.is_none() { remembered.len() } else { 0 }
@@ -206,13 +204,13 @@ impl Reader {
         remembered
     }
 
-    fn doubt(&self, reason: &str, from_nano: Option<i64>, to_nano: i64) {
+    fn doubt(&self, reason: &str, bounds: (i64, i64)) {
         tracing::error!(
             alarm = true, address = %self.address, %reason,
             "events of the engine may be missing: a gap is recorded"
         );
         self.intake
-            .say(gap::not_read(self.intake.collector(), reason, from_nano, to_nano));
+            .say(gap::unproven(self.intake.collector(), reason, bounds));
     }
 
     /// The next event, or why there will be none.

@@ -57,7 +57,7 @@ pub fn authorize<T>(node: &Node, request: &Request<T>, action: Action) -> Result
 pub fn permit(node: &Node, certificate: &Certificate, action: Action) -> Result<(), Status> {
     // The certificate was good when the connection was made; it may have expired or been revoked since.
     certificate
-        .check(&node.trusted(), now_nano())
+        .check(&node.configs.trusted(), now_nano())
         .map_err(|error| refusal_status(&refusal(Reason::Unauthentic, error.to_string())))?;
     let member = certificate.member();
     // The peer of an actor that is to vote says that it is ready.

@@ -28,7 +28,7 @@ impl Announcements {
         self,
         requests: Streaming<AnnounceRequest>,
     ) -> BoxStream<'static, Result<AnnounceReply, Status>> {
-        let stopping = self.node.watch_stopping();
+        let stopping = self.node.stopping.begun();
         try_unfold(
             (self, requests, stopping),
             |(heard, mut requests, mut stopping)| async move {
@@ -67,7 +67,7 @@ impl Announcements {
             ..AnnounceReply::default()
         };
         // This peer's own announcements tell its votes; here it repeats the newest to one that may lack them.
-        let told = node.heard(actor).is_some_and(|heard| heard.linked);
+        let told = node.heard_peers.get(actor).is_some_and(|heard| heard.linked);
         if announced.votes.is_empty() || announced.compare_height > 0 || !told {
             let newest = node.votes.newest();
             reply.votes = newest.votes;

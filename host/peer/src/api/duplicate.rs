@@ -89,7 +89,7 @@ fn block_of(node: &Node, header: &BatchHeader) -> Result<Option<Block>, Unsound>
         },
     };
     if let Some(block) = &block {
-        node.report(Damage {
+        node.damage.report(Damage {
             what: Damaged::Index(block.header.height),
             found_by: "read",
             why: format!(
@@ -136,7 +136,7 @@ fn not_found(node: &Node, header: &BatchHeader) -> Result<Settled, Unsound> {
     let may_be = header.sequence > 0 && header.incarnation > 0;
     let there = may_be && head.incarnation == header.incarnation && header.sequence <= head.sequence;
     if there {
-        node.report(Damage {
+        node.damage.report(Damage {
             what: Damaged::Lookup(header.transaction_id(0)),
             found_by: "read",
             why: format!(

@@ -75,7 +75,7 @@ pub fn evidence(node: &Node) -> Result<EvidenceReply, StoreError> {
 
 fn report(node: &Node, names: Vec<String>, why: &str) {
     for name in names {
-        node.report(Damage::to_record(name, "read", why));
+        node.damage.report(Damage::to_record(name, "read", why));
     }
 }
 

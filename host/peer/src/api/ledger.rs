@@ -85,7 +85,7 @@ impl LedgerApi {
         });
         // Whether it was reached is seen below.
         let _ = tokio::time::timeout(HEIGHT_WAIT, reached).await;
-        self.node.final_at(height).ok_or_else(|| {
+        self.node.heights.final_at(height).ok_or_else(|| {
             refusal_status(&refusal(
                 Reason::Unavailable,
                 format!(
@@ -105,7 +105,7 @@ pub(crate) fn unsound(node: &Node, error: Unsound) -> Status {
             let message = format!(
                 "block {height} in its database is damaged and is being repaired from the other peers: {why}"
             );
-            node.report(Damage {
+            node.damage.report(Damage {
                 what: Damaged::Block(height),
                 found_by: "read",
                 why,
@@ -129,7 +129,7 @@ fn report(node: &Node, error: &NoProof) {
         NoProof::DamagedState(why) => return node.must_restore(why),
         _ => return,
     };
-    node.report(Damage {
+    node.damage.report(Damage {
         what,
         found_by: "read",
         why: why.clone(),

@@ -131,7 +131,7 @@ impl Peering for PeeringApi {
             kind,
             body,
         } = request.into_inner();
-        let mine = self.node.raft_id().unwrap_or_default();
+        let mine = self.node.me.raft_id().unwrap_or_default();
         if target != mine {
             let message = format!("this peer has Raft id {mine}, the message is for {target}");
             return Err(Status::failed_precondition(message));

@@ -9,12 +9,12 @@ pub fn status(node: &Node, raft: &RaftNode) -> StatusReply {
     let newest = node.newest().header;
     let leadership = raft.leadership().borrow().clone();
     let (pool_envelopes, pool_bytes) = node.pool.load();
-    let me = node.me();
+    let me = node.me.member();
     let config = node.config();
     let leader = leadership.leader.and_then(|id| config.actor_of_raft_id(id));
     let peers = config.voters().filter(|(actor, _)| actor.name != me.actor);
     let peers = peers.map(|(actor, peer)| {
-        let heard = node.heard(&actor.name);
+        let heard = node.heard_peers.get(&actor.name);
         let (acknowledged_height, endorsed_height) = node.with_finality(|f| f.reached(&actor.name));
         PeerStatus {
             actor: actor.name.clone(),
