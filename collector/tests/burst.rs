@@ -59,7 +59,7 @@ async fn ten_thousand_events_at_once_come_once_each_in_order() {
     let mut events = read(&engine, EngineOptions::default(), 0);
     engine.emit((0..10).map(|number| engine.now_nano() + number));
     assert_eq!(numbers(&take(&mut events, 10).await), (0..10).collect::<Vec<_>>());
-    engine.followed().await;
+    engine.followed(1).await;
     let now = engine.now_nano();
     engine.emit((10..10_010).map(|number| now + number));
     // On a machine that is busy elsewhere the reading may be late enough for a doubt, which is said; nothing else is.
@@ -80,6 +80,37 @@ async fn ten_thousand_events_at_once_come_once_each_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_tells_nothing_for_long_is_asked_again_and_that_is_no_gap() {
+    let engine = FakeEngine::start(0);
+    let options = EngineOptions {
+        quiet: Duration::from_millis(100),
+        ..EngineOptions::default()
+    };
+    let resume = Resume {
+        resumed: true,
+        floor_nano: engine.now_nano(),
+        ..Resume::default()
+    };
+    let floor_nano = resume.floor_nano;
+    let mut events = read_on(&engine, options, resume);
+    // It remembers nothing, so it may have been restarted while the collector was away.
+    let first = take(&mut events, 1).await.remove(0);
+    assert_eq!(first.attributes["reason"], "the engine was restarted");
+    let bound = |name: &str| first.attributes[name].parse::<i64>().unwrap();
+    assert_eq!(bound("from"), floor_nano, "when the spool was begun");
+    assert!(bound("to") > floor_nano);
+    engine.followed(6).await;
+    let emitted = engine.now_nano();
+    engine.emit([emitted].into_iter());
+    let next = take(&mut events, 1).await;
+    assert_eq!(next[0].time_nano, emitted, "{next:?}");
+    engine.followed(30).await;
+    engine.emit([emitted + 1].into_iter());
+    let next = take(&mut events, 1).await;
+    assert_eq!(next[0].time_nano, emitted + 1, "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_memory_has_no_room_for_is_counted() {
     let engine = FakeEngine::start(0);
     let options = EngineOptions {
@@ -90,7 +121,7 @@ async fn what_memory_has_no_room_for_is_counted() {
     let mut events = read(&engine, options, 0);
     engine.emit([engine.now_nano()].into_iter());
     take(&mut events, 1).await;
-    engine.followed().await;
+    engine.followed(1).await;
     let now = engine.now_nano();
     let emitted = 20_000;
     engine.emit((1..=emitted).map(|number| now + number));

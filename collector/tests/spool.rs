@@ -4,7 +4,7 @@
 mod support;
 
 use e2l_collector::spool::{BatchLimits, Directory, Position, Spool, SpoolError};
-use e2l_ledger::event::Event;
+use e2l_ledger::event::{Event, EventKind, Observation};
 use e2l_ledger::{Canonical, Digest, Envelope, Limits, PackedEnvelope, Signer};
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -185,6 +185,8 @@ fn final_segments_are_deleted_and_the_chain_goes_on() {
         for number in 0..100 {
             let mut event = event(&format!("{round}-{number}"));
             event.attributes.insert("big".to_owned(), big.clone());
+            // A clock that runs backwards: the last is not the latest.
+            event.time_nano -= (round * 100 + number) as i64;
             spool.take(&mut event, None, 1);
         }
         spool.set_position(Position {
@@ -211,6 +213,7 @@ fn final_segments_are_deleted_and_the_chain_goes_on() {
     assert_eq!((spool.last_batch(), spool.in_flight()), (batches, 1));
     assert_eq!(spool.position("replay:x"), 600);
     assert_eq!(spool.position("replay:y"), 0);
+    assert_eq!(spool.recorded().read_nano(), Some(event("last").time_nano - 599));
     assert_eq!(spool.unfinal_batches(&collector.signer).unwrap()[0].digest, last);
     take(&mut spool, 1, "next");
     assert_eq!(
@@ -255,6 +258,40 @@ fn repeats_are_known_after_a_restart_and_after_trimming() {
     let spool = collector.open().unwrap();
     assert!(spool.knows(&print));
     assert!(!spool.knows(&e2l_collector::fingerprint(&event("b"))));
+}
+
+#[test]
+fn the_last_event_of_a_container_that_was_read_is_known_after_a_restart() {
+    let collector = Collector::new();
+    let mut spool = collector.begin();
+    assert_eq!(spool.recorded().read_nano(), None);
+    let read = |nano, kind, observation| Event {
+        kind,
+        observation,
+        time_nano: nano,
+        ..event("a")
+    };
+    for mut event in [
+        read(2000, EventKind::Container, Observation::Observed),
+        read(1500, EventKind::Container, Observation::Observed),
+        // The clock of the Swarm's leader, and what was not read.
+        read(9000, EventKind::Service, Observation::Observed),
+        read(8000, EventKind::Container, Observation::Inferred),
+        read(7000, EventKind::Collector, Observation::Gap),
+    ] {
+        spool.take(&mut event, None, 1);
+    }
+    spool.commit().unwrap();
+    drop(spool);
+    let mut spool = collector.open().unwrap();
+    assert_eq!(spool.recorded().read_nano(), Some(1500));
+    // Also if the component in force does not record it.
+    let unrecorded = read(1600, EventKind::Container, Observation::Observed);
+    spool.pass_over(&unrecorded, None);
+    spool.commit().unwrap();
+    drop(spool);
+    let spool = collector.open().unwrap();
+    assert_eq!(spool.recorded().read_nano(), Some(1600));
 }
 
 #[test]

@@ -22,7 +22,7 @@ async fn all_are_on_the_ledger(network: &Network) {
     let engine = FakeEngine::start(0);
     let source = format!("docker:{}", engine.socket().display());
     let _collector = CollectorProcess::of_source(network, 1, &source);
-    engine.followed().await;
+    engine.followed(1).await;
     let now = engine.now_nano();
     engine.emit((0..EVENTS as i64).map(|number| now + number));
     let stats = network.collector_home(1).join("stats.json");

@@ -49,8 +49,9 @@ impl Full {
         if let Some(print) = sourced.print {
             self.last.add(print);
         }
-        // It may have waited since before the bound was reached.
-        self.since_nano = self.since_nano.min(sourced.since_nano);
+        // It may have waited since before the bound was reached, here or at the engine.
+        let happened_nano = sourced.since_nano.min(sourced.event.time_nano);
+        self.since_nano = self.since_nano.min(happened_nano);
         true
     }
 }

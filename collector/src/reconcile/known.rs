@@ -69,6 +69,8 @@ pub struct Service {
     pub inferred: bool,
     /// Whether its creation was.
     pub created_inferred: bool,
+    /// Time of an event that was told after one had been inferred of a later time.
+    pub told_late_nano: Option<i64>,
     /// Number of its last event in this run's stream.
     #[borsh(skip)]
     read: u64,
@@ -87,7 +89,7 @@ struct Removed {
 pub struct Known {
     containers: BTreeMap<String, Container>,
     services: BTreeMap<String, Service>,
-    /// Engine's time of the event of its stream that was recorded last.
+    /// Engine's time of the container's event of its stream that was recorded last.
     read_nano: Option<i64>,
     forgotten: bool,
     /// The latest change of the services that were forgotten.
@@ -102,7 +104,7 @@ pub struct Known {
 impl Known {
     /// Adds a recorded event.
     pub fn note(&mut self, event: &Event) {
-        if event.kind != EventKind::Collector && event.observation == Observation::Observed {
+        if event.kind == EventKind::Container && event.observation == Observation::Observed {
             self.read_nano = Some(event.time_nano);
         }
         match event.kind {
@@ -211,7 +213,8 @@ impl Known {
         containers.chain(services).max().unwrap_or_default()
     }
 
-    /// Engine's time of the event of its stream that was recorded last, nanoseconds since the Unix epoch.
+    /// Engine's time of the container's event of its stream that was recorded last, nanoseconds since the Unix epoch: services'
+    /// events have the time of the Swarm's leader.
     pub fn read_nano(&self) -> Option<i64> {
         self.read_nano
     }
@@ -295,11 +298,16 @@ impl Known {
             }
             return;
         }
-        let known = self.services.get(id);
-        // Told later than what was inferred of a later moment.
-        if !inferred && known.is_some_and(|known| known.inferred && event.time_nano < known.updated_nano) {
+        let known = self.services.get_mut(id);
+        if let Some(known) = known
+            && !inferred
+            && known.inferred
+            && event.time_nano < known.updated_nano
+        {
+            known.told_late_nano = Some(event.time_nano);
             return;
         }
+        let known = self.services.get(id);
         let service = Service {
             updated_nano: event.time_nano,
             inferred,
@@ -307,6 +315,7 @@ impl Known {
                 "create" => inferred,
                 _ => known.is_some_and(|known| known.created_inferred),
             },
+            told_late_nano: None,
             read: known.map_or(0, |known| known.read),
         };
         if known.is_none() {

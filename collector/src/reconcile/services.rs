@@ -46,7 +46,7 @@ fn one(entry: Option<&Service>, seen: &InspectedService, new_from: i64, now_nano
     };
     let updated = seen.updated_nano;
     match entry {
-        Some(entry) if entry.updated_nano == updated => Vec::new(),
+        Some(entry) if entry.updated_nano == updated || entry.told_late_nano == Some(updated) => Vec::new(),
         Some(entry) => {
             let bounds = (entry.updated_nano, updated);
             let gap = gap::unproven(&seen.id, "changes of the service between were not read", bounds);

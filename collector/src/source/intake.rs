@@ -4,12 +4,15 @@
 use super::{Asked, EngineEvent, Given, LeftOut, Resume, Sourced};
 use crate::gap;
 use crate::recent::{Fingerprint, Recent, fingerprint};
-use e2l_ledger::event::Event;
+use e2l_ledger::event::{Event, EventKind};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::mpsc;
 
+/// An engine publishes an event at most so long after the moment that it gives it, nanoseconds: it takes the time before its
+/// locks, and threads overtake each other.
+pub const PUBLISHED_WITHIN: i64 = 1_000_000_000;
 /// Bytes of memory that an event takes beyond its texts.
 const EVENT_BYTES: usize = 512;
 /// And one of its attributes.
@@ -125,14 +128,17 @@ impl Intake {
             // What the engine remembers may be offered again; of the stream's the gap speaks, and taken later they would
             // come behind what followed them.
             if origin == Origin::Stream {
-                note_lost(&mut state, print, received_nano);
+                note_lost(&mut state, print, (event.time_nano, received_nano));
                 state.recent.insert(print);
             }
             return Offered::Lost;
         }
         if origin == Origin::Stream {
             state.newest = Some(print);
-            state.read_nano = Some(event.time_nano);
+            // Services' events have the clock of the Swarm's leader.
+            if event.kind == EventKind::Container {
+                state.read_nano = Some(event.time_nano);
+            }
         }
         if repeat {
             return Offered::Repeat;
@@ -198,8 +204,8 @@ impl Intake {
         self.state.lock().newest
     }
 
-    /// Its time by the engine, nanoseconds since the Unix epoch, or that of one before it; also when it is forgotten. `None` if
-    /// none was read.
+    /// The engine's time of the container's event that was read last, nanoseconds since the Unix epoch, or of one before it;
+    /// `None` if none was read.
     pub fn read_nano(&self) -> Option<i64> {
         self.state.lock().read_nano
     }
@@ -246,7 +252,7 @@ impl Intake {
     }
 }
 
-fn note_lost(state: &mut State, print: Fingerprint, received_nano: i64) {
+fn note_lost(state: &mut State, print: Fingerprint, (time_nano, received_nano): (i64, i64)) {
     if state.lost.is_none() {
         tracing::error!(
             alarm = true,
@@ -260,7 +266,9 @@ fn note_lost(state: &mut State, print: Fingerprint, received_nano: i64) {
         events: 0,
         last: LeftOut::default(),
     });
-    lost.to_nano = received_nano;
+    // It may have waited at the engine before it was read.
+    lost.from_nano = lost.from_nano.min(time_nano);
+    lost.to_nano = lost.to_nano.max(time_nano).max(received_nano);
     lost.events += 1;
     lost.last.add(print);
 }

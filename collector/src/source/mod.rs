@@ -108,7 +108,7 @@ pub struct Resume {
     /// The highest engine's time of the last events of containers and services that are there, nanoseconds since the Unix epoch;
     /// 0 for none.
     pub newest_nano: i64,
-    /// The engine's time of the event that was recorded last, nanoseconds since the Unix epoch.
+    /// The engine's time of the container's event that was recorded last, nanoseconds since the Unix epoch.
     pub read_nano: Option<i64>,
     /// Containers that run, as recorded.
     pub alive: Vec<Alive>,

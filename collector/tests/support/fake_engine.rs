@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, spawn};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -19,8 +19,8 @@ struct Log {
     lines: Mutex<Vec<String>>,
     more: Condvar,
     ended: AtomicBool,
-    /// Whether somebody reads on, not only what is remembered.
-    followed: AtomicBool,
+    /// How many times somebody has begun to read on, not only what is remembered.
+    followed: AtomicUsize,
     ahead_nano: i64,
 }
 
@@ -42,7 +42,7 @@ impl FakeEngine {
             lines: Mutex::new(Vec::new()),
             more: Condvar::new(),
             ended: AtomicBool::new(false),
-            followed: AtomicBool::new(false),
+            followed: AtomicUsize::new(0),
             ahead_nano,
         });
         let serving = Arc::clone(&log);
@@ -83,9 +83,9 @@ impl FakeEngine {
         self.log.more.notify_all();
     }
 
-    /// Waits until a stream is read that gets all that is emitted from then on.
-    pub async fn followed(&self) {
-        while !self.log.followed.load(Ordering::SeqCst) {
+    /// Waits until so many streams were begun, in all, that get what is emitted from then on.
+    pub async fn followed(&self, times: usize) {
+        while self.log.followed.load(Ordering::SeqCst) < times {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     }
@@ -158,7 +158,7 @@ fn tell(log: &Log, mut stream: &UnixStream, until: Option<i64>) -> std::io::Resu
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
     )?;
     let mut told = log.lines.lock().len().saturating_sub(REMEMBERED);
-    log.followed.fetch_or(!past_only, Ordering::SeqCst);
+    log.followed.fetch_add(usize::from(!past_only), Ordering::SeqCst);
     loop {
         let mut lines = log.lines.lock();
         while told == lines.len() && !past_only {

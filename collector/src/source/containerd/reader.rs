@@ -10,7 +10,7 @@ use crate::backoff::Backoff;
 use crate::clock::now_nano;
 use crate::gap;
 use crate::source::EngineIdentity;
-use crate::source::intake::{Intake, Origin};
+use crate::source::intake::{Intake, Origin, PUBLISHED_WITHIN};
 use crate::stats::SharedStats;
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -130,7 +130,8 @@ impl Reader {
             alarm = true, socket = %self.socket.display(),
             "containerd remembers no events: a gap is recorded, and what its state shows is inferred"
         );
-        let bounds = (self.read_nano, to_nano);
+        let from_nano = self.read_nano.saturating_sub(PUBLISHED_WITHIN);
+        let bounds = (from_nano.min(to_nano), to_nano);
         self.intake
             .say(gap::unproven(self.intake.collector(), FORGETS, bounds));
         self.read_nano = to_nano;

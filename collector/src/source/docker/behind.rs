@@ -13,7 +13,7 @@ pub struct Behind {
 }
 
 impl Behind {
-    /// Nothing is missing up to this moment of the engine's clock, nanoseconds since the Unix epoch.
+    /// Up to this moment of the engine's clock everything was read, nanoseconds since the Unix epoch.
     pub fn since(read_nano: i64) -> Self {
         Self {
             late: 0,

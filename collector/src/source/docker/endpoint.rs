@@ -104,10 +104,15 @@ impl Endpoint {
         })
     }
 
+    /// Whether the engine is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.url.starts_with("unix://")
+    }
+
     /// A client; connects at each request. A missing socket is an error here, and may be there later.
     pub fn client(&self) -> Result<Docker, Error> {
         let (url, version) = (&*self.url, API_DEFAULT_VERSION);
-        if url.starts_with("unix://") {
+        if self.is_local() {
             return Docker::connect_with_unix(url, ANSWER_SECONDS, version);
         }
         let Some(tls) = self.tls.clone() else {

@@ -1,6 +1,6 @@
 //! How far back an engine is asked.
 
-use super::super::intake::Intake;
+use super::super::intake::{Intake, PUBLISHED_WITHIN};
 use super::engine::Engine;
 use super::memory::Reach;
 use crate::clock::now_nano;
@@ -15,7 +15,8 @@ const BEFORE_MOMENT: i64 = 60_000_000_000;
 pub struct History {
     /// Events before this moment are not this spool's, by the collector's clock, nanoseconds since the Unix epoch.
     pub floor_nano: i64,
-    /// The engine's time of the newest event of earlier runs, about, nanoseconds since the Unix epoch; 0 for none.
+    /// The highest engine's time of the last events, in earlier runs, of what is still there, nanoseconds since the Unix epoch; 0
+    /// for none.
     pub newest_nano: i64,
 }
 
@@ -25,9 +26,15 @@ impl History {
         self.floor_nano.saturating_add(engine.ahead.surely_nano())
     }
 
-    /// Up to when the engine was read: since then events may be missing. By its clock, nanoseconds since the Unix epoch.
+    /// Up to when the engine was read: what it has published since may be missing. By its clock, nanoseconds since the Unix
+    /// epoch.
     pub fn read_nano(&self, intake: &Intake, engine: &Engine) -> i64 {
-        intake.read_nano().unwrap_or_else(|| self.floor_nano(engine))
+        // One that is still to come says nothing: the clock was set back since.
+        let past = intake.read_nano().filter(|read| *read <= engine.nano(now_nano()));
+        past.map_or_else(
+            || self.floor_nano(engine),
+            |read| read.saturating_sub(PUBLISHED_WITHIN),
+        )
     }
 
     /// When a subscription begins.

@@ -59,6 +59,8 @@ pub struct EngineOptions {
     pub memory_max_bytes: usize,
     /// How a Swarm's manager is asked for its tasks; `None`: it is not.
     pub tasks: Option<TaskOptions>,
+    /// A stream that brings nothing for so long may be that of an engine that is gone: it is given up for a new one.
+    pub quiet: Duration,
 }
 
 impl Default for EngineOptions {
@@ -67,6 +69,7 @@ impl Default for EngineOptions {
             reconcile_every: Some(Duration::from_secs(60)),
             memory_max_bytes: 32 << 20,
             tasks: None,
+            quiet: Duration::from_secs(300),
         }
     }
 }
@@ -148,6 +151,7 @@ impl Source for DockerSource {
                 identity: None,
                 epoch,
                 skips,
+                quiet: self.options.quiet,
                 stats: self.stats.clone(),
             };
             // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when

@@ -26,8 +26,6 @@ use tokio::time::{Instant, timeout};
 /// Said while it is so.
 const NOT_READ: &str = "the engine's events are not read: it does not answer";
 
-/// A stream that brings nothing for so long may be that of an engine that is gone: subscribe again.
-const QUIET: Duration = Duration::from_secs(300);
 /// When the stream of a log has brought nothing for so long, it is looked whether it still would.
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two looks at the clock of such an engine.
@@ -37,8 +35,10 @@ const OVERLAP: i64 = 60_000_000_000;
 
 /// Why a subscription ended.
 enum Ended {
-    /// It brought nothing for too long, or may not bring what happens.
+    /// It brought nothing for so long that the engine may be gone.
     Quiet,
+    /// It may not bring what happens.
+    Doubtful,
     /// The engine closed it.
     ByEngine,
 }
@@ -59,6 +59,8 @@ pub struct Reader {
     pub epoch: watch::Sender<u64>,
     /// Somebody knows that the stream does not bring what happens.
     pub skips: Arc<Notify>,
+    /// A stream that brings nothing for so long is given up for a new one.
+    pub quiet: Duration,
     /// Takes whether the engine answers.
     pub stats: SharedStats,
 }
@@ -72,7 +74,7 @@ impl Reader {
         loop {
             let ended = tokio::select! {
                 ended = self.subscribe(&mut pauses) => ended,
-                () = skips.notified() => Ok(Ended::Quiet),
+                () = skips.notified() => Ok(Ended::Doubtful),
                 () = intake.closed() => return,
             };
             self.epoch.send_if_modified(|epoch| {
@@ -82,7 +84,13 @@ impl Reader {
             });
             let why = match ended {
                 // Asking again shows whether it is still there, and loses nothing.
-                Ok(Ended::Quiet) => continue,
+                Ok(Ended::Quiet) => {
+                    // An engine of this machine cannot go without an end of the stream: nothing was missed, though there may be
+                    // no event to prove it by.
+                    self.resumed &= self.intake.newest().is_some() || !self.address.is_local();
+                    continue;
+                }
+                Ok(Ended::Doubtful) => continue,
                 Ok(Ended::ByEngine) => "the engine ended the stream".to_owned(),
                 Err(error) => error.to_string(),
             };
@@ -128,7 +136,8 @@ impl Reader {
                 Joint::Repeats => continue,
                 Joint::Broken => self.doubt(
                     "not read for too long: the engine forgot events",
-                    (self.history.read_nano(&self.intake, &engine), received_nano),
+                    self.history.read_nano(&self.intake, &engine),
+                    engine.nano(received_nano),
                 ),
             }
             if engine.dialect == Dialect::Podman {
@@ -136,12 +145,17 @@ impl Reader {
                 self.intake.offer(event, Origin::Stream, received_nano);
                 continue;
             }
-            let doubt = behind.read(event.time_nano, engine.nano(received_nano));
+            let doubt = match event.kind == "container" {
+                true => behind.read(event.time_nano, engine.nano(received_nano)),
+                // It has the clock of the Swarm's leader.
+                false => None,
+            };
             self.intake.offer(event, Origin::Stream, received_nano);
-            if let Some((from_nano, _)) = doubt {
+            if let Some((from_nano, to_nano)) = doubt {
                 self.doubt(
                     "read too late: the engine may have skipped events",
-                    (from_nano, received_nano),
+                    from_nano,
+                    to_nano,
                 );
                 // The comparison tells what can be told.
                 self.epoch.send_modify(|epoch| *epoch += 2);
@@ -180,7 +194,7 @@ impl Reader {
             Continuity::Fresh => remembered.len(),
             Continuity::Broken(why) => {
                 let from_nano = self.history.read_nano(&self.intake, engine);
-                self.doubt(why, (from_nano, now_nano()));
+                self.doubt(why, from_nano, engine.nano(now_nano()));
                 // Said once: from here on there is nothing to be continuous with.
                 self.intake.forget_newest();
                 if newest.is_none() { remembered.len() } else { 0 }
@@ -204,13 +218,16 @@ impl Reader {
         remembered
     }
 
-    fn doubt(&self, reason: &str, bounds: (i64, i64)) {
+    /// Between these moments of the engine's clock.
+    fn doubt(&self, reason: &str, from_nano: i64, to_nano: i64) {
         tracing::error!(
             alarm = true, address = %self.address, %reason,
             "events of the engine may be missing: a gap is recorded"
         );
-        self.intake
-            .say(gap::unproven(self.intake.collector(), reason, bounds));
+        let bounds = (from_nano.min(to_nano), to_nano);
+        let mut gap = gap::unproven(self.intake.collector(), reason, bounds);
+        gap.received_nano = now_nano();
+        self.intake.say(gap);
     }
 
     /// The next event, or why there will be none.
@@ -225,24 +242,24 @@ impl Reader {
         let mut looked = false;
         loop {
             let patience = match engine.dialect {
-                Dialect::Docker => QUIET,
+                Dialect::Docker => self.quiet,
                 Dialect::Podman if looked => CLOCK,
                 Dialect::Podman => LOOK,
             };
             match timeout(patience, stream.next()).await {
                 Ok(Some(event)) => return event.map(Ok),
                 Ok(None) => return Ok(Err(Ended::ByEngine)),
-                Err(_) if started.elapsed() >= QUIET => return Ok(Err(Ended::Quiet)),
+                Err(_) if started.elapsed() >= self.quiet => return Ok(Err(Ended::Quiet)),
                 // Its clock was set back, and a log's stream has nothing older than `since_nano`.
                 Err(_) if looked && engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) => {
-                    return Ok(Err(Ended::Quiet));
+                    return Ok(Err(Ended::Doubtful));
                 }
                 // A file that has grown too long was replaced by a shorter one: Podman's service tells nothing more then, and
                 // does not end the stream.
                 Err(_) if !looked => {
                     looked = true;
                     if self.has_skipped(docker, engine).await? {
-                        return Ok(Err(Ended::Quiet));
+                        return Ok(Err(Ended::Doubtful));
                     }
                 }
                 Err(_) => {}
