@@ -222,6 +222,18 @@ impl Network {
             .expect("e2l runs")
     }
 
+    /// Runs `e2l` for an actor, which must succeed; returns what it prints on standard output.
+    pub fn run(&self, actor: &str, arguments: &[&str]) -> String {
+        let output = self.e2l(actor, arguments);
+        assert!(
+            output.status.success(),
+            "{actor}: {arguments:?}: {}",
+            crate::said(&output)
+        );
+        let printed = String::from_utf8(output.stdout).expect("text");
+        printed.trim().to_owned()
+    }
+
     /// Runs `e2l -o json` for an actor; the program must succeed.
     pub fn json(&self, actor: &str, arguments: &[&str]) -> Value {
         let output = self.e2l(actor, &[arguments, &["-o", "json"]].concat());
@@ -231,11 +243,9 @@ impl Network {
 
     /// The provider proposes with these arguments, and the others approve.
     pub fn decide(&self, arguments: &[&str]) {
-        let proposed = self.e2l(ACTORS[0], arguments);
-        assert_success(&proposed);
-        let id = String::from_utf8(proposed.stdout).expect("an id");
+        let id = self.run(ACTORS[0], arguments);
         for actor in &ACTORS[1..] {
-            assert_success(&self.e2l(actor, &["proposal", "approve", id.trim()]));
+            self.run(actor, &["proposal", "approve", &id]);
         }
     }
 

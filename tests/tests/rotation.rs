@@ -24,25 +24,15 @@ const TAKEN: &str = "this process has a new certificate";
 /// Within this time after its revocation a certificate's connections are closed.
 const CUT_OFF: Duration = Duration::from_secs(5);
 
-fn run(network: &Network, actor: &str, arguments: &[&str]) -> String {
-    let output = network.e2l(actor, arguments);
-    assert!(
-        output.status.success(),
-        "{actor}: {arguments:?}: {}",
-        said(&output)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// All actors approve what one of them proposes.
 fn decide(network: &Network, actor: &str, proposal: &[&str]) {
-    let id = run(network, actor, proposal);
+    let id = network.run(actor, proposal);
     for other in Network::actors().into_iter().filter(|other| *other != actor) {
-        run(network, other, &["proposal", "approve", &id]);
+        network.run(other, &["proposal", "approve", &id]);
     }
 }
 
@@ -82,7 +72,7 @@ fn renew(network: &Network, actor: &str, authority: Option<&Path>) -> Vec<PathBu
     if let Some(authority) = authority {
         command.extend(["--authority", text(authority)]);
     }
-    run(network, actor, &command);
+    network.run(actor, &command);
     let collects = files.len() > 3;
     wait_until("the daemons use their new certificates", PATIENCE, || {
         let peer = taken(network.peer_log(actor)) > before.0;
@@ -225,7 +215,7 @@ async fn every_certificate_of_an_actor_and_of_the_leader_is_replaced_under_load_
 fn replace_authority(network: &Network, actor: &str) -> PathBuf {
     let home = network.root().join("actors").join(actor);
     let (old, new) = (home.join("ca/ca.pem"), home.join("ca-2"));
-    run(network, actor, &["cert", "authority", "--out", text(&new)]);
+    network.run(actor, &["cert", "authority", "--out", text(&new)]);
     let certificate = new.join("ca.pem");
     let authorities = ["proposal", "create", "authorities", actor];
     let both = [&authorities[..], &[text(&old), text(&certificate)]].concat();
@@ -350,15 +340,11 @@ async fn a_revoked_collector_is_cut_off_within_seconds_and_goes_on_when_it_has_a
     // What it signed before stays proven, for those who have the genesis alone.
     let receipt = network.root().join("receipt.json");
     let id = before.last().unwrap()["tx_id"].as_str().unwrap();
-    run(&network, "user", &["receipt", id, "--out", text(&receipt)]);
+    network.run("user", &["receipt", id, "--out", text(&receipt)]);
     let genesis = network.root().join("genesis.json");
-    run(
-        &network,
-        "user",
-        &["verify", text(&receipt), "--genesis", text(&genesis)],
-    );
+    network.run("user", &["verify", text(&receipt), "--genesis", text(&genesis)]);
 
-    run(&network, "provider", &["cert", "renew", text(&certificate)]);
+    network.run("provider", &["cert", "renew", text(&certificate)]);
     wait_until("it goes on where it was", PATIENCE, || {
         (brought(&network).len() > before.len() + 200).then_some(())
     });

@@ -298,30 +298,11 @@ impl Known {
             }
             return;
         }
-        let known = self.services.get_mut(id);
-        if let Some(known) = known
-            && !inferred
-            && known.inferred
-            && event.time_nano < known.updated_nano
-        {
-            known.told_late_nano = Some(event.time_nano);
-            return;
+        if let Some(service) = self.services.get_mut(id) {
+            return service.note(event, inferred);
         }
-        let known = self.services.get(id);
-        let service = Service {
-            updated_nano: event.time_nano,
-            inferred,
-            created_inferred: match event.action.as_str() {
-                "create" => inferred,
-                _ => known.is_some_and(|known| known.created_inferred),
-            },
-            told_late_nano: None,
-            read: known.map_or(0, |known| known.read),
-        };
-        if known.is_none() {
-            self.make_room_for_service();
-        }
-        self.services.insert(id.clone(), service);
+        self.make_room_for_service();
+        self.services.insert(id.clone(), Service::new(event, inferred));
     }
 
     /// Forgets those that were changed longest ago, several at a time.
@@ -350,6 +331,31 @@ impl Known {
         if self.removed.len() > REMOVED {
             self.removed.pop_front();
         }
+    }
+}
+
+impl Service {
+    fn new(event: &Event, inferred: bool) -> Self {
+        Self {
+            updated_nano: event.time_nano,
+            inferred,
+            created_inferred: inferred && event.action == "create",
+            told_late_nano: None,
+            read: 0,
+        }
+    }
+
+    fn note(&mut self, event: &Event, inferred: bool) {
+        if !inferred && self.inferred && event.time_nano < self.updated_nano {
+            self.told_late_nano = Some(event.time_nano);
+            return;
+        }
+        if event.action == "create" {
+            self.created_inferred = inferred;
+        }
+        self.updated_nano = event.time_nano;
+        self.inferred = inferred;
+        self.told_late_nano = None;
     }
 }
 

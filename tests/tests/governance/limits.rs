@@ -1,6 +1,6 @@
 //! Limits and windows: what they do once they are in force.
 
-use super::steps::{approve, run, wait_until_active};
+use super::steps::{approve, wait_until_active};
 use e2l_ledger::Block;
 use e2l_tests::{Load, Members, Network, event};
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ async fn no_block_holds_more_than_a_limit_says_from_the_height_on_at_which_it_is
     let mut load = Load::start(collector, BATCH, usize::MAX);
     load.progress(40).await.unwrap();
     let limit = format!("block_max_transactions={BLOCK}");
-    let id = run(&network, "user", &["proposal", "create", "limits", &limit]);
+    let id = network.run("user", &["proposal", "create", "limits", &limit]);
     approve(&network, &["provider", "developer"], &id);
     let shown = network.json("developer", &["proposal", "show", &id]);
     let from = shown["outcome"]["from_height"].as_u64().unwrap();
@@ -52,7 +52,7 @@ async fn an_event_outside_the_window_that_the_actors_set_is_late_wherever_it_is_
     };
     let one = collector.submit(vec![old("c-before")]).await.unwrap();
     let created = ["proposal", "create", "limits", "collection_window_ms=10000"];
-    let id = run(&network, "provider", &created);
+    let id = network.run("provider", &created);
     approve(&network, &["developer", "user"], &id);
     wait_until_active(&network, &id);
     let two = collector.submit(vec![old("c-after")]).await.unwrap();
@@ -73,7 +73,7 @@ async fn an_event_outside_the_window_that_the_actors_set_is_late_wherever_it_is_
             assert!((30_000..60_000).contains(&delay_ms), "{shown}");
             assert_eq!(shown["late"], late, "{shown}");
         }
-        let shown = run(&network, "user", &["history", container]);
+        let shown = network.run("user", &["history", container]);
         assert_eq!(shown.contains("late by 3"), late, "{shown}");
     }
 }
@@ -109,7 +109,7 @@ async fn blocks_wait_as_long_as_block_timeout_says() {
         format!("block_max_transactions={BLOCK}"),
     ];
     let created = ["proposal", "create", "limits", &limits[0], &limits[1]];
-    let id = run(&network, "provider", &created);
+    let id = network.run("provider", &created);
     approve(&network, &["developer", "user"], &id);
     let shown = network.json("developer", &["proposal", "show", &id]);
     let from = shown["outcome"]["from_height"].as_u64().unwrap();

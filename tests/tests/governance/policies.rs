@@ -1,6 +1,6 @@
 //! How many must agree.
 
-use super::steps::{approve, run};
+use super::steps::approve;
 use e2l_tests::{Load, Members, Network, PATIENCE, said, wait_until};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -57,7 +57,7 @@ fn bring_back(network: &mut Network, away: &str) {
 /// All actors change how many make a block final; returns the height from which on it is so.
 fn set_finality(network: &Network, policy: &str) -> u64 {
     let created = ["proposal", "create", "policies", "--finality", policy];
-    let id = run(network, "provider", &created);
+    let id = network.run("provider", &created);
     approve(network, &["developer", "user"], &id);
     let shown = network.json("developer", &["proposal", "show", &id]);
     assert_eq!(shown["outcome"]["status"], "active", "{shown}");

@@ -1,6 +1,6 @@
 //! Certificates that are revoked.
 
-use super::steps::{EVENTS, approve, run, start_collector, text};
+use super::steps::{EVENTS, approve, start_collector, text};
 use e2l_tests::{Network, PATIENCE, said, wait_until};
 use std::path::PathBuf;
 
@@ -14,11 +14,7 @@ fn a_revoked_collector_is_cut_off_and_the_other_goes_on() {
         (network.view("user")?.transactions > 500).then_some(())
     });
     let certificate: PathBuf = network.collector_home(1).join("collector.pem");
-    let id = run(
-        &network,
-        "developer",
-        &["proposal", "create", "revoke", text(&certificate)],
-    );
+    let id = network.run("developer", &["proposal", "create", "revoke", text(&certificate)]);
     approve(&network, &["provider", "user"], &id);
     wait_until(
         "the peers close its connections",
@@ -43,7 +39,7 @@ fn a_revoked_collector_is_cut_off_and_the_other_goes_on() {
         .iter()
         .find(|event| event["sender"] == "collector-1")
         .unwrap();
-    run(&network, "user", &["receipt", first["tx_id"].as_str().unwrap()]);
+    network.run("user", &["receipt", first["tx_id"].as_str().unwrap()]);
     let output = network.e2l("user", &["audit", "--replay"]);
     assert!(output.status.success(), "{}", said(&output));
 }

@@ -12,17 +12,6 @@ pub const EVENTS: u64 = 6000;
 /// How fast: events a second.
 const RATE: f64 = 1000.0;
 
-/// Runs `e2l` for an actor, and returns what it prints on standard output.
-pub fn run(network: &Network, actor: &str, arguments: &[&str]) -> String {
-    let output = network.e2l(actor, arguments);
-    assert!(
-        output.status.success(),
-        "{actor}: {arguments:?}: {}",
-        said(&output)
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 /// Digest of the events contract.
 pub fn digest_of_events_contract() -> Digest {
     Domain::Chaincode.hash(&std::fs::read(component()).unwrap())
@@ -39,10 +28,17 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// Whether an actor's peer knows no contract but that of events.
+pub fn has_no_other_contract(network: &Network, actor: &str) -> bool {
+    let listed = network.json(actor, &["chaincode", "list"]);
+    let mut listed = listed.as_array().unwrap().iter();
+    listed.all(|one| one["chaincode"] == "eventdb")
+}
+
 /// Others approve what an actor has proposed.
 pub fn approve(network: &Network, others: &[&str], id: &str) {
     for actor in others {
-        assert_eq!(run(network, actor, &["proposal", "approve", id]), id);
+        assert_eq!(network.run(actor, &["proposal", "approve", id]), id);
     }
 }
 
@@ -61,7 +57,7 @@ pub fn record(network: &Network, chaincode: &str, id: &str, action: &str) {
         "createEvent",
         &event.to_string(),
     ];
-    run(network, "provider", &call);
+    network.run("provider", &call);
 }
 
 pub fn start_collector(network: &Network) -> Child {

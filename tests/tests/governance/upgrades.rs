@@ -1,6 +1,6 @@
 //! Contracts whose next versions are prepared before they come into force.
 
-use super::steps::{EVENTS, approve, is_complete, record, run, start_collector_of, text, wait_until_active};
+use super::steps::{EVENTS, approve, is_complete, record, start_collector_of, text, wait_until_active};
 use e2l_tests::{Latency, Network, PATIENCE, Probe, component, next_component, percentile, said, wait_until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -61,11 +61,7 @@ fn an_upgrade_under_load_is_prepared_while_events_flow_and_loses_nothing() {
     let probe = Probe::start(&network, "developer").unwrap();
     std::thread::sleep(Duration::from_secs(2));
     let (begin, proposed) = (Instant::now() - Duration::from_secs(2), Instant::now());
-    let id = run(
-        &network,
-        "developer",
-        &["chaincode", "propose", text(next_component())],
-    );
+    let id = network.run("developer", &["chaincode", "propose", text(next_component())]);
     approve(&network, &["provider"], &id);
     let still = network.json("provider", &["chaincode", "list"]);
     assert_eq!(still, old, "two of three are not all");
@@ -82,7 +78,7 @@ fn an_upgrade_under_load_is_prepared_while_events_flow_and_loses_nothing() {
     );
     tell(&seen, [begin, proposed, approved, active]);
     // What an actor reads before it approves: here the way back.
-    let back = run(&network, "provider", &["chaincode", "propose", text(component())]);
+    let back = network.run("provider", &["chaincode", "propose", text(component())]);
     let diff = network.json("user", &["chaincode", "diff", "--proposal", &back]);
     let changes = diff["changes"].as_array().unwrap();
     let removed = |change: &Value| change["name"] == "runningContainers" && change["change"] == "removed";
@@ -90,11 +86,7 @@ fn an_upgrade_under_load_is_prepared_while_events_flow_and_loses_nothing() {
     record(&network, "eventdb", "web-3", "start");
     let asked = r#"{"service": "web", "at": 1800000000000000000}"#;
     for actor in Network::actors() {
-        let answer = run(
-            &network,
-            actor,
-            &["chaincode", "query", "runningContainers", asked],
-        );
+        let answer = network.run(actor, &["chaincode", "query", "runningContainers", asked]);
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(
             answer["containers"],
@@ -126,11 +118,7 @@ fn an_idle_network_cuts_empty_blocks_for_a_preparation_and_only_then() {
     );
     record(&network, "eventdb", "web-1", "start");
     let height = |actor: &str| network.view(actor).map(|view| view.final_height);
-    let id = run(
-        &network,
-        "developer",
-        &["chaincode", "propose", text(next_component())],
-    );
+    let id = network.run("developer", &["chaincode", "propose", text(next_component())]);
     approve(&network, &["provider", "user"], &id);
     let before = height("user").unwrap();
     wait_until_active(&network, &id);
@@ -142,11 +130,7 @@ fn an_idle_network_cuts_empty_blocks_for_a_preparation_and_only_then() {
     network.stop_peer("user");
     network.start_peer("user");
     let asked = r#"{"service": "web", "at": 1800000000000000000}"#;
-    let answer = run(
-        &network,
-        "user",
-        &["chaincode", "query", "runningContainers", asked],
-    );
+    let answer = network.run("user", &["chaincode", "query", "runningContainers", asked]);
     assert!(answer.contains("web-1"), "{answer}");
     network.wait_for_agreement(4004);
     let output = network.e2l("user", &["audit", "--replay"]);
