@@ -24,6 +24,8 @@ pub struct CollectorFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<BatchFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<MetricsFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     synthetic: Option<SyntheticFile>,
 }
 
@@ -31,6 +33,12 @@ pub struct CollectorFile {
 #[derive(Debug, Clone, Serialize)]
 struct BatchFile {
     gather_ms: u64,
+}
+
+/// Where it tells how it is.
+#[derive(Debug, Clone, Serialize)]
+struct MetricsFile {
+    listen: String,
 }
 
 /// Invented events.
@@ -73,15 +81,18 @@ impl CollectorFile {
             peers: vec![actor.to_owned()],
             stats_file: None,
             batch: None,
+            metrics: None,
             synthetic: rate.map(|rate| SyntheticFile::new(Some(rate), CONTAINERS, None, None)),
         }
     }
 
     /// For a collector of the benchmark that reads an engine.
-    pub fn beside_engine(actor: &str, stats_file: &str, gather_ms: Option<u64>) -> Self {
+    pub fn beside_engine(actor: &str, metrics: &str, gather_ms: Option<u64>) -> Self {
         Self {
             batch: gather_ms.map(|gather_ms| BatchFile { gather_ms }),
-            stats_file: Some(stats_file.to_owned()),
+            metrics: Some(MetricsFile {
+                listen: metrics.to_owned(),
+            }),
             ..Self::new(actor, None)
         }
     }

@@ -203,6 +203,23 @@ impl Daemon {
     }
 }
 
+/// Daemons that do nothing, not even answer, until this is dropped.
+pub struct Paused<'a>(Vec<&'a Daemon>);
+
+impl<'a> Paused<'a> {
+    /// Stops them where they are.
+    pub fn all(daemons: Vec<&'a Daemon>) -> Self {
+        daemons.iter().for_each(|daemon| daemon.signal(Signal::SIGSTOP));
+        Self(daemons)
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|daemon| daemon.signal(Signal::SIGCONT));
+    }
+}
+
 /// How a process ended, in words: `exited with code 2`, `was killed by SIGKILL`.
 pub fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;

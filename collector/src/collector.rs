@@ -377,6 +377,7 @@ fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Sourc
         reconcile_every: options.reconcile_every(),
         memory_max_bytes: options.memory_max_bytes,
         tasks: options.tasks(),
+        pause: options.batch.gather(true) / 3,
         ..EngineOptions::default()
     };
     match &options.source {

@@ -109,6 +109,11 @@ fn text(stats: &Stats) -> Result<String, String> {
         seconds(stats.last_final_nano),
     );
     gauge(
+        "latency_p50_microseconds",
+        "From reading an event until it was known to be final, half of the events",
+        stats.latency_us.p50 as i64,
+    );
+    gauge(
         "latency_p99_microseconds",
         "From reading an event until it was known to be final, 99 of 100 events",
         stats.latency_us.p99 as i64,

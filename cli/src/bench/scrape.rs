@@ -1,4 +1,4 @@
-//! What a peer counts itself, from its metrics.
+//! What peers and collectors count themselves, from their metrics.
 
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,10 +12,20 @@ const MOST: u64 = 1 << 20;
 /// Times a peer has made its databases' logs durable.
 pub const SYNCS: &str = "e2l_peer_syncs";
 
-/// A number from the metrics at an address; `None` if the peer does not answer or does not count that.
+/// A number from the metrics at an address; `None` if nobody answers or that is not counted.
 pub async fn scrape(address: &str, name: &str) -> Option<u64> {
+    let [value] = scrape_all(address, [name]).await?;
+    Some(value)
+}
+
+/// Several numbers of one moment; `None` if nobody answers or one of them is not counted.
+pub async fn scrape_all<const N: usize>(address: &str, names: [&str; N]) -> Option<[u64; N]> {
     let text = timeout(PATIENCE, get(address)).await.ok()?.ok()?;
-    value(&text, name)
+    let mut values = [0; N];
+    for (value_of, name) in values.iter_mut().zip(names) {
+        *value_of = value(&text, name)?;
+    }
+    Some(values)
 }
 
 async fn get(address: &str) -> std::io::Result<String> {

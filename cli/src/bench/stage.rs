@@ -3,7 +3,7 @@
 use crate::bench::args::LoadArgs;
 use crate::bench::disk::DiskUse;
 use crate::collector_file::{CollectorFile, SyntheticFile};
-use crate::daemon::{Daemon, DaemonSpec};
+use crate::daemon::{Daemon, DaemonSpec, Paused};
 use crate::deploy::{NetworkOptions, create, find_chaincode, free_addresses};
 use crate::error::{CliError, CliResult};
 use crate::network_dir::{NetworkDir, write_toml};
@@ -204,14 +204,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the first collector beside the engine at a socket. The caller stops it.
+    /// Starts the first collector beside the engine at a socket, with its metrics at an address. The caller stops it.
     ///
     /// # Errors
     /// Its configuration cannot be written, or it does not start.
-    pub fn start_beside(&self, socket: &Path, gather_ms: Option<u64>) -> CliResult<Daemon> {
+    pub fn start_beside(&self, socket: &Path, metrics: &str, gather_ms: Option<u64>) -> CliResult<Daemon> {
         let directory = collector_dir(&self.network, 0);
         let config = directory.join("collector.toml");
-        let file = CollectorFile::beside_engine(actor_of(0), STATS_FILE, gather_ms);
+        let file = CollectorFile::beside_engine(actor_of(0), metrics, gather_ms);
         write_toml(&config, "A collector of the benchmark.", &file)?;
         Daemon::start(DaemonSpec {
             name: "the collector".to_owned(),
@@ -222,9 +222,9 @@ impl Stage {
         })
     }
 
-    /// What that collector measures itself.
-    pub fn stats_beside(&self) -> PathBuf {
-        collector_dir(&self.network, 0).join(STATS_FILE)
+    /// Stops the peers where they are until that is dropped: what they do besides is not to be measured.
+    pub fn pause_peers(&self) -> Paused<'_> {
+        Paused::all(self.peers.iter().map(|peer| &peer.daemon).collect())
     }
 
     /// Asks the collectors to stop, and waits until they have. What they have measured is left.

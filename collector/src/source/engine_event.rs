@@ -144,23 +144,3 @@ pub fn marked(mut attributes: BTreeMap<String, String>) -> BTreeMap<String, Stri
     }
     attributes
 }
-
-impl From<bollard::models::EventMessage> for EngineEvent {
-    fn from(message: bollard::models::EventMessage) -> Self {
-        let actor = message.actor.unwrap_or_default();
-        Self {
-            kind: message.typ.map(|kind| kind.to_string()).unwrap_or_default(),
-            action: message.action.unwrap_or_default(),
-            actor: EngineActor {
-                id: actor.id.unwrap_or_default(),
-                attributes: actor
-                    .attributes
-                    .map(|attributes| attributes.into_iter().collect()),
-            },
-            scope: message.scope.map(|scope| scope.to_string()).unwrap_or_default(),
-            time: message.time.unwrap_or_default(),
-            time_nano: message.time_nano.unwrap_or_default(),
-            ..Self::default()
-        }
-    }
-}

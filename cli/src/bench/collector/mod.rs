@@ -1,5 +1,7 @@
 //! `e2l bench collector`: what one collector costs the host beside whose engine it runs, and how much it can take.
 
+mod bare_reader;
+mod counted;
 mod engine;
 mod load;
 mod report;
@@ -7,15 +9,17 @@ mod starts;
 mod usage;
 
 use crate::bench::args::LoadArgs;
-use crate::bench::collector_stats::CollectorStats;
 use crate::bench::measure::{START, load_average, start};
 use crate::bench::report::cpus;
 use crate::bench::stage::Stage;
 use crate::bench::{on_stage, run_load};
 use crate::daemon::Daemon;
 use crate::demo::StopSignal;
+use crate::deploy::free_addresses;
 use crate::docker::{self, find_engine};
 use crate::error::{CliError, CliResult};
+use bare_reader::BareReader;
+use counted::Counted;
 use engine::Engine;
 use report::{CollectorReport, Loaded};
 use starts::{StartTimes, Starts, time_starts};
@@ -30,8 +34,8 @@ const WARM_UP: Duration = Duration::from_secs(5);
 const SUBSCRIBED: Duration = Duration::from_secs(1);
 /// Starts of one side of a pair.
 const STARTS: u32 = 3;
-/// Until what was emitted is final, and the collector has written that.
-const DRAIN: Duration = Duration::from_secs(3);
+/// Longest wait until what was emitted is final, and between two looks.
+const DRAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(500));
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
@@ -97,6 +101,7 @@ pub async fn run(args: &CollectorArgs, stop: &StopSignal) -> CliResult<Collector
         load_before: load_average(),
         idle: None,
         loaded: None,
+        bare_reader: None,
         throughput: None,
         starts: None,
     };
@@ -159,16 +164,23 @@ async fn beside(
 ) -> CliResult<CollectorReport> {
     start(stage).await?;
     if args.wants(Part::Idle) || args.wants(Part::Loaded) {
-        let collector = start_collector(stage, args, socket, WARM_UP).await?;
+        let collector = Watched::start(stage, args, socket, WARM_UP).await?;
         if args.wants(Part::Idle) {
             eprintln!("Measuring: idle, {} s...", args.duration);
-            let ((), usage) = Usage::during(collector.pid(), sleep(args.time())).await;
+            let ((), usage) = Usage::during(collector.daemon.pid(), sleep(args.time())).await;
             report.idle = Some(usage);
         }
         if args.wants(Part::Loaded) {
-            report.loaded = Some(loaded(stage, args, socket, collector.pid()).await?);
+            report.loaded = Some(loaded(&collector, args, socket).await?);
         }
-        collector.stop().await;
+        collector.daemon.stop().await;
+    }
+    if args.wants(Part::Loaded) {
+        eprintln!("Measuring: the same for a bare reader, {} s...", args.duration);
+        let load = load::steady(socket, args.rate, args.time());
+        let (done, bare) = BareReader::during(socket, load).await?;
+        done?;
+        report.bare_reader = Some(bare);
     }
     if args.wants(Part::Starts) {
         report.starts = Some(pairs(stage, args, socket).await?);
@@ -176,31 +188,36 @@ async fn beside(
     Ok(report)
 }
 
-async fn start_collector(
-    stage: &Stage,
-    args: &CollectorArgs,
-    socket: &Path,
-    settle: Duration,
-) -> CliResult<Daemon> {
-    let mut collector = stage.start_beside(socket, args.gather_ms)?;
-    collector.ready(START).await?;
-    sleep(settle).await;
-    Ok(collector)
+/// The collector that is measured.
+struct Watched {
+    daemon: Daemon,
+    /// Address of its metrics.
+    metrics: String,
 }
 
-async fn loaded(stage: &Stage, args: &CollectorArgs, socket: &Path, pid: u32) -> CliResult<Loaded> {
+impl Watched {
+    async fn start(stage: &Stage, args: &CollectorArgs, socket: &Path, settle: Duration) -> CliResult<Self> {
+        let metrics = free_addresses(1)?.remove(0);
+        let mut daemon = stage.start_beside(socket, &metrics, args.gather_ms)?;
+        daemon.ready(START).await?;
+        sleep(settle).await;
+        Ok(Self { daemon, metrics })
+    }
+}
+
+async fn loaded(collector: &Watched, args: &CollectorArgs, socket: &Path) -> CliResult<Loaded> {
     eprintln!(
         "Measuring: {} events/s of the engine, {} s...",
         args.rate, args.duration
     );
-    let file = stage.stats_beside();
-    let before = CollectorStats::read(&file)?;
-    let (done, usage) = Usage::during(pid, load::steady(socket, args.rate, args.time())).await;
+    let before = Counted::read(&collector.metrics).await?;
+    let load = load::steady(socket, args.rate, args.time());
+    let (done, usage) = Usage::during(collector.daemon.pid(), load).await;
     let done = done?;
-    let deadline = Instant::now() + DRAIN * 10;
+    let deadline = Instant::now() + DRAIN.0;
     let after = loop {
-        sleep(DRAIN).await;
-        let after = CollectorStats::read(&file)?;
+        sleep(DRAIN.1).await;
+        let after = Counted::read(&collector.metrics).await?;
         if after.events - before.events >= done.events || Instant::now() > deadline {
             break after;
         }
@@ -222,7 +239,7 @@ async fn loaded(stage: &Stage, args: &CollectorArgs, socket: &Path, pid: u32) ->
         events,
         batches: after.batches - before.batches,
         usage,
-        latency_ms: after.histogram.since(&before.histogram).latency(),
+        latency_ms: after.latency_ms,
     })
 }
 
@@ -234,10 +251,10 @@ async fn pairs(stage: &Stage, args: &CollectorArgs, socket: &Path) -> CliResult<
         let (with, without): (Starts, Starts) = match pair % 2 {
             0 => {
                 let with = with_collector(stage, args, socket).await?;
-                (with, without_collector(socket).await?)
+                (with, without_collector(stage, socket).await?)
             }
             _ => {
-                let without = without_collector(socket).await?;
+                let without = without_collector(stage, socket).await?;
                 (with_collector(stage, args, socket).await?, without)
             }
         };
@@ -246,15 +263,21 @@ async fn pairs(stage: &Stage, args: &CollectorArgs, socket: &Path) -> CliResult<
     Ok(StartTimes::of(&pairs))
 }
 
+/// The peers stand still: what they do about the events is not the collector's, and would be done elsewhere.
 async fn with_collector(stage: &Stage, args: &CollectorArgs, socket: &Path) -> CliResult<Starts> {
-    let collector = start_collector(stage, args, socket, SUBSCRIBED).await?;
-    let starts = time_starts(socket, STARTS).await;
-    collector.stop().await;
+    let collector = Watched::start(stage, args, socket, SUBSCRIBED).await?;
+    let starts = without_peers(stage, socket).await;
+    collector.daemon.stop().await;
     starts
 }
 
-async fn without_collector(socket: &Path) -> CliResult<Starts> {
+async fn without_collector(stage: &Stage, socket: &Path) -> CliResult<Starts> {
     // As long as the other side waits.
     sleep(SUBSCRIBED).await;
+    without_peers(stage, socket).await
+}
+
+async fn without_peers(stage: &Stage, socket: &Path) -> CliResult<Starts> {
+    let _paused = stage.pause_peers();
     time_starts(socket, STARTS).await
 }

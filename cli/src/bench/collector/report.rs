@@ -1,22 +1,24 @@
 //! What a collector costs, for people and programs.
 
 use crate::bench::bars::{self, Bar, Verdict};
+use crate::bench::collector::bare_reader::BareReader;
+use crate::bench::collector::counted::Latency;
 use crate::bench::collector::starts::StartTimes;
 use crate::bench::collector::usage::Usage;
 use crate::bench::figures::figure;
-use crate::bench::histogram::Latency;
 use crate::error::CliResult;
 use crate::output::{Cell, Column, Format, Listing, Style, Table};
 use serde::Serialize;
 
 /// Fields, for CSV.
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "release",
     "cpus",
     "filesystem",
     "load_before",
     "idle",
     "loaded",
+    "bare_reader",
     "throughput",
     "starts",
 ];
@@ -36,7 +38,7 @@ pub struct Loaded {
     pub batches: u64,
     /// CPU and memory.
     pub usage: Usage,
-    /// From reading an event until it was known to be final.
+    /// From reading an event until it was known to be final, of all since the start.
     pub latency_ms: Latency,
 }
 
@@ -55,6 +57,8 @@ pub struct CollectorReport {
     pub idle: Option<Usage>,
     /// Beside one that works.
     pub loaded: Option<Loaded>,
+    /// What no collector can cost less than, at the same rate.
+    pub bare_reader: Option<BareReader>,
     /// Invented events through spool, signature and submission until they are final, a second.
     pub throughput: Option<f64>,
     /// Starts of containers with and without it.
@@ -147,6 +151,13 @@ impl CollectorReport {
             shown.push((
                 "loaded, read to final",
                 format!("p50 {}, p99 {} ms", figure(latency.p50), figure(latency.p99)),
+            ));
+        }
+        if let (Some(loaded), Some(bare)) = (&self.loaded, &self.bare_reader) {
+            let (least, ratio) = (bare.cpu_percent, loaded.usage.cpu_percent / bare.cpu_percent);
+            shown.push((
+                "loaded, CPU of a thread that only reads",
+                format!("{}%; the collector {} times that", figure(least), figure(ratio)),
             ));
         }
         if let Some(starts) = &self.starts {

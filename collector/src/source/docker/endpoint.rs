@@ -4,15 +4,19 @@ use super::super::SourceError;
 use super::tls;
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use socket2::Socket;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::{ClientConfig, StreamOwned};
 
 /// Longest wait for the engine to answer a request, seconds.
 const ANSWER_SECONDS: u64 = 30;
+/// Name to greet an engine with whose address is a path.
+const SOCKETS_HOST: &str = "engine";
 /// Where it is, unless `DOCKER_HOST` says.
 const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
 /// Podman's, in the directory for sockets of user or machine.
@@ -126,6 +130,32 @@ impl Endpoint {
     }
 }
 
+/// What bytes are sent and read through by a thread that blocks.
+pub trait Blocking: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Blocking for T {}
+
+/// A connection for a thread that blocks.
+pub struct Wire {
+    /// What is written and read.
+    pub stream: Box<dyn Blocking>,
+    /// What it goes through.
+    pub socket: Socket,
+    /// The name to greet with.
+    pub host: String,
+}
+
+impl Wire {
+    fn plain(socket: Socket, host: &str) -> io::Result<Self> {
+        socket.set_nonblocking(false)?;
+        Ok(Self {
+            stream: Box::new(socket.try_clone()?),
+            socket,
+            host: host.to_owned(),
+        })
+    }
+}
+
 /// What bytes are sent and read through.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -139,7 +169,10 @@ impl Endpoint {
     pub async fn connect(&self) -> io::Result<(Box<dyn Connection>, String)> {
         let (scheme, place) = self.url.split_once("://").unwrap_or_default();
         if scheme == "unix" {
-            return Ok((Box::new(UnixStream::connect(place).await?), "engine".to_owned()));
+            return Ok((
+                Box::new(UnixStream::connect(place).await?),
+                SOCKETS_HOST.to_owned(),
+            ));
         }
         let place = place.trim_end_matches('/');
         match self.tls.clone() {
@@ -152,6 +185,31 @@ impl Endpoint {
                 Ok((Box::new(TcpStream::connect(&authority).await?), authority))
             }
         }
+    }
+
+    /// The same for a thread that blocks.
+    ///
+    /// # Errors
+    /// The engine is not there.
+    pub async fn connect_blocking(&self) -> io::Result<Wire> {
+        let (scheme, place) = self.url.split_once("://").unwrap_or_default();
+        if scheme == "unix" {
+            let stream = UnixStream::connect(place).await?.into_std()?;
+            return Wire::plain(stream.into(), SOCKETS_HOST);
+        }
+        let place = place.trim_end_matches('/');
+        let Some(tls) = self.tls.clone() else {
+            let authority = with_port(place, PLAIN_PORT);
+            let stream = TcpStream::connect(&authority).await?.into_std()?;
+            return Wire::plain(stream.into(), &authority);
+        };
+        let authority = with_port(place, TLS_PORT);
+        let (stream, session) = tls::connect(tls, &authority).await?.into_inner();
+        let wire = Wire::plain(stream.into_std()?.into(), &authority)?;
+        Ok(Wire {
+            stream: Box::new(StreamOwned::new(session, wire.stream)),
+            ..wire
+        })
     }
 }
 

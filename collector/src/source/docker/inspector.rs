@@ -201,7 +201,7 @@ impl Inspector {
                 sleep(TOLD_LATER).await;
             }
             let reach = self.history.reach_of_moment(&self.intake, asking.engine);
-            let remembered = memory::read(&self.address, asking.docker, asking.engine, reach).await?;
+            let remembered = memory::read(&self.address, asking.engine, reach).await?;
             if *self.epoch.borrow() != asking.epoch {
                 // Another subscription, or none: its beginning asks again.
                 return Ok(());

@@ -4,20 +4,15 @@
 use super::super::EngineEvent;
 use super::dialect::Dialect;
 use super::endpoint::Endpoint;
-use super::memory::EventStream;
 use super::raw;
+use super::told::Told;
 use bollard::errors::Error;
-use bytes::BytesMut;
-use futures::stream;
-use hyper::body::Incoming;
 use serde::Deserialize;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 
 /// Most events that are taken from it, the newest ones.
 pub const MOST: usize = 16_384;
-/// Longest event, bytes.
-const MAX_LINE: usize = 4 << 20;
 /// Where Podman describes itself; the version is the first that has what is read of it.
 const INFO: &str = "/v4.0.0/libpod/info";
 /// What is wrong, and what to do.
@@ -30,32 +25,15 @@ const NO_LOG: &str =
 /// The engine does not answer, or answers with something else.
 pub async fn read(endpoint: &Endpoint, since_nano: i64) -> Result<Vec<EngineEvent>, Error> {
     let path = format!("{}&stream=false", path(since_nano));
-    let mut lines = raw::within(Lines::open(endpoint, &path)).await?;
+    let mut told = Told::open(endpoint, Dialect::Podman, &path).await?;
     let mut events = VecDeque::new();
-    while let Some(event) = raw::within(lines.next()).await? {
+    while let Some(event) = told.next().await? {
         events.push_back(event);
         if events.len() > MOST {
             events.pop_front();
         }
     }
     Ok(events.into())
-}
-
-/// The same, and what happens then. Podman does not answer before the first event.
-pub fn follow(endpoint: &Endpoint, since_nano: i64) -> EventStream {
-    let (endpoint, path) = (endpoint.clone(), path(since_nano));
-    let events = stream::try_unfold(None, move |lines: Option<Lines>| {
-        let (endpoint, path) = (endpoint.clone(), path.clone());
-        async move {
-            let mut lines = match lines {
-                Some(lines) => lines,
-                None => Lines::open(&endpoint, &path).await?,
-            };
-            let event = lines.next().await?;
-            Ok::<_, Error>(event.map(|event| (event, Some(lines))))
-        }
-    });
-    Box::new(Box::pin(events))
 }
 
 /// Makes sure that there is a log: without one the engine tells nothing, and does not say so.
@@ -96,51 +74,9 @@ struct Host {
     event_logger: String,
 }
 
-/// Containers only: `filters` is `{"type":["container"]}`.
-fn path(since_nano: i64) -> String {
+/// What asks for the log from a moment of the engine's clock on, and for what happens then. Podman does not answer before the first
+/// event. Containers only: `filters` is `{"type":["container"]}`.
+pub fn path(since_nano: i64) -> String {
     let since = format!("{}.{:09}", since_nano / 1_000_000_000, since_nano % 1_000_000_000);
     format!("/events?since={since}&filters=%7B%22type%22%3A%5B%22container%22%5D%7D")
-}
-
-/// Events as they are written, one on a line.
-struct Lines {
-    body: Incoming,
-    rest: BytesMut,
-}
-
-impl Lines {
-    async fn open(endpoint: &Endpoint, path: &str) -> Result<Self, Error> {
-        Ok(Self {
-            body: raw::open(endpoint, path).await?,
-            rest: BytesMut::new(),
-        })
-    }
-
-    async fn next(&mut self) -> Result<Option<EngineEvent>, Error> {
-        loop {
-            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                let line = self.rest.split_to(end + 1);
-                match parse(&line)? {
-                    Some(event) => return Ok(Some(event)),
-                    None => continue,
-                }
-            }
-            if self.rest.len() > MAX_LINE {
-                return Err(io::Error::other("an event of the engine is too long to be one").into());
-            }
-            match raw::next(&mut self.body).await? {
-                Some(data) => self.rest.extend_from_slice(&data),
-                None => return parse(&self.rest.split()),
-            }
-        }
-    }
-}
-
-fn parse(line: &[u8]) -> Result<Option<EngineEvent>, Error> {
-    let text = String::from_utf8_lossy(line);
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let event = EngineEvent::parse(&text).map_err(io::Error::other)?;
-    Ok(Some(Dialect::Podman.translate(event)))
 }

@@ -5,13 +5,10 @@ use super::dialect::Dialect;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
 use super::log;
+use super::told::Told;
 use crate::clock::now_nano;
 use crate::recent::{Fingerprint, fingerprint};
-use bollard::Docker;
 use bollard::errors::Error;
-use bollard::query_parameters::EventsOptionsBuilder;
-use futures::{Stream, StreamExt, TryStreamExt};
-use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,6 +20,10 @@ const MARGIN: i64 = 5_000_000;
 const QUIET: Duration = Duration::from_millis(300);
 /// And surely after so long, whatever else happens.
 const SURELY: Duration = Duration::from_secs(1);
+
+/// What asks for everything of all kinds that the engine remembers, and for what happens then. Not from a moment on: it would
+/// stop at the first older timestamp, and clocks step.
+const ALL: &str = "/events?since=1";
 
 /// Whether the events of the stream go on where they were read last.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,12 +87,10 @@ pub fn print_of(event: EngineEvent) -> Option<Fingerprint> {
 }
 
 /// Asks the engine for what it remembers, oldest first.
-pub async fn read(
-    address: &Endpoint,
-    docker: &Docker,
-    engine: &Engine,
-    reach: Reach,
-) -> Result<Vec<EngineEvent>, Error> {
+///
+/// # Errors
+/// It does not answer, or with something else.
+pub async fn read(address: &Endpoint, engine: &Engine, reach: Reach) -> Result<Vec<EngineEvent>, Error> {
     if engine.dialect == Dialect::Podman {
         return log::read(address, reach.since_nano).await;
     }
@@ -99,48 +98,31 @@ pub async fn read(
     let mut events = Vec::new();
     if reach.highest_nano <= now {
         // With an end, the engine tells what it remembers and closes the stream.
-        let mut stream = all(docker, Some(now + MARGIN));
-        while let Some(event) = stream.next().await {
-            events.push(event?);
+        let path = format!("{ALL}&until={}", seconds(now + MARGIN));
+        let mut told = Told::open(address, engine.dialect, &path).await?;
+        while let Some(event) = told.next().await? {
+            events.push(event);
         }
         return Ok(events);
     }
     // Its clock was set back: it would leave out what has a later time than the end.
-    let mut stream = all(docker, None);
+    let mut told = Told::open(address, engine.dialect, ALL).await?;
     let end = Instant::now() + SURELY;
-    while let Ok(Some(event)) = timeout_at(end.min(Instant::now() + QUIET), stream.next()).await {
-        events.push(event?);
+    while let Ok(event) = timeout_at(end.min(Instant::now() + QUIET), told.next()).await
+        && let Some(event) = event?
+    {
+        events.push(event);
     }
     Ok(events)
 }
 
-/// Events as they come.
-pub type EventStream = Box<dyn Stream<Item = Result<EngineEvent, Error>> + Send + Unpin>;
-
-/// Everything of all kinds that the engine remembers, up to a moment of its clock, or with what happens then.
-fn all(docker: &Docker, until_nano: Option<i64>) -> EventStream {
-    // Not from a moment on: it would stop at the first older timestamp, and clocks step.
-    let options = EventsOptionsBuilder::new().since("1");
-    let options = match until_nano {
-        Some(nano) => options.until(&seconds(nano)),
-        None => options,
-    };
-    told(docker, options)
-}
-
-/// What happens, of the kinds that are recorded, after what the engine remembers; of a log only what is younger than
-/// `since_nano`.
-pub fn subscribe(address: &Endpoint, docker: &Docker, engine: &Engine, since_nano: i64) -> EventStream {
-    if engine.dialect == Dialect::Podman {
-        return log::follow(address, since_nano);
+/// What asks for what happens, of the kinds that are recorded, after what the engine remembers; of a log only for what is younger
+/// than `since_nano`.
+pub fn subscription(dialect: Dialect, since_nano: i64) -> String {
+    match dialect {
+        Dialect::Docker => format!("{ALL}&filters=%7B%22type%22%3A%5B%22container%22%2C%22service%22%5D%7D"),
+        Dialect::Podman => log::path(since_nano),
     }
-    let filters = HashMap::from([("type", vec!["container", "service"])]);
-    told(docker, EventsOptionsBuilder::new().since("1").filters(&filters))
-}
-
-fn told(docker: &Docker, options: EventsOptionsBuilder) -> EventStream {
-    let events = docker.events(Some(options.build()));
-    Box::new(Box::pin(events.map_ok(EngineEvent::from)))
 }
 
 fn seconds(nano: i64) -> String {

@@ -1,41 +1,44 @@
 //! Events of an engine with Docker's interface, Docker itself or [Podman](dialect), as they happen, and its state, to find
 //! out what did not come as an event.
 //!
-//! Four tasks: one does nothing but read into memory ([`reader`]), because the engine skips a subscriber that does not;
-//! one asks for the engine's state ([`inspector`]), one for a Swarm's tasks ([`tasks`]); the last asks for facts and passes
+//! A thread that does nothing but read into memory ([`following`]), because the engine skips a subscriber that does not, and four
+//! tasks: one subscribes and sees to that thread ([`reader`]); one asks for the engine's state ([`inspector`]), one for a Swarm's tasks ([`tasks`]); the last asks for facts and passes
 //! on, in order.
 
 mod behind;
 mod conflict;
 mod dialect;
+mod doubt;
 mod endpoint;
 mod engine;
 mod facts;
+mod following;
 mod history;
 mod inspector;
+mod lines;
 mod log;
 mod memory;
 mod overlap;
 mod raw;
 mod reader;
+mod tail;
 mod tasks;
 mod tls;
+mod told;
 
-use super::intake::{Intake, Outlet};
+use super::intake::{Intake, IntakeOptions, Outlet};
 use super::{Given, Resume, Source, SourceError, SourceSpec, Sourced};
 use crate::stats::SharedStats;
 use conflict::conflict;
 use e2l_ledger::attributes::CONFLICT;
 use endpoint::{Address, Endpoint};
 use futures::future::BoxFuture;
-use futures::{Stream, StreamExt};
+use futures::{StreamExt, stream};
 use history::History;
 use inspector::Inspector;
 use reader::Reader;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -59,6 +62,8 @@ pub struct EngineOptions {
     pub memory_max_bytes: usize,
     /// How a Swarm's manager is asked for its tasks; `None`: it is not.
     pub tasks: Option<TaskOptions>,
+    /// Events that ask nothing of the engine are passed on together with those of so long a time, when others came just before.
+    pub pause: Duration,
     /// A stream that brings nothing for so long may be that of an engine that is gone: it is given up for a new one.
     pub quiet: Duration,
 }
@@ -69,6 +74,7 @@ impl Default for EngineOptions {
             reconcile_every: Some(Duration::from_secs(60)),
             memory_max_bytes: 32 << 20,
             tasks: None,
+            pause: Duration::ZERO,
             quiet: Duration::from_secs(300),
         }
     }
@@ -121,7 +127,14 @@ impl Source for DockerSource {
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
             let engine = Endpoint::open(&self.address)?;
-            let (intake, outlet) = Intake::new(&resume, self.options.memory_max_bytes);
+            let (intake, outlet) = Intake::new(
+                &resume,
+                IntakeOptions {
+                    max_bytes: self.options.memory_max_bytes,
+                    pause: self.options.pause,
+                    is_urgent: facts::wanted,
+                },
+            );
             let (epoch, epochs) = watch::channel(0);
             let skips = Arc::new(Notify::new());
             let history = History {
@@ -149,7 +162,7 @@ impl Source for DockerSource {
                 history,
                 resumed: resume.resumed,
                 identity: None,
-                epoch,
+                epoch: Arc::new(epoch),
                 skips,
                 quiet: self.options.quiet,
                 stats: self.stats.clone(),
@@ -168,7 +181,11 @@ impl Source for DockerSource {
 }
 
 async fn pass_on(engine: Endpoint, outlet: Outlet, events: mpsc::Sender<Given>) {
-    let mut complete = WithBacklog(outlet)
+    let given = stream::unfold(
+        outlet,
+        |mut outlet| async move { Some((outlet.next().await, outlet)) },
+    );
+    let mut complete = given
         .map(|(given, backlog)| with_facts(&engine, given, backlog))
         .buffered(INSPECTIONS)
         .boxed();
@@ -184,17 +201,6 @@ async fn pass_on(engine: Endpoint, outlet: Outlet, events: mpsc::Sender<Given>) 
         if events.send(given).await.is_err() {
             return;
         }
-    }
-}
-
-/// What waits, each with the number behind it.
-struct WithBacklog(Outlet);
-
-impl Stream for WithBacklog {
-    type Item = (Given, usize);
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next(context)
     }
 }
 

@@ -1,31 +1,36 @@
-//! The task that does nothing but read: the engine skips a subscriber that does not.
+//! The task that sees to it that the engine is read: subscribes, and leaves the reading to a thread that does nothing else
+//! ([`super::following`]), because the engine skips a subscriber that does not.
 
 use super::super::EngineEvent;
 use super::super::identity::EngineIdentity;
 use super::super::intake::{Intake, Origin};
 use super::behind::Behind;
 use super::dialect::Dialect;
+use super::doubt::doubt;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
+use super::following::{Following, Stopped};
 use super::history::History;
 use super::log;
-use super::memory::{self, Continuity, EventStream, print_of};
-use super::overlap::{Joint, Overlap};
+use super::memory::{self, Continuity, print_of};
+use super::overlap::Overlap;
+use super::tail::Tail;
 use crate::backoff::Backoff;
 use crate::clock::now_nano;
-use crate::gap;
 use crate::stats::SharedStats;
-use bollard::Docker;
 use bollard::errors::Error;
-use futures::StreamExt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 /// Said while it is so.
 const NOT_READ: &str = "the engine's events are not read: it does not answer";
 
+/// Longest wait for a connection.
+const CONNECTED: Duration = Duration::from_secs(30);
 /// When the stream of a log has brought nothing for so long, it is looked whether it still would.
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two looks at the clock of such an engine.
@@ -56,7 +61,7 @@ pub struct Reader {
     /// What the engine was when it was last recorded.
     pub identity: Option<EngineIdentity>,
     /// Counts the subscriptions, and what makes the engine's state worth a comparison; even: there is none.
-    pub epoch: watch::Sender<u64>,
+    pub epoch: Arc<watch::Sender<u64>>,
     /// Somebody knows that the stream does not bring what happens.
     pub skips: Arc<Notify>,
     /// A stream that brings nothing for so long is given up for a new one.
@@ -69,12 +74,11 @@ impl Reader {
     /// Reads until nobody listens; connects again whenever the stream ends.
     pub async fn run(mut self) {
         let mut pauses = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-        let (intake, skips) = (Arc::clone(&self.intake), Arc::clone(&self.skips));
+        let intake = Arc::clone(&self.intake);
         self.stats.trouble(NOT_READ, true);
         loop {
             let ended = tokio::select! {
                 ended = self.subscribe(&mut pauses) => ended,
-                () = skips.notified() => Ok(Ended::Doubtful),
                 () = intake.closed() => return,
             };
             self.epoch.send_if_modified(|epoch| {
@@ -109,62 +113,92 @@ impl Reader {
 
     /// One subscription. Asks for everything that the engine still has; repeats are known by their content.
     async fn subscribe(&mut self, pauses: &mut Backoff) -> Result<Ended, Error> {
-        let docker = self.address.client()?;
-        let engine = self.greet(&docker).await?;
+        let engine = self.greet().await?;
         let reach = self.history.reach_of_absence(&self.intake, &engine);
-        let remembered = memory::read(&self.address, &docker, &engine, reach).await?;
-        let mut overlap = Overlap::new(engine.dialect, &remembered);
+        let remembered = memory::read(&self.address, &engine, reach).await?;
+        let overlap = Overlap::new(engine.dialect, &remembered);
         // Taken now: the engine may forget the oldest of them until the subscription begins.
         let received_nano = now_nano();
         for event in self.missed(remembered, &engine) {
             self.intake.offer(event, Origin::Stream, received_nano);
         }
         let since_nano = engine.nano(received_nano).saturating_sub(OVERLAP).max(1);
-        let mut stream = memory::subscribe(&self.address, &docker, &engine, since_nano);
-        let mut behind = Behind::since(self.history.read_nano(&self.intake, &engine));
+        let wire = timeout(CONNECTED, self.address.connect_blocking());
+        let wire = wire.await.map_err(|_| Error::RequestTimeoutError)??;
+        let path = memory::subscription(engine.dialect, since_nano);
+        let following = Following {
+            tail: Tail::open(wire, engine.dialect, &path)?,
+            overlap,
+            behind: Behind::since(self.history.read_nano(&self.intake, &engine)),
+            engine,
+            address: self.address.clone(),
+            intake: Arc::clone(&self.intake),
+            history: self.history,
+            epoch: Arc::clone(&self.epoch),
+            heard: false,
+        };
         self.epoch.send_modify(|epoch| *epoch += 1);
         self.stats.trouble(NOT_READ, false);
+        self.follow(following, since_nano, pauses).await
+    }
+
+    /// Has it read until it ends.
+    async fn follow(
+        &self,
+        mut following: Following,
+        since_nano: i64,
+        pauses: &mut Backoff,
+    ) -> Result<Ended, Error> {
+        let closer = following.tail.closer()?;
+        let engine = following.engine.clone();
+        let (mut quiet_since, mut looked) = (Instant::now(), false);
         loop {
-            let event = match self.next(&mut stream, &docker, &engine, since_nano).await? {
-                Ok(event) => event,
-                Err(ended) => return Ok(ended),
+            let (first, later) = match engine.dialect {
+                Dialect::Docker => (self.quiet, self.quiet),
+                Dialect::Podman if looked => (CLOCK, LOOK),
+                Dialect::Podman => (LOOK, LOOK),
             };
-            pauses.reset();
-            let received_nano = now_nano();
-            match overlap.join(&event) {
-                Joint::GoesOn => {}
-                Joint::Repeats => continue,
-                Joint::Broken => self.doubt(
-                    "not read for too long: the engine forgot events",
-                    self.history.read_nano(&self.intake, &engine),
-                    engine.nano(received_nano),
-                ),
-            }
-            if engine.dialect == Dialect::Podman {
-                // Its service waits for a reader that is slow, and its log is read in any case.
-                self.intake.offer(event, Origin::Stream, received_nano);
-                continue;
-            }
-            let doubt = match event.kind == "container" {
-                true => behind.read(event.time_nano, engine.nano(received_nano)),
-                // It has the clock of the Swarm's leader.
-                false => None,
+            let mut reading = spawn_blocking(move || {
+                let stopped = following.read(first, later);
+                (following, stopped)
+            });
+            let read = tokio::select! {
+                read = &mut reading => read,
+                () = self.skips.notified() => {
+                    drop(closer);
+                    // Nothing of it comes behind what the next subscription brings.
+                    let _ = reading.await;
+                    return Ok(Ended::Doubtful);
+                }
             };
-            self.intake.offer(event, Origin::Stream, received_nano);
-            if let Some((from_nano, to_nano)) = doubt {
-                self.doubt(
-                    "read too late: the engine may have skipped events",
-                    from_nano,
-                    to_nano,
-                );
-                // The comparison tells what can be told.
-                self.epoch.send_modify(|epoch| *epoch += 2);
+            let (back, stopped) = read.map_err(io::Error::other)?;
+            following = back;
+            if std::mem::take(&mut following.heard) {
+                pauses.reset();
+                (quiet_since, looked) = (Instant::now() - later, false);
             }
+            if stopped? == Stopped::Ended {
+                return Ok(Ended::ByEngine);
+            }
+            if engine.dialect == Dialect::Docker || quiet_since.elapsed() >= self.quiet {
+                return Ok(Ended::Quiet);
+            }
+            let is_doubtful = match looked {
+                // Its clock was set back, and a log's stream has nothing older than `since_nano`.
+                true => engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2),
+                // A file that has grown too long was replaced by a shorter one: Podman's service tells nothing more then, and
+                // does not end the stream.
+                false => self.has_skipped(&engine).await?,
+            };
+            if is_doubtful {
+                return Ok(Ended::Doubtful);
+            }
+            looked = true;
         }
     }
 
-    async fn greet(&mut self, docker: &Docker) -> Result<Engine, Error> {
-        let engine = Engine::ask(docker).await?;
+    async fn greet(&mut self) -> Result<Engine, Error> {
+        let engine = Engine::ask(&self.address.client()?).await?;
         if engine.dialect == Dialect::Podman {
             log::check(&self.address).await?;
         }
@@ -194,7 +228,8 @@ impl Reader {
             Continuity::Fresh => remembered.len(),
             Continuity::Broken(why) => {
                 let from_nano = self.history.read_nano(&self.intake, engine);
-                self.doubt(why, from_nano, engine.nano(now_nano()));
+                let bounds = (from_nano, engine.nano(now_nano()));
+                doubt(&self.intake, &self.address, why, bounds);
                 // Said once: from here on there is nothing to be continuous with.
                 self.intake.forget_newest();
                 if newest.is_none() { remembered.len() } else { 0 }
@@ -218,58 +253,10 @@ impl Reader {
         remembered
     }
 
-    /// Between these moments of the engine's clock.
-    fn doubt(&self, reason: &str, from_nano: i64, to_nano: i64) {
-        tracing::error!(
-            alarm = true, address = %self.address, %reason,
-            "events of the engine may be missing: a gap is recorded"
-        );
-        let bounds = (from_nano.min(to_nano), to_nano);
-        let mut gap = gap::unproven(self.intake.collector(), reason, bounds);
-        gap.received_nano = now_nano();
-        self.intake.say(gap);
-    }
-
-    /// The next event, or why there will be none.
-    async fn next(
-        &self,
-        stream: &mut EventStream,
-        docker: &Docker,
-        engine: &Engine,
-        since_nano: i64,
-    ) -> Result<Result<EngineEvent, Ended>, Error> {
-        let started = Instant::now();
-        let mut looked = false;
-        loop {
-            let patience = match engine.dialect {
-                Dialect::Docker => self.quiet,
-                Dialect::Podman if looked => CLOCK,
-                Dialect::Podman => LOOK,
-            };
-            match timeout(patience, stream.next()).await {
-                Ok(Some(event)) => return event.map(Ok),
-                Ok(None) => return Ok(Err(Ended::ByEngine)),
-                Err(_) if started.elapsed() >= self.quiet => return Ok(Err(Ended::Quiet)),
-                // Its clock was set back, and a log's stream has nothing older than `since_nano`.
-                Err(_) if looked && engine.nano(now_nano()) < since_nano.saturating_add(OVERLAP / 2) => {
-                    return Ok(Err(Ended::Doubtful));
-                }
-                // A file that has grown too long was replaced by a shorter one: Podman's service tells nothing more then, and
-                // does not end the stream.
-                Err(_) if !looked => {
-                    looked = true;
-                    if self.has_skipped(docker, engine).await? {
-                        return Ok(Err(Ended::Doubtful));
-                    }
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
-    async fn has_skipped(&self, docker: &Docker, engine: &Engine) -> Result<bool, Error> {
+    /// Whether the log has what the stream did not bring.
+    async fn has_skipped(&self, engine: &Engine) -> Result<bool, Error> {
         let reach = self.history.reach_of_moment(&self.intake, engine);
-        let remembered = memory::read(&self.address, docker, engine, reach).await?;
+        let remembered = memory::read(&self.address, engine, reach).await?;
         let last = remembered.last().and_then(|event| print_of(event.clone()));
         Ok(last.is_some_and(|last| !self.intake.knows([last].into_iter())))
     }

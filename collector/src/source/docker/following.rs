@@ -1,0 +1,104 @@
+//! What a thread does that reads a subscription: nothing else.
+
+use super::behind::Behind;
+use super::dialect::Dialect;
+use super::doubt::doubt;
+use super::endpoint::Endpoint;
+use super::engine::Engine;
+use super::history::History;
+use super::overlap::{Joint, Overlap};
+use super::tail::{Next, Tail};
+use crate::clock::now_nano;
+use crate::source::EngineEvent;
+use crate::source::intake::{Intake, Origin};
+use bollard::errors::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Why it stopped reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing came for as long as it was to wait.
+    Quiet,
+    /// The engine ended the stream.
+    Ended,
+}
+
+/// A subscription that is read.
+pub struct Following {
+    /// What is read.
+    pub tail: Tail,
+    /// How it goes on from what the engine remembered.
+    pub overlap: Overlap,
+    /// Whether it is read in time.
+    pub behind: Behind,
+    /// Whose it is.
+    pub engine: Engine,
+    /// Where that is.
+    pub address: Endpoint,
+    /// Takes what is read.
+    pub intake: Arc<Intake>,
+    /// What was read before.
+    pub history: History,
+    /// See the reader.
+    pub epoch: Arc<watch::Sender<u64>>,
+    /// Whether an event came since that was looked at.
+    pub heard: bool,
+}
+
+impl Following {
+    /// Reads until nothing comes for `first`, or for `later` after the last event.
+    ///
+    /// # Errors
+    /// As [`Tail::next`].
+    pub fn read(&mut self, first: Duration, later: Duration) -> Result<Stopped, Error> {
+        let mut patience = first;
+        loop {
+            match self.tail.next(patience)? {
+                Next::Event(event) => self.take(event),
+                Next::Quiet => return Ok(Stopped::Quiet),
+                Next::Ended => return Ok(Stopped::Ended),
+            }
+            self.heard = true;
+            patience = later;
+        }
+    }
+
+    fn take(&mut self, event: EngineEvent) {
+        let received_nano = now_nano();
+        match self.overlap.join(&event) {
+            Joint::GoesOn => {}
+            Joint::Repeats => return,
+            Joint::Broken => self.doubt(
+                "not read for too long: the engine forgot events",
+                self.history.read_nano(&self.intake, &self.engine),
+                self.engine.nano(received_nano),
+            ),
+        }
+        if self.engine.dialect == Dialect::Podman {
+            // Its service waits for a reader that is slow, and its log is read in any case.
+            self.intake.offer(event, Origin::Stream, received_nano);
+            return;
+        }
+        let late = match event.kind == "container" {
+            true => self.behind.read(event.time_nano, self.engine.nano(received_nano)),
+            // It has the clock of the Swarm's leader.
+            false => None,
+        };
+        self.intake.offer(event, Origin::Stream, received_nano);
+        if let Some((from_nano, to_nano)) = late {
+            self.doubt(
+                "read too late: the engine may have skipped events",
+                from_nano,
+                to_nano,
+            );
+            // The comparison tells what can be told.
+            self.epoch.send_modify(|epoch| *epoch += 2);
+        }
+    }
+
+    fn doubt(&self, reason: &str, from_nano: i64, to_nano: i64) {
+        doubt(&self.intake, &self.address, reason, (from_nano, to_nano));
+    }
+}

@@ -1,0 +1,308 @@
+//! What an engine tells as it happens, read by a thread that blocks. To wake the runtime for each event costs several times what
+//! the event does, and nothing that the runtime is at can delay this.
+
+use super::super::EngineEvent;
+use super::dialect::Dialect;
+use super::endpoint::Wire;
+use super::lines::Lines;
+use bollard::errors::Error;
+use bytes::{Buf, BytesMut};
+use hyper::Request;
+use hyper::StatusCode;
+use hyper::header::HOST;
+use socket2::Socket;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+use ureq_proto::client::state::{RecvBody, RecvResponse};
+use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
+
+/// Bytes that are read at once, and longest request.
+const PIECE: usize = 16 << 10;
+/// Longest head of an answer, bytes.
+const MAX_HEAD: usize = 64 << 10;
+/// Longest wait for an engine to take the request, or to say why it refuses.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// An event.
+    Event(EngineEvent),
+    /// Nothing, for as long as one was waited for.
+    Quiet,
+    /// The engine ended the stream.
+    Ended,
+}
+
+/// A stream of events.
+pub struct Tail {
+    wire: Wire,
+    patience: Option<Duration>,
+    answer: Answer,
+    /// Read from the connection and not looked at.
+    input: BytesMut,
+    /// What is read with.
+    piece: Box<[u8]>,
+    lines: Lines,
+}
+
+/// How far the engine's answer has come.
+enum Answer {
+    /// Nothing, or not all of its head. Podman sends none before the first event.
+    Head(Call<RecvResponse>),
+    /// Events come.
+    Body(Call<RecvBody>),
+    /// No more will come.
+    Ended,
+}
+
+/// Ends a stream when it is dropped, wherever it is being read.
+pub struct Closer(Socket);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        // Whoever reads finds out; if it is closed already, nobody does.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+impl Tail {
+    /// Asks, and waits for no answer.
+    ///
+    /// # Errors
+    /// The request cannot be made or written.
+    pub fn open(mut wire: Wire, dialect: Dialect, path: &str) -> Result<Self, Error> {
+        let request = Request::get(path).header(HOST, wire.host.as_str());
+        let request = request.body(()).map_err(io::Error::other)?;
+        let mut call = Call::new(request).map_err(io::Error::other)?.proceed();
+        let mut piece = vec![0; PIECE].into_boxed_slice();
+        let length = call.write(&mut piece).map_err(io::Error::other)?;
+        wire.socket.set_write_timeout(Some(PATIENCE))?;
+        wire.stream.write_all(&piece[..length])?;
+        wire.stream.flush()?;
+        let Ok(Some(SendRequestResult::RecvResponse(call))) = call.proceed() else {
+            return Err(io::Error::other("the request for events is too long").into());
+        };
+        Ok(Self {
+            wire,
+            patience: None,
+            answer: Answer::Head(call),
+            input: BytesMut::new(),
+            piece,
+            lines: Lines::of(dialect),
+        })
+    }
+
+    /// Ends it when that is dropped.
+    ///
+    /// # Errors
+    /// The process has too many files open.
+    pub fn closer(&self) -> io::Result<Closer> {
+        self.wire.socket.try_clone().map(Closer)
+    }
+
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    /// The engine refuses, the connection breaks, or something else comes than events.
+    pub fn next(&mut self, patience: Duration) -> Result<Next, Error> {
+        loop {
+            if let Some(event) = self.lines.next()? {
+                return Ok(Next::Event(event));
+            }
+            if matches!(self.answer, Answer::Ended) {
+                let last = self.lines.last()?;
+                return Ok(last.map_or(Next::Ended, Next::Event));
+            }
+            if !self.read(patience)? {
+                return Ok(Next::Quiet);
+            }
+        }
+    }
+
+    /// Waits for bytes; whether some came, or the end.
+    fn read(&mut self, patience: Duration) -> Result<bool, Error> {
+        if self.patience != Some(patience) {
+            self.wire.socket.set_read_timeout(Some(patience))?;
+            self.patience = Some(patience);
+        }
+        let length = match self.wire.stream.read(&mut self.piece) {
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.input.extend_from_slice(&self.piece[..length]);
+        let answer = std::mem::replace(&mut self.answer, Answer::Ended);
+        self.answer = match answer {
+            _ if length == 0 => Answer::Ended,
+            Answer::Head(call) => self.head(call)?,
+            Answer::Body(call) => self.body(call)?,
+            Answer::Ended => Answer::Ended,
+        };
+        Ok(true)
+    }
+
+    fn head(&mut self, mut call: Call<RecvResponse>) -> Result<Answer, Error> {
+        let (used, head) = call.try_response(&self.input, false).map_err(io::Error::other)?;
+        self.input.advance(used);
+        let Some(head) = head else {
+            return match self.input.len() > MAX_HEAD {
+                true => Err(io::Error::other("the engine's answer has no end of its head").into()),
+                false => Ok(Answer::Head(call)),
+            };
+        };
+        let answer = match call.proceed() {
+            Some(RecvResponseResult::RecvBody(call)) => self.body(call)?,
+            _ => Answer::Ended,
+        };
+        match head.status() {
+            StatusCode::OK => Ok(answer),
+            status => Err(self.refusal(status, answer)),
+        }
+    }
+
+    fn body(&mut self, mut call: Call<RecvBody>) -> Result<Answer, Error> {
+        loop {
+            let (used, made) = call
+                .read(&self.input, &mut self.piece)
+                .map_err(io::Error::other)?;
+            self.input.advance(used);
+            self.lines.push(&self.piece[..made]);
+            if used == 0 && made == 0 {
+                return Ok(match call.is_ended_chunked() {
+                    true => Answer::Ended,
+                    false => Answer::Body(call),
+                });
+            }
+        }
+    }
+
+    fn refusal(&mut self, status: StatusCode, answer: Answer) -> Error {
+        self.answer = answer;
+        // It is in the same packet, or follows it.
+        while self.lines.is_empty() && !matches!(self.answer, Answer::Ended) {
+            if !matches!(self.read(PATIENCE), Ok(true)) {
+                break;
+            }
+        }
+        Error::DockerResponseServerError {
+            status_code: status.as_u16(),
+            message: self.lines.text(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+    use std::thread::spawn;
+    use std::time::Instant;
+
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn line(number: u64) -> String {
+        format!(r#"{{"Type":"container","Action":"start","Actor":{{"ID":"a"}},"timeNano":{number}}}"#) + "\n"
+    }
+
+    fn event(number: u64) -> Next {
+        Next::Event(EngineEvent::parse(&line(number)).unwrap())
+    }
+
+    fn chunk(text: &str) -> Vec<u8> {
+        format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
+    }
+
+    /// A stream, and the engine's end of it once it has read the request.
+    fn open() -> (Tail, UnixStream) {
+        let (own, mut engine) = UnixStream::pair().unwrap();
+        let wire = Wire {
+            stream: Box::new(own.try_clone().unwrap()),
+            socket: own.into(),
+            host: "engine".to_owned(),
+        };
+        let tail = Tail::open(wire, Dialect::Docker, "/events?since=1").unwrap();
+        let mut request = [0; 4096];
+        let length = engine.read(&mut request).unwrap();
+        let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
+        assert_eq!(request, "get /events?since=1 http/1.1\r\nhost: engine\r\n\r\n");
+        (tail, engine)
+    }
+
+    #[test]
+    fn events_come_in_whatever_pieces_the_engine_writes_and_between_them_it_is_quiet() {
+        let (mut tail, mut engine) = open();
+        assert_eq!(tail.next(SHORT).unwrap(), Next::Quiet, "no head yet");
+        // Two events of one chunk, then one that is in two.
+        let told = [
+            HEAD.to_vec(),
+            chunk(&(line(1) + &line(2))),
+            chunk(&line(3)[..9]),
+            chunk(&line(3)[9..]),
+        ];
+        for piece in told.concat().chunks(5) {
+            engine.write_all(piece).unwrap();
+        }
+        assert_eq!([1, 2, 3].map(|_| tail.next(LONG).unwrap()), [1, 2, 3].map(event));
+        assert_eq!(tail.next(SHORT).unwrap(), Next::Quiet);
+        let many: Vec<u8> = (4..2000).flat_map(|number| chunk(&line(number))).collect();
+        let writing = spawn(move || {
+            engine.write_all(&many).unwrap();
+            engine.write_all(b"0\r\n\r\n").unwrap();
+            engine
+        });
+        for number in 4..2000 {
+            assert_eq!(tail.next(LONG).unwrap(), event(number));
+        }
+        assert_eq!(
+            tail.next(LONG).unwrap(),
+            Next::Ended,
+            "the connection is still open"
+        );
+        drop(writing.join().unwrap());
+        assert_eq!(tail.next(LONG).unwrap(), Next::Ended);
+    }
+
+    #[test]
+    fn an_engine_that_goes_away_ends_the_stream_and_one_that_refuses_says_why() {
+        let (mut tail, mut engine) = open();
+        engine.write_all(HEAD).unwrap();
+        engine.write_all(&chunk(&line(1))).unwrap();
+        drop(engine);
+        assert_eq!(tail.next(LONG).unwrap(), event(1));
+        assert_eq!(tail.next(LONG).unwrap(), Next::Ended);
+        let (mut tail, mut engine) = open();
+        engine
+            .write_all(b"HTTP/1.1 500 Oops\r\nContent-Length: 27\r\n\r\n")
+            .unwrap();
+        let writing = spawn(move || {
+            std::thread::sleep(SHORT);
+            engine.write_all(b"{\"message\":\"no disk left\"}\n\n").unwrap();
+        });
+        let error = tail.next(LONG).unwrap_err().to_string();
+        assert!(error.contains("500") && error.contains("no disk left"), "{error}");
+        writing.join().unwrap();
+        let (mut tail, mut engine) = open();
+        engine.write_all(b"SSH-2.0\r\n\r\n").unwrap();
+        tail.next(LONG).unwrap_err();
+    }
+
+    #[test]
+    fn it_can_be_ended_while_it_waits() {
+        let (mut tail, engine) = open();
+        let closer = tail.closer().unwrap();
+        let began = Instant::now();
+        let reading = spawn(move || tail.next(LONG));
+        std::thread::sleep(SHORT);
+        drop(closer);
+        assert_eq!(reading.join().unwrap().unwrap(), Next::Ended);
+        assert!(began.elapsed() < LONG);
+        drop(engine);
+    }
+}
