@@ -233,6 +233,7 @@ impl Collector {
             unsynced: None,
             full: None,
             full_disk: None,
+            disk_is_slow: true,
             cut: Vec::new(),
             clocks: Clocks::default(),
             unsettled: 0,
@@ -377,7 +378,7 @@ fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Sourc
         reconcile_every: options.reconcile_every(),
         memory_max_bytes: options.memory_max_bytes,
         tasks: options.tasks(),
-        pause: options.batch.gather(true) / 3,
+        gather: options.batch.gather(true) / 3,
         ..EngineOptions::default()
     };
     match &options.source {

@@ -28,6 +28,7 @@ use e2l_identity::CurrentIdentity;
 use e2l_ledger::proof::Anchor;
 use room::{Full, FullDisk};
 use std::sync::Arc;
+use std::time::Duration;
 use taking::take;
 use tokio::sync::mpsc;
 use tokio::task::block_in_place;
@@ -35,6 +36,10 @@ use tokio::time::{Instant, sleep};
 
 /// Most events of one round.
 const ROUND: usize = 1024;
+
+/// With fewer events to write than this, a disk that was quick the last time is written without telling the runtime: that costs
+/// several switches between threads, more than the write does. A disk is quick if that takes no longer than this.
+const SMALL: (u64, Duration) = (64, Duration::from_millis(5));
 
 /// A round that brought fewer is followed by a pause, if a batch gathers: to be woken for each event costs more than the event.
 const FEW: usize = 16;
@@ -73,6 +78,8 @@ pub struct Pipeline {
     pub(crate) full: Option<Full>,
     /// Since when the disk is full, and when it is tried again.
     pub(crate) full_disk: Option<FullDisk>,
+    /// The last small write took so long that other tasks should not have waited for it.
+    pub(crate) disk_is_slow: bool,
     /// Batches that are cut and not durable.
     pub(crate) cut: Vec<Prepared>,
     pub(crate) clocks: Clocks,
@@ -200,7 +207,7 @@ impl Pipeline {
         }
         let is_due = gap || self.sync_left().is_some_and(|left| left.is_zero());
         if is_due || self.is_time_to_cut() {
-            block_in_place(|| self.cut_and_commit())?;
+            self.write()?;
         }
         let (spooled, oldest_nano) = (self.spool.unfinal(), self.spool.oldest_unfinal_nano());
         self.stats.change(|stats| {
@@ -208,6 +215,20 @@ impl Pipeline {
             stats.oldest_unfinal_nano = oldest_nano.unwrap_or_default();
         });
         Ok(())
+    }
+
+    /// Other tasks wait for a small write to a quick disk; the engine's events do not, which a thread of their own reads.
+    fn write(&mut self) -> Result<(), CollectorError> {
+        let is_small = self.spool.unbatched() < SMALL.0;
+        let began = Instant::now();
+        let written = match is_small && !self.disk_is_slow {
+            true => self.cut_and_commit(),
+            false => block_in_place(|| self.cut_and_commit()),
+        };
+        if is_small {
+            self.disk_is_slow = began.elapsed() > SMALL.1;
+        }
+        written
     }
 
     fn cut_and_commit(&mut self) -> Result<(), CollectorError> {

@@ -7,9 +7,8 @@ use crate::recent::{Fingerprint, Recent, fingerprint};
 use e2l_ledger::event::{Event, EventKind};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::sleep;
+use std::task::{Context, Poll, ready};
+use tokio::sync::mpsc;
 
 /// An engine publishes an event at most so long after the moment that it gives it, nanoseconds: it takes the time before its
 /// locks, and threads overtake each other.
@@ -64,28 +63,13 @@ struct State {
     highest_nano: i64,
     bytes: usize,
     lost: Option<Lost>,
-    /// Whoever empties the queue waits for whatever comes.
-    awaited: bool,
-}
-
-/// How events wait.
-#[derive(Debug, Clone, Copy)]
-pub struct IntakeOptions {
-    /// Bytes of memory for them.
-    pub max_bytes: usize,
-    /// Least time between two looks of whoever empties the queue, while events come that are not urgent. To be woken for each costs
-    /// more than the event; a first one after a while has none before it and waits for nothing.
-    pub pause: Duration,
-    /// Which cannot wait.
-    pub is_urgent: fn(&Event) -> bool,
 }
 
 /// The end that reads put into.
 pub struct Intake {
     state: Mutex<State>,
     queue: mpsc::UnboundedSender<Waiting>,
-    call: Notify,
-    options: IntakeOptions,
+    max_bytes: usize,
     collector: String,
 }
 
@@ -93,13 +77,11 @@ pub struct Intake {
 pub struct Outlet {
     queue: mpsc::UnboundedReceiver<Waiting>,
     intake: Arc<Intake>,
-    /// Whether something was taken since the last pause.
-    took: bool,
 }
 
 impl Intake {
     /// Both ends. Takes nothing that was taken last before.
-    pub fn new(resume: &Resume, options: IntakeOptions) -> (Arc<Self>, Outlet) {
+    pub fn new(resume: &Resume, max_bytes: usize) -> (Arc<Self>, Outlet) {
         let (sender, queue) = mpsc::unbounded_channel();
         let recent = Recent::new(resume.recent.iter().copied());
         let intake = Arc::new(Self {
@@ -111,17 +93,14 @@ impl Intake {
                 highest_nano: 0,
                 bytes: 0,
                 lost: None,
-                awaited: false,
             }),
             queue: sender,
-            call: Notify::new(),
-            options,
+            max_bytes,
             collector: resume.collector.clone(),
         });
         let outlet = Outlet {
             queue,
             intake: Arc::clone(&intake),
-            took: false,
         };
         (intake, outlet)
     }
@@ -139,13 +118,12 @@ impl Intake {
         };
         let print = fingerprint(&event);
         let bytes = size(&event);
-        let is_urgent = (self.options.is_urgent)(&event);
         let mut state = self.state.lock();
         state.highest_nano = state.highest_nano.max(event.time_nano);
         let repeat = state.recent.contains(&print);
         // Until the gap is said nothing comes before it: whoever starts again must not find an event that was read after
         // what was lost.
-        let no_room = state.lost.is_some() || state.bytes + bytes > self.options.max_bytes;
+        let no_room = state.lost.is_some() || state.bytes + bytes > self.max_bytes;
         if !repeat && no_room {
             // What the engine remembers may be offered again; of the stream's the gap speaks, and taken later they would
             // come behind what followed them.
@@ -175,19 +153,12 @@ impl Intake {
             since_nano: received_nano,
             line: 0,
         };
-        let fills = state.bytes > self.options.max_bytes / 8;
-        // Within the lock: the order of numbers is that of the queue.
-        self.queue(&mut state, sourced, bytes, is_urgent || fills);
+        // Within the lock: the order of numbers is that of the queue. Nobody takes it only when the collector stops.
+        let _ = self.queue.send(Waiting {
+            given: sourced.into(),
+            bytes,
+        });
         Offered::Taken
-    }
-
-    /// Nobody takes it only when the collector stops.
-    fn queue(&self, state: &mut State, given: impl Into<Given>, bytes: usize, is_urgent: bool) {
-        let given = given.into();
-        let _ = self.queue.send(Waiting { given, bytes });
-        if std::mem::take(&mut state.awaited) || is_urgent {
-            self.call.notify_one();
-        }
     }
 
     /// Whether these were all taken, or are left out.
@@ -213,13 +184,18 @@ impl Intake {
         let since_nano = event.received_nano;
         let bytes = size(&event);
         state.bytes += bytes;
-        self.queue(state, Sourced::once(event, since_nano), bytes, true);
+        let _ = self.queue.send(Waiting {
+            given: Sourced::once(event, since_nano).into(),
+            bytes,
+        });
     }
 
     /// Puts what the engine answered behind what waits.
     pub fn answer(&self, asked: Asked) {
-        let inventory = Given::Inventory(Box::new(asked));
-        self.queue(&mut self.state.lock(), inventory, 0, true);
+        let _ = self.queue.send(Waiting {
+            given: Given::Inventory(Box::new(asked)),
+            bytes: 0,
+        });
     }
 
     /// The event that was read last, whether it was taken now or in an earlier run. While the engine remembers it, nothing
@@ -262,21 +238,17 @@ impl Intake {
     fn release(&self, bytes: usize) {
         let mut state = self.state.lock();
         state.bytes -= bytes;
-        if state.bytes > self.options.max_bytes / 2 {
+        if state.bytes > self.max_bytes / 2 {
             return;
         }
         let Some(lost) = state.lost.take() else { return };
         let bounds = (lost.from_nano, lost.to_nano);
         // Within the lock: nothing that is read comes before it.
         self.put(&mut state, gap::overrun(&self.collector, bounds, lost.events));
-        self.queue(&mut state, Given::LeftOut(lost.last), 0, true);
-    }
-
-    /// Whether nothing waits; whatever comes then calls.
-    fn is_awaited(&self, queue: &mpsc::UnboundedReceiver<Waiting>) -> bool {
-        let mut state = self.state.lock();
-        state.awaited = queue.is_empty();
-        state.awaited
+        let _ = self.queue.send(Waiting {
+            given: Given::LeftOut(lost.last),
+            bytes: 0,
+        });
     }
 }
 
@@ -302,24 +274,13 @@ fn note_lost(state: &mut State, print: Fingerprint, (time_nano, received_nano): 
 }
 
 impl Outlet {
-    /// The next, and how many wait behind it. Nothing is lost when this is dropped before it is done.
-    pub async fn next(&mut self) -> (Given, usize) {
-        loop {
-            if let Ok(waiting) = self.queue.try_recv() {
-                self.intake.release(waiting.bytes);
-                self.took = true;
-                return (waiting.given, self.queue.len());
-            }
-            let pause = self.intake.options.pause;
-            if std::mem::take(&mut self.took) && !pause.is_zero() {
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = self.intake.call.notified() => {}
-                }
-            } else if self.intake.is_awaited(&self.queue) {
-                self.intake.call.notified().await;
-            }
-        }
+    /// The next, and how many wait behind it; `None` when nobody reads any more.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<(Given, usize)>> {
+        let next = ready!(self.queue.poll_recv(context));
+        Poll::Ready(next.map(|waiting| {
+            self.intake.release(waiting.bytes);
+            (waiting.given, self.queue.len())
+        }))
     }
 }
 
@@ -334,13 +295,7 @@ fn size(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::timeout;
-
-    const OPTIONS: IntakeOptions = IntakeOptions {
-        max_bytes: 10_000,
-        pause: Duration::ZERO,
-        is_urgent: |_| false,
-    };
+    use futures::future::poll_fn;
 
     fn raw(number: i64) -> EngineEvent {
         EngineEvent {
@@ -358,15 +313,15 @@ mod tests {
     }
 
     async fn next(outlet: &mut Outlet) -> Sourced {
-        match outlet.next().await.0 {
-            Given::Event(sourced) => sourced,
+        match poll_fn(|context| outlet.poll_next(context)).await {
+            Some((Given::Event(sourced), _)) => sourced,
             other => panic!("{other:?}"),
         }
     }
 
     #[tokio::test]
     async fn what_finds_no_room_is_counted_and_said_once_there_is_room_again() {
-        let (intake, mut outlet) = Intake::new(&Resume::default(), OPTIONS);
+        let (intake, mut outlet) = Intake::new(&Resume::default(), 10_000);
         let offered: Vec<_> = (0..100)
             .map(|number| intake.offer(raw(number), Origin::Stream, 7 + number))
             .collect();
@@ -390,9 +345,9 @@ mod tests {
         assert_eq!(gap.attributes["reason"], "memory was full");
         assert_eq!(gap.attributes["events"], (101 - taken).to_string());
         assert_eq!(gap.attributes["from"], (7 + taken).to_string());
-        let left_out = match outlet.next().await.0 {
-            Given::LeftOut(left_out) => left_out,
-            other => panic!("{other:?}"),
+        let left_out = poll_fn(|context| outlet.poll_next(context)).await;
+        let Some((Given::LeftOut(left_out), _)) = left_out else {
+            panic!("{left_out:?}")
         };
         let print = |number| fingerprint(&raw(number).normalise(1).unwrap().unwrap());
         assert_eq!(
@@ -406,61 +361,6 @@ mod tests {
         assert_eq!(intake.offer(raw(101), Origin::Stream, 200), Offered::Taken);
     }
 
-    #[tokio::test]
-    async fn events_that_follow_others_wait_for_a_pause_to_end_or_for_one_that_cannot_wait() {
-        let with_pause = |pause: Duration| {
-            let options = IntakeOptions {
-                pause,
-                is_urgent: |event| event.action == "die",
-                ..OPTIONS
-            };
-            Intake::new(&Resume::default(), options)
-        };
-        let offer = |intake: &Intake, number: i64, action: &str| {
-            let mut raw = raw(number);
-            raw.action = action.to_owned();
-            intake.offer(raw, Origin::Stream, 1)
-        };
-        let (intake, mut outlet) = with_pause(Duration::from_secs(3600));
-        let first = tokio::spawn(async move { (next(&mut outlet).await.number, outlet) });
-        tokio::task::yield_now().await;
-        offer(&intake, 1, "rename");
-        let (number, mut outlet) = first.await.unwrap();
-        assert_eq!(number, 1, "a first one has none before it and waits for nothing");
-        offer(&intake, 2, "rename");
-        assert_eq!(next(&mut outlet).await.number, 2, "it is there already");
-        let waited = timeout(Duration::from_millis(20), outlet.next()).await;
-        assert!(waited.is_err(), "{waited:?}");
-        // The pause was broken off with that; another one begins behind this.
-        offer(&intake, 3, "rename");
-        assert_eq!(next(&mut outlet).await.number, 3);
-        let both =
-            tokio::spawn(async move { [next(&mut outlet).await.number, next(&mut outlet).await.number] });
-        tokio::task::yield_now().await;
-        offer(&intake, 4, "rename");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(!both.is_finished(), "nobody is woken for it");
-        offer(&intake, 5, "die");
-        assert_eq!(both.await.unwrap(), [4, 5]);
-        let (intake, mut outlet) = with_pause(Duration::from_millis(5));
-        let all = tokio::spawn(async move {
-            let mut numbers = Vec::new();
-            for _ in 0..20 {
-                numbers.push(next(&mut outlet).await.number);
-            }
-            numbers
-        });
-        for number in 0..20 {
-            offer(&intake, number, "rename");
-            tokio::time::sleep(Duration::from_millis(1 + number as u64)).await;
-        }
-        assert_eq!(
-            all.await.unwrap(),
-            (1..=20).collect::<Vec<_>>(),
-            "with pauses and without"
-        );
-    }
-
     #[test]
     fn what_was_taken_in_an_earlier_run_or_is_left_out_is_a_repeat() {
         let print = |number| {
@@ -472,7 +372,7 @@ mod tests {
             read_nano: Some(1_000_000_001),
             ..Resume::default()
         };
-        let (intake, _outlet) = Intake::new(&resume, OPTIONS);
+        let (intake, _outlet) = Intake::new(&resume, 10_000);
         intake.leave_out([print(2)].into_iter());
         assert_eq!(intake.newest(), Some(print(1)));
         assert_eq!(intake.read_nano(), resume.read_nano);

@@ -24,11 +24,11 @@ mod wording;
 pub use selection::ContainerdOptions;
 
 use super::docker::EngineOptions;
-use super::intake::{Intake, IntakeOptions, Outlet};
+use super::intake::{Intake, Outlet};
 use super::{Given, Resume, Source, SourceError};
 use crate::stats::SharedStats;
 use describer::Describer;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, poll_fn};
 use inspector::Inspector;
 use parking_lot::Mutex;
 use reader::Reader;
@@ -93,15 +93,7 @@ impl Source for ContainerdSource {
         events: mpsc::Sender<Given>,
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
-            let (intake, outlet) = Intake::new(
-                &resume,
-                IntakeOptions {
-                    max_bytes: self.options.memory_max_bytes,
-                    pause: self.options.pause,
-                    // What its container is, may not be known for long.
-                    is_urgent: |_| true,
-                },
-            );
+            let (intake, outlet) = Intake::new(&resume, self.options.memory_max_bytes);
             let (epoch, epochs) = watch::channel(0);
             let roster = Arc::new(Mutex::new(Roster::new(&resume.alive)));
             let inspector = Inspector {
@@ -137,10 +129,10 @@ impl Source for ContainerdSource {
 async fn pass_on(mut describer: Describer, mut outlet: Outlet, events: mpsc::Sender<Given>) {
     loop {
         let next = tokio::select! {
-            next = outlet.next() => next,
+            next = poll_fn(|context| outlet.poll_next(context)) => next,
             () = events.closed() => return,
         };
-        let (mut given, backlog) = next;
+        let Some((mut given, backlog)) = next else { return };
         if let Given::Event(sourced) = &mut given
             && sourced.number > 0
         {

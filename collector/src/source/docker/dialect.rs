@@ -35,21 +35,29 @@ impl Dialect {
         }
     }
 
+    /// Docker's word for what happened to a container, where there is one with the same meaning.
+    pub fn dockers_word(self, action: &[u8]) -> &[u8] {
+        match (self, action) {
+            (Self::Podman, b"died") => b"die",
+            (Self::Podman, b"remove") => b"destroy",
+            (Self::Podman, b"exec") => b"exec_start",
+            (Self::Podman, b"exec_died") => b"exec_die",
+            _ => action,
+        }
+    }
+
     /// An event in Docker's words where those mean the same, with the engine's own word beside. Newer Podmans use some of
     /// them themselves.
     pub fn translate(self, mut event: EngineEvent) -> EngineEvent {
         if self == Self::Docker || event.kind != "container" {
             return event;
         }
-        let word = match event.action.as_str() {
-            "died" => "die".to_owned(),
-            "remove" => "destroy".to_owned(),
-            "exec" => "exec_start".to_owned(),
-            "exec_died" => "exec_die".to_owned(),
-            "health_status" if !event.health_status.is_empty() => {
+        let word = match self.dockers_word(event.action.as_bytes()) {
+            b"health_status" if !event.health_status.is_empty() => {
                 format!("health_status: {}", event.health_status)
             }
-            _ => return event,
+            word if word == event.action.as_bytes() => return event,
+            word => String::from_utf8_lossy(word).into_owned(),
         };
         let own = std::mem::replace(&mut event.action, word);
         event.said.attributes.insert(ACTION, own);

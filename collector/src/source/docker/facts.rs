@@ -21,7 +21,12 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// Whether facts belong to this event.
 pub fn wanted(event: &Event) -> bool {
-    event.kind == EventKind::Container && matches!(event.action.as_str(), "create" | "start" | "die")
+    event.kind == EventKind::Container && are_wanted_of(event.action.as_bytes())
+}
+
+/// Whether they belong to events of a container that say this, in Docker's word.
+pub fn are_wanted_of(action: &[u8]) -> bool {
+    matches!(action, b"create" | b"start" | b"die")
 }
 
 /// Asks the engine; `None` when the container is gone or the engine is slow. With `--rm` that is a race.

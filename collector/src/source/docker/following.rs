@@ -5,7 +5,9 @@ use super::dialect::Dialect;
 use super::doubt::doubt;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
+use super::gathered::{Gathered, ReadLine};
 use super::history::History;
+use super::lines;
 use super::overlap::{Joint, Overlap};
 use super::tail::{Next, Tail};
 use crate::clock::now_nano;
@@ -13,7 +15,7 @@ use crate::source::EngineEvent;
 use crate::source::intake::{Intake, Origin};
 use bollard::errors::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Why it stopped reading.
@@ -43,6 +45,8 @@ pub struct Following {
     pub history: History,
     /// See the reader.
     pub epoch: Arc<watch::Sender<u64>>,
+    /// What was read and waits to be taken.
+    pub gathered: Gathered,
     /// Whether an event came since that was looked at.
     pub heard: bool,
 }
@@ -51,22 +55,44 @@ impl Following {
     /// Reads until nothing comes for `first`, or for `later` after the last event.
     ///
     /// # Errors
-    /// As [`Tail::next`].
+    /// As [`Tail::next`], or something else comes than events.
     pub fn read(&mut self, first: Duration, later: Duration) -> Result<Stopped, Error> {
         let mut patience = first;
         loop {
-            match self.tail.next(patience)? {
-                Next::Event(event) => self.take(event),
-                Next::Quiet => return Ok(Stopped::Quiet),
-                Next::Ended => return Ok(Stopped::Ended),
+            match self.tail.next(self.gathered.patience().unwrap_or(patience)) {
+                Ok(Next::Line(text)) => {
+                    self.heard = true;
+                    patience = later;
+                    let read_nano = now_nano();
+                    let line = ReadLine { text, read_nano };
+                    if self.gathered.add(line, Instant::now()) {
+                        self.take_all()?;
+                    }
+                }
+                // For another one that they could have been taken with.
+                Ok(Next::Quiet) if self.gathered.patience().is_some() => self.take_all()?,
+                other => {
+                    // Before an error, too: they were read.
+                    self.take_all()?;
+                    return match other? {
+                        Next::Quiet => Ok(Stopped::Quiet),
+                        _ => Ok(Stopped::Ended),
+                    };
+                }
             }
-            self.heard = true;
-            patience = later;
         }
     }
 
-    fn take(&mut self, event: EngineEvent) {
-        let received_nano = now_nano();
+    fn take_all(&mut self) -> Result<(), Error> {
+        for line in self.gathered.take(Instant::now()) {
+            if let Some(event) = lines::event(self.engine.dialect, &line.text)? {
+                self.take(event, line.read_nano);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: EngineEvent, received_nano: i64) {
         match self.overlap.join(&event) {
             Joint::GoesOn => {}
             Joint::Repeats => return,

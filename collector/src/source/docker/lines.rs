@@ -11,50 +11,35 @@ const MAX_LINE: usize = 4 << 20;
 /// Longest message, bytes.
 const MAX_MESSAGE: usize = 4096;
 
-/// Makes events of bytes, in whatever pieces they come.
+/// Makes lines of bytes, in whatever pieces they come.
+#[derive(Default)]
 pub struct Lines {
-    dialect: Dialect,
     rest: BytesMut,
 }
 
 impl Lines {
-    /// Of an engine that means this by its words.
-    pub fn of(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            rest: BytesMut::new(),
-        }
-    }
-
     /// More bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
     }
 
-    /// The next event whose line is complete.
+    /// The next line that is complete.
     ///
     /// # Errors
-    /// It is none, or too long to be one.
-    pub fn next(&mut self) -> Result<Option<EngineEvent>, Error> {
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-            let line = self.rest.split_to(end + 1);
-            if let Some(event) = self.parse(&line)? {
-                return Ok(Some(event));
+    /// It is too long to be an event.
+    pub fn next(&mut self) -> Result<Option<BytesMut>, Error> {
+        match self.rest.iter().position(|byte| *byte == b'\n') {
+            Some(end) => Ok(Some(self.rest.split_to(end + 1))),
+            None if self.rest.len() > MAX_LINE => {
+                Err(io::Error::other("an event of the engine is too long to be one").into())
             }
-        }
-        match self.rest.len() > MAX_LINE {
-            true => Err(io::Error::other("an event of the engine is too long to be one").into()),
-            false => Ok(None),
+            None => Ok(None),
         }
     }
 
     /// What is left, when no more will come.
-    ///
-    /// # Errors
-    /// It is no event.
-    pub fn last(&mut self) -> Result<Option<EngineEvent>, Error> {
-        let line = self.rest.split();
-        self.parse(&line)
+    pub fn last(&mut self) -> Option<BytesMut> {
+        (!self.rest.is_empty()).then(|| self.rest.split())
     }
 
     /// Whether nothing waits for the rest of its line.
@@ -67,14 +52,28 @@ impl Lines {
         let end = self.rest.len().min(MAX_MESSAGE);
         String::from_utf8_lossy(&self.rest[..end]).trim().to_owned()
     }
+}
 
-    fn parse(&self, line: &[u8]) -> Result<Option<EngineEvent>, Error> {
-        let text = String::from_utf8_lossy(line);
-        if text.trim().is_empty() {
-            return Ok(None);
-        }
-        let event = EngineEvent::parse(&text).map_err(io::Error::other)?;
-        Ok(Some(self.dialect.translate(event)))
+/// The event on a line; `None` on an empty one.
+///
+/// # Errors
+/// It is none.
+pub fn event(dialect: Dialect, line: &[u8]) -> Result<Option<EngineEvent>, Error> {
+    let text = String::from_utf8_lossy(line);
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let event = EngineEvent::parse(&text).map_err(io::Error::other)?;
+    Ok(Some(dialect.translate(event)))
+}
+
+/// What a line says happened, without reading it as a whole; empty if it does not say.
+pub fn action(line: &[u8]) -> &[u8] {
+    let mut texts = line.split(|byte| *byte == b'"');
+    // Text, what is between it and the next, the next.
+    match texts.any(|text| text == b"Action") {
+        true => texts.nth(1).unwrap_or_default(),
+        false => &[],
     }
 }
 
@@ -88,26 +87,43 @@ mod tests {
     fn events_are_the_same_in_whatever_pieces_they_come() {
         let text = format!("{LINE}\n\r\n{LINE}\n{LINE}");
         for size in [1, 7, 1000] {
-            let mut lines = Lines::of(Dialect::Docker);
+            let mut lines = Lines::default();
             let mut found = Vec::new();
             for piece in text.as_bytes().chunks(size) {
                 lines.push(piece);
-                while let Some(event) = lines.next().unwrap() {
-                    found.push(event);
+                while let Some(line) = lines.next().unwrap() {
+                    found.extend(event(Dialect::Docker, &line).unwrap());
                 }
             }
             assert_eq!(found, vec![EngineEvent::parse(LINE).unwrap(); 2]);
-            assert_eq!(lines.last().unwrap().as_ref(), found.first());
-            assert_eq!(lines.last().unwrap(), None);
+            assert_eq!(lines.last().unwrap(), LINE);
+            assert_eq!(lines.last(), None);
         }
     }
 
     #[test]
     fn what_is_no_event_or_has_no_end_is_refused() {
-        let mut lines = Lines::of(Dialect::Docker);
-        lines.push(b"[1]\n");
-        assert!(lines.next().unwrap_err().to_string().contains("JSON object"));
+        let error = event(Dialect::Docker, b"[1]\n").unwrap_err();
+        assert!(error.to_string().contains("JSON object"), "{error}");
+        let mut lines = Lines::default();
         lines.push(&vec![b'{'; MAX_LINE + 1]);
         assert!(lines.next().unwrap_err().to_string().contains("too long"));
+    }
+
+    #[test]
+    fn what_happened_is_seen_without_reading_the_whole() {
+        let older =
+            r#"{"status":"die","id":"a","from":"busybox","Type":"container","Action":"die","Actor":{}}"#;
+        for (line, expected) in [
+            (LINE, "start"),
+            (older, "die"),
+            (r#"{ "Type": "container", "Action" : "died" }"#, "died"),
+            (r#"{"Action":"health_status: healthy"}"#, "health_status: healthy"),
+            (r#"{"Type":"container"}"#, ""),
+            (r#"{"Action"#, ""),
+            ("", ""),
+        ] {
+            assert_eq!(action(line.as_bytes()), expected.as_bytes(), "{line}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod endpoint;
 mod engine;
 mod facts;
 mod following;
+mod gathered;
 mod history;
 mod inspector;
 mod lines;
@@ -26,19 +27,21 @@ mod tasks;
 mod tls;
 mod told;
 
-use super::intake::{Intake, IntakeOptions, Outlet};
+use super::intake::{Intake, Outlet};
 use super::{Given, Resume, Source, SourceError, SourceSpec, Sourced};
 use crate::stats::SharedStats;
 use conflict::conflict;
 use e2l_ledger::attributes::CONFLICT;
 use endpoint::{Address, Endpoint};
 use futures::future::BoxFuture;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt};
 use history::History;
 use inspector::Inspector;
 use reader::Reader;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -62,8 +65,8 @@ pub struct EngineOptions {
     pub memory_max_bytes: usize,
     /// How a Swarm's manager is asked for its tasks; `None`: it is not.
     pub tasks: Option<TaskOptions>,
-    /// Events that ask nothing of the engine are passed on together with those of so long a time, when others came just before.
-    pub pause: Duration,
+    /// How long events that need no inspection may wait for each other, when others came just before.
+    pub gather: Duration,
     /// A stream that brings nothing for so long may be that of an engine that is gone: it is given up for a new one.
     pub quiet: Duration,
 }
@@ -74,7 +77,7 @@ impl Default for EngineOptions {
             reconcile_every: Some(Duration::from_secs(60)),
             memory_max_bytes: 32 << 20,
             tasks: None,
-            pause: Duration::ZERO,
+            gather: Duration::ZERO,
             quiet: Duration::from_secs(300),
         }
     }
@@ -127,14 +130,7 @@ impl Source for DockerSource {
     ) -> BoxFuture<'static, Result<(), SourceError>> {
         Box::pin(async move {
             let engine = Endpoint::open(&self.address)?;
-            let (intake, outlet) = Intake::new(
-                &resume,
-                IntakeOptions {
-                    max_bytes: self.options.memory_max_bytes,
-                    pause: self.options.pause,
-                    is_urgent: facts::wanted,
-                },
-            );
+            let (intake, outlet) = Intake::new(&resume, self.options.memory_max_bytes);
             let (epoch, epochs) = watch::channel(0);
             let skips = Arc::new(Notify::new());
             let history = History {
@@ -165,6 +161,7 @@ impl Source for DockerSource {
                 epoch: Arc::new(epoch),
                 skips,
                 quiet: self.options.quiet,
+                gather: self.options.gather,
                 stats: self.stats.clone(),
             };
             // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when
@@ -181,11 +178,7 @@ impl Source for DockerSource {
 }
 
 async fn pass_on(engine: Endpoint, outlet: Outlet, events: mpsc::Sender<Given>) {
-    let given = stream::unfold(
-        outlet,
-        |mut outlet| async move { Some((outlet.next().await, outlet)) },
-    );
-    let mut complete = given
+    let mut complete = WithBacklog(outlet)
         .map(|(given, backlog)| with_facts(&engine, given, backlog))
         .buffered(INSPECTIONS)
         .boxed();
@@ -201,6 +194,17 @@ async fn pass_on(engine: Endpoint, outlet: Outlet, events: mpsc::Sender<Given>) 
         if events.send(given).await.is_err() {
             return;
         }
+    }
+}
+
+/// What waits, each with the number behind it.
+struct WithBacklog(Outlet);
+
+impl Stream for WithBacklog {
+    type Item = (Given, usize);
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(context)
     }
 }
 

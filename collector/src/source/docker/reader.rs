@@ -10,6 +10,7 @@ use super::doubt::doubt;
 use super::endpoint::Endpoint;
 use super::engine::Engine;
 use super::following::{Following, Stopped};
+use super::gathered::Gathered;
 use super::history::History;
 use super::log;
 use super::memory::{self, Continuity, print_of};
@@ -66,6 +67,8 @@ pub struct Reader {
     pub skips: Arc<Notify>,
     /// A stream that brings nothing for so long is given up for a new one.
     pub quiet: Duration,
+    /// How long events that need no inspection may wait for each other.
+    pub gather: Duration,
     /// Takes whether the engine answers.
     pub stats: SharedStats,
 }
@@ -127,8 +130,9 @@ impl Reader {
         let wire = wire.await.map_err(|_| Error::RequestTimeoutError)??;
         let path = memory::subscription(engine.dialect, since_nano);
         let following = Following {
-            tail: Tail::open(wire, engine.dialect, &path)?,
+            tail: Tail::open(wire, &path)?,
             overlap,
+            gathered: Gathered::within(engine.dialect, self.gather),
             behind: Behind::since(self.history.read_nano(&self.intake, &engine)),
             engine,
             address: self.address.clone(),

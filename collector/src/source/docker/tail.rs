@@ -1,8 +1,6 @@
 //! What an engine tells as it happens, read by a thread that blocks. To wake the runtime for each event costs several times what
 //! the event does, and nothing that the runtime is at can delay this.
 
-use super::super::EngineEvent;
-use super::dialect::Dialect;
 use super::endpoint::Wire;
 use super::lines::Lines;
 use bollard::errors::Error;
@@ -25,10 +23,10 @@ const MAX_HEAD: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came next.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// An event.
-    Event(EngineEvent),
+    /// A line, with an event on it.
+    Line(BytesMut),
     /// Nothing, for as long as one was waited for.
     Quiet,
     /// The engine ended the stream.
@@ -72,7 +70,7 @@ impl Tail {
     ///
     /// # Errors
     /// The request cannot be made or written.
-    pub fn open(mut wire: Wire, dialect: Dialect, path: &str) -> Result<Self, Error> {
+    pub fn open(mut wire: Wire, path: &str) -> Result<Self, Error> {
         let request = Request::get(path).header(HOST, wire.host.as_str());
         let request = request.body(()).map_err(io::Error::other)?;
         let mut call = Call::new(request).map_err(io::Error::other)?.proceed();
@@ -90,7 +88,7 @@ impl Tail {
             answer: Answer::Head(call),
             input: BytesMut::new(),
             piece,
-            lines: Lines::of(dialect),
+            lines: Lines::default(),
         })
     }
 
@@ -102,18 +100,17 @@ impl Tail {
         self.wire.socket.try_clone().map(Closer)
     }
 
-    /// Waits for the next event.
+    /// Waits for the next line.
     ///
     /// # Errors
-    /// The engine refuses, the connection breaks, or something else comes than events.
+    /// The engine refuses, the connection breaks, or what comes is no HTTP.
     pub fn next(&mut self, patience: Duration) -> Result<Next, Error> {
         loop {
-            if let Some(event) = self.lines.next()? {
-                return Ok(Next::Event(event));
+            if let Some(line) = self.lines.next()? {
+                return Ok(Next::Line(line));
             }
             if matches!(self.answer, Answer::Ended) {
-                let last = self.lines.last()?;
-                return Ok(last.map_or(Next::Ended, Next::Event));
+                return Ok(self.lines.last().map_or(Next::Ended, Next::Line));
             }
             if !self.read(patience)? {
                 return Ok(Next::Quiet);
@@ -212,7 +209,7 @@ mod tests {
     }
 
     fn event(number: u64) -> Next {
-        Next::Event(EngineEvent::parse(&line(number)).unwrap())
+        Next::Line(line(number).as_bytes().into())
     }
 
     fn chunk(text: &str) -> Vec<u8> {
@@ -227,7 +224,7 @@ mod tests {
             socket: own.into(),
             host: "engine".to_owned(),
         };
-        let tail = Tail::open(wire, Dialect::Docker, "/events?since=1").unwrap();
+        let tail = Tail::open(wire, "/events?since=1").unwrap();
         let mut request = [0; 4096];
         let length = engine.read(&mut request).unwrap();
         let request = String::from_utf8_lossy(&request[..length]).to_lowercase();

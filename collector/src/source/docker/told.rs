@@ -3,13 +3,14 @@
 use super::super::EngineEvent;
 use super::dialect::Dialect;
 use super::endpoint::Endpoint;
-use super::lines::Lines;
+use super::lines::{self, Lines};
 use super::raw;
 use bollard::errors::Error;
 use hyper::body::Incoming;
 
 /// Events of an answer.
 pub struct Told {
+    dialect: Dialect,
     body: Incoming,
     lines: Lines,
 }
@@ -21,8 +22,9 @@ impl Told {
     /// The engine does not answer, or refuses.
     pub async fn open(endpoint: &Endpoint, dialect: Dialect, path: &str) -> Result<Self, Error> {
         Ok(Self {
+            dialect,
             body: raw::within(raw::open(endpoint, path)).await?,
-            lines: Lines::of(dialect),
+            lines: Lines::default(),
         })
     }
 
@@ -32,12 +34,17 @@ impl Told {
     /// The answer breaks off, or holds something else.
     pub async fn next(&mut self) -> Result<Option<EngineEvent>, Error> {
         loop {
-            if let Some(event) = self.lines.next()? {
-                return Ok(Some(event));
+            while let Some(line) = self.lines.next()? {
+                if let Some(event) = lines::event(self.dialect, &line)? {
+                    return Ok(Some(event));
+                }
             }
             match raw::within(raw::next(&mut self.body)).await? {
                 Some(data) => self.lines.push(&data),
-                None => return self.lines.last(),
+                None => {
+                    let last = self.lines.last().unwrap_or_default();
+                    return lines::event(self.dialect, &last);
+                }
             }
         }
     }
