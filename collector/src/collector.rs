@@ -216,6 +216,7 @@ impl Collector {
                 window: window as u64,
                 repeats: self.source.repeats(),
                 waits: self.source.waits(),
+                is_read_apart: self.source.is_read_apart(),
                 max_bytes: self.options.spool_max_bytes,
                 source: name,
             },
@@ -378,7 +379,7 @@ fn make_source(options: &CollectorOptions, stats: &SharedStats) -> Box<dyn Sourc
         reconcile_every: options.reconcile_every(),
         memory_max_bytes: options.memory_max_bytes,
         tasks: options.tasks(),
-        gather: options.batch.gather(true) / 3,
+        gather: options.batch.gather_read(),
         ..EngineOptions::default()
     };
     match &options.source {

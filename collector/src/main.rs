@@ -46,8 +46,8 @@ struct Arguments {
     compile_into: Option<PathBuf>,
 }
 
-/// Threads that run tasks: several would wake each other for every event. What touches the disk says so, and another thread
-/// takes over meanwhile, so that the reading goes on.
+/// Threads that run tasks: several would wake each other for every event. What may keep one of them
+/// for long says so, and another thread takes over meanwhile.
 const WORKERS: usize = 1;
 
 fn main() -> Result<()> {

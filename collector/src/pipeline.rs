@@ -37,9 +37,12 @@ use tokio::time::{Instant, sleep};
 /// Most events of one round.
 const ROUND: usize = 1024;
 
-/// With fewer events to write than this, a disk that was quick the last time is written without telling the runtime: that costs
-/// several switches between threads, more than the write does. A disk is quick if that takes no longer than this.
-const SMALL: (u64, Duration) = (64, Duration::from_millis(5));
+/// So few events are written to a disk that was quick the last time without telling the runtime: that costs several switches
+/// between threads, more than the write does.
+const SMALL: u64 = 64;
+
+/// A disk that writes them within so long is quick.
+const QUICK: Duration = Duration::from_millis(5);
 
 /// A round that brought fewer is followed by a pause, if a batch gathers: to be woken for each event costs more than the event.
 const FEW: usize = 16;
@@ -56,6 +59,8 @@ pub struct PipelineOptions {
     pub repeats: bool,
     /// Whether the source can be made to wait for the ledger.
     pub waits: bool,
+    /// Whether a thread of its own reads the source.
+    pub is_read_apart: bool,
     /// Bytes at which the spool takes no more.
     pub max_bytes: u64,
 }
@@ -178,8 +183,8 @@ impl Pipeline {
         }
     }
 
-    /// Takes events, cuts batches, makes both durable, and only then hands the batches on. Only where it touches the disk does
-    /// it tell the runtime that it blocks: that costs another thread, more than most rounds do.
+    /// Takes events, cuts batches, makes both durable, and only then hands the batches on. Only where it writes much
+    /// to the disk does it tell the runtime that it blocks: that costs another thread, more than most rounds do.
     fn round(&mut self, taken: &mut Vec<Given>) -> Result<(), CollectorError> {
         if let Some(full) = self.full_disk {
             return if full.retry <= Instant::now() {
@@ -217,16 +222,16 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Other tasks wait for a small write to a quick disk; the engine's events do not, which a thread of their own reads.
+    /// Other tasks wait for a small write to a quick disk, unless the reading is one of them.
     fn write(&mut self) -> Result<(), CollectorError> {
-        let is_small = self.spool.unbatched() < SMALL.0;
+        let is_small = self.spool.unbatched() < SMALL && self.options.is_read_apart;
         let began = Instant::now();
         let written = match is_small && !self.disk_is_slow {
             true => self.cut_and_commit(),
             false => block_in_place(|| self.cut_and_commit()),
         };
         if is_small {
-            self.disk_is_slow = began.elapsed() > SMALL.1;
+            self.disk_is_slow = began.elapsed() > QUICK;
         }
         written
     }

@@ -233,11 +233,13 @@ fn what_one_collector_costs_is_measured_beside_a_real_engine() {
         "{report:#}"
     );
     assert!(number("/loaded/emitted") > 50.0, "{report:#}");
+    assert!(number("/bare_reader/events") > 50.0, "{report:#}");
     for path in [
         "/idle/rss_mib",
         "/loaded/usage/cpu_percent",
         "/loaded/batches",
         "/loaded/latency_ms/p50",
+        "/bare_reader/cpu_percent",
         "/throughput",
         "/starts/with_ms",
         "/starts/without_ms",

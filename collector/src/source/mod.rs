@@ -182,7 +182,7 @@ pub enum SourceError {
 ///
 /// What one that reads an engine promises; `tests/tests/conformance.rs` holds each to it, on the engine itself:
 ///
-/// 1. *It reads, and does nothing else.* One task reads into memory ([`EngineOptions::memory_max_bytes`]) and never waits for
+/// 1. *It reads, and does nothing else.* One task, or a thread, reads into memory ([`EngineOptions::memory_max_bytes`]) and never waits for
 ///    the spool. What finds no room is counted, and a gap stands before everything that is read later.
 /// 2. *Order and numbers.* Events come in the order in which the engine told them, each once, numbered from 1 without a hole
 ///    ([`Sourced::number`]). What the source says itself has the number 0. Repeats are known by [`Sourced::print`], against
@@ -219,6 +219,11 @@ pub trait Source: Send {
 
     /// Whether it can be made to wait. One that cannot fills the spool instead.
     fn waits(&self) -> bool;
+
+    /// Whether a thread of its own reads it, so that no task of the runtime holds the reading up.
+    fn is_read_apart(&self) -> bool {
+        false
+    }
 
     /// Sends events until its end.
     fn run(

@@ -36,10 +36,10 @@ impl BareReader {
         };
         let mut stream = UnixStream::connect(socket).map_err(fail)?;
         stream.write_all(REQUEST.as_bytes()).map_err(fail)?;
-        let closer = stream.try_clone().map_err(fail)?;
+        let closer = Closer(stream.try_clone().map_err(fail)?);
         let reading = std::thread::spawn(move || read(stream));
         let given = what.await;
-        closer.shutdown(Shutdown::Both).map_err(fail)?;
+        drop(closer);
         let read = reading
             .join()
             .map_err(|_| fail(std::io::Error::other("the reading thread panicked")))?;
@@ -47,20 +47,30 @@ impl BareReader {
     }
 }
 
+/// Ends the reading when it is dropped.
+struct Closer(UnixStream);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        // The engine may have ended it.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 fn read(mut stream: UnixStream) -> std::io::Result<BareReader> {
     let mut piece = vec![0; 64 << 10];
     let (began, before) = (Instant::now(), own_time()?);
-    let mut events = 0;
+    let (mut events, mut last) = (0, 0);
     loop {
         let length = stream.read(&mut piece)?;
         if length == 0 {
             break;
         }
-        // A chunk's data ends with a line feed of its own; its head and its end have a carriage return before theirs.
-        let lines = piece[..length]
-            .windows(2)
-            .filter(|pair| pair[1] == b'\n' && pair[0] == b'}');
-        events += lines.count() as u64;
+        // An event's line ends with a brace; the lines of HTTP around it have a carriage return.
+        for byte in &piece[..length] {
+            events += u64::from(last == b'}' && *byte == b'\n');
+            last = *byte;
+        }
     }
     let used = own_time()?.saturating_sub(before);
     Ok(BareReader {

@@ -179,7 +179,16 @@ async fn beside(
         eprintln!("Measuring: the same for a bare reader, {} s...", args.duration);
         let load = load::steady(socket, args.rate, args.time());
         let (done, bare) = BareReader::during(socket, load).await?;
-        done?;
+        let emitted = done?.events;
+        if bare.events < emitted {
+            return Err(CliError::refused(
+                format!(
+                    "the engine emitted {emitted} events, and a bare reader was told {}",
+                    bare.events
+                ),
+                "see the engine's log",
+            ));
+        }
         report.bare_reader = Some(bare);
     }
     if args.wants(Part::Starts) {

@@ -191,7 +191,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// The engine is not there.
-    pub async fn connect_blocking(&self) -> io::Result<Wire> {
+    pub async fn wire(&self) -> io::Result<Wire> {
         let (scheme, place) = self.url.split_once("://").unwrap_or_default();
         if scheme == "unix" {
             let stream = UnixStream::connect(place).await?.into_std()?;

@@ -61,10 +61,9 @@ impl Following {
         loop {
             match self.tail.next(self.gathered.patience().unwrap_or(patience)) {
                 Ok(Next::Line(text)) => {
-                    self.heard = true;
                     patience = later;
-                    let read_nano = now_nano();
-                    let line = ReadLine { text, read_nano };
+                    let received_nano = now_nano();
+                    let line = ReadLine { text, received_nano };
                     if self.gathered.add(line, Instant::now()) {
                         self.take_all()?;
                     }
@@ -86,7 +85,8 @@ impl Following {
     fn take_all(&mut self) -> Result<(), Error> {
         for line in self.gathered.take(Instant::now()) {
             if let Some(event) = lines::event(self.engine.dialect, &line.text)? {
-                self.take(event, line.read_nano);
+                self.heard = true;
+                self.take(event, line.received_nano);
             }
         }
         Ok(())
@@ -126,5 +126,119 @@ impl Following {
 
     fn doubt(&self, reason: &str, from_nano: i64, to_nano: i64) {
         doubt(&self.intake, &self.address, reason, (from_nano, to_nano));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Ahead;
+    use crate::source::docker::endpoint::{Address, Wire};
+    use crate::source::identity::EngineIdentity;
+    use crate::source::intake::Outlet;
+    use crate::source::{Given, Resume};
+    use futures::future::poll_fn;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(20);
+
+    fn line(action: &str, number: usize) -> String {
+        format!(
+            r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"a"}},"scope":"local","timeNano":{}}}"#,
+            now_nano() + number as i64
+        ) + "\n"
+    }
+
+    /// A subscription whose lines wait for each other for so long, the engine's end of it, and what is taken.
+    fn open(gather: Duration) -> (Following, UnixStream, Outlet) {
+        let (own, mut engine) = UnixStream::pair().unwrap();
+        let wire = Wire {
+            stream: Box::new(own.try_clone().unwrap()),
+            socket: own.into(),
+            host: "engine".to_owned(),
+        };
+        let tail = Tail::open(wire, "/events").unwrap();
+        assert!(engine.read(&mut [0; 4096]).unwrap() > 0);
+        engine.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        let (intake, outlet) = Intake::new(&Resume::default(), 1 << 20);
+        let following = Following {
+            tail,
+            overlap: Overlap::new(Dialect::Docker, &[]),
+            behind: Behind::since(0),
+            engine: Engine {
+                identity: EngineIdentity {
+                    name: "fake",
+                    version: "1".to_owned(),
+                    api: "1".to_owned(),
+                },
+                dialect: Dialect::Docker,
+                ahead: Ahead::shown_between(0, 0, 0),
+                manages: false,
+            },
+            address: Endpoint::open(&Address::socket(Path::new("/none"))).unwrap(),
+            intake,
+            history: History {
+                floor_nano: 0,
+                newest_nano: 0,
+            },
+            epoch: Arc::new(watch::channel(1).0),
+            gathered: Gathered::within(Dialect::Docker, gather),
+            heard: false,
+        };
+        (following, engine, outlet)
+    }
+
+    async fn taken(outlet: &mut Outlet, count: usize) -> Vec<(u64, String)> {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            match poll_fn(|context| outlet.poll_next(context)).await {
+                Some((Given::Event(sourced), _)) => taken.push((sourced.number, sourced.event.action)),
+                other => panic!("{other:?}"),
+            }
+        }
+        taken
+    }
+
+    #[tokio::test]
+    async fn lines_that_waited_are_taken_when_it_is_quiet_and_at_the_end() {
+        let (mut following, mut engine, mut outlet) = open(SHORT);
+        for number in 0..3 {
+            engine.write_all(line("rename", number).as_bytes()).unwrap();
+        }
+        assert_eq!(following.read(LONG, SHORT * 5).unwrap(), Stopped::Quiet);
+        assert!(following.heard);
+        let renamed = |number| (number, "rename".to_owned());
+        assert_eq!(taken(&mut outlet, 3).await, [1, 2, 3].map(renamed));
+        let (mut following, mut engine, mut outlet) = open(LONG);
+        for number in 0..3 {
+            engine.write_all(line("rename", number).as_bytes()).unwrap();
+        }
+        drop(engine);
+        assert_eq!(following.read(LONG, LONG).unwrap(), Stopped::Ended);
+        assert_eq!(taken(&mut outlet, 3).await, [1, 2, 3].map(renamed));
+    }
+
+    #[tokio::test]
+    async fn lines_before_one_that_makes_no_sense_are_taken() {
+        let (mut following, mut engine, mut outlet) = open(LONG);
+        for number in 0..2 {
+            engine.write_all(line("rename", number).as_bytes()).unwrap();
+        }
+        engine.write_all(b"what?\n").unwrap();
+        engine.write_all(line("die", 2).as_bytes()).unwrap();
+        let error = following.read(LONG, LONG).unwrap_err().to_string();
+        assert!(error.contains("JSON object"), "{error}");
+        assert_eq!(taken(&mut outlet, 2).await.len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_event_is_not_heard() {
+        let (mut following, mut engine, _outlet) = open(Duration::ZERO);
+        engine.write_all(b"\n").unwrap();
+        assert_eq!(following.read(SHORT, SHORT).unwrap(), Stopped::Quiet);
+        assert!(!following.heard);
     }
 }

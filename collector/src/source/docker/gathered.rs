@@ -7,8 +7,8 @@ use super::lines;
 use bytes::BytesMut;
 use std::time::{Duration, Instant};
 
-/// Most lines that wait.
-const MOST: usize = 64;
+/// Most lines that wait, and most bytes of them.
+const MOST: (usize, usize) = (64, 256 << 10);
 
 /// See the module.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub struct Gathered {
     dialect: Dialect,
     within: Duration,
     lines: Vec<ReadLine>,
+    bytes: usize,
     /// When lines were last taken.
     taken: Option<Instant>,
 }
@@ -26,16 +27,18 @@ pub struct ReadLine {
     /// The line.
     pub text: BytesMut,
     /// When, nanoseconds since the Unix epoch.
-    pub read_nano: i64,
+    pub received_nano: i64,
 }
 
 impl Gathered {
-    /// Of an engine's lines, for so long; with zero, each is taken at once.
+    /// Lines of an engine that are taken when the next comes after so long a time, or when none comes for so long. With zero, each
+    /// is taken at once.
     pub fn within(dialect: Dialect, within: Duration) -> Self {
         Self {
             dialect,
             within,
             lines: Vec::new(),
+            bytes: 0,
             taken: None,
         }
     }
@@ -45,9 +48,11 @@ impl Gathered {
     pub fn add(&mut self, line: ReadLine, now: Instant) -> bool {
         let action = self.dialect.dockers_word(lines::action(&line.text));
         let cannot_wait = facts::are_wanted_of(action);
+        self.bytes += line.text.len();
         self.lines.push(line);
+        let is_full = self.lines.len() >= MOST.0 || self.bytes >= MOST.1;
         let is_due = |taken: Instant| now.duration_since(taken) >= self.within;
-        cannot_wait || self.taken.is_none_or(is_due) || self.lines.len() >= MOST
+        cannot_wait || self.taken.is_none_or(is_due) || is_full
     }
 
     /// How long to wait for another line before what waits is taken; `None` if nothing does.
@@ -59,6 +64,7 @@ impl Gathered {
     pub fn take(&mut self, now: Instant) -> Vec<ReadLine> {
         if !self.lines.is_empty() {
             self.taken = Some(now);
+            self.bytes = 0;
         }
         std::mem::take(&mut self.lines)
     }
@@ -77,12 +83,12 @@ mod tests {
             let text = format!(r#"{{"Type":"container","Action":"{action}"}}"#);
             let line = ReadLine {
                 text: text.as_bytes().into(),
-                read_nano: milliseconds as i64,
+                received_nano: milliseconds as i64,
             };
             let is_due = gathered.add(line, at(milliseconds));
             is_due.then(|| {
                 let taken = gathered.take(at(milliseconds));
-                taken.iter().map(|line| line.read_nano).collect::<Vec<_>>()
+                taken.iter().map(|line| line.received_nano).collect::<Vec<_>>()
             })
         };
         assert_eq!(add(&mut gathered, "rename", 0), Some(vec![0]), "the first");
@@ -101,10 +107,14 @@ mod tests {
             Some(vec![60, 61]),
             "it cannot wait"
         );
-        for number in 0..MOST as u64 - 1 {
+        for number in 1..MOST.0 {
             assert_eq!(add(&mut gathered, "exec_die", 62), None, "{number}");
         }
-        assert_eq!(add(&mut gathered, "exec_die", 62).unwrap().len(), MOST, "a burst");
+        assert_eq!(
+            add(&mut gathered, "exec_die", 62).unwrap().len(),
+            MOST.0,
+            "a burst"
+        );
         assert_eq!(
             add(&mut gathered, "rename", 200),
             Some(vec![200]),

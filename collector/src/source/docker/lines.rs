@@ -6,8 +6,8 @@ use bollard::errors::Error;
 use bytes::BytesMut;
 use std::io;
 
-/// Longest event, bytes.
-const MAX_LINE: usize = 4 << 20;
+/// Longest line, bytes: as long as any answer of an engine may be. What is too long for the ledger is told apart later.
+const MAX_LINE: usize = 64 << 20;
 /// Longest message, bytes.
 const MAX_MESSAGE: usize = 4096;
 
@@ -15,6 +15,8 @@ const MAX_MESSAGE: usize = 4096;
 #[derive(Default)]
 pub struct Lines {
     rest: BytesMut,
+    /// So many bytes of that hold no end of a line.
+    seen: usize,
 }
 
 impl Lines {
@@ -28,17 +30,25 @@ impl Lines {
     /// # Errors
     /// It is too long to be an event.
     pub fn next(&mut self) -> Result<Option<BytesMut>, Error> {
-        match self.rest.iter().position(|byte| *byte == b'\n') {
-            Some(end) => Ok(Some(self.rest.split_to(end + 1))),
+        let unseen = &self.rest[self.seen..];
+        match unseen.iter().position(|byte| *byte == b'\n') {
+            Some(end) => {
+                let end = std::mem::take(&mut self.seen) + end + 1;
+                Ok(Some(self.rest.split_to(end)))
+            }
             None if self.rest.len() > MAX_LINE => {
                 Err(io::Error::other("an event of the engine is too long to be one").into())
             }
-            None => Ok(None),
+            None => {
+                self.seen = self.rest.len();
+                Ok(None)
+            }
         }
     }
 
     /// What is left, when no more will come.
     pub fn last(&mut self) -> Option<BytesMut> {
+        self.seen = 0;
         (!self.rest.is_empty()).then(|| self.rest.split())
     }
 

@@ -123,6 +123,10 @@ impl Source for DockerSource {
         false
     }
 
+    fn is_read_apart(&self) -> bool {
+        true
+    }
+
     fn run(
         self: Box<Self>,
         resume: Resume,
@@ -164,8 +168,7 @@ impl Source for DockerSource {
                 gather: self.options.gather,
                 stats: self.stats.clone(),
             };
-            // Each on a thread's time of its own: decoding facts must not delay the reading. The set ends all when
-            // this task is aborted.
+            // The set ends all when this task is aborted.
             let mut tasks = JoinSet::new();
             tasks.spawn(pass_on(engine, outlet, events));
             tasks.spawn(reader.run());

@@ -20,6 +20,7 @@ use crate::backoff::Backoff;
 use crate::clock::now_nano;
 use crate::stats::SharedStats;
 use bollard::errors::Error;
+use futures::FutureExt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +118,8 @@ impl Reader {
     /// One subscription. Asks for everything that the engine still has; repeats are known by their content.
     async fn subscribe(&mut self, pauses: &mut Backoff) -> Result<Ended, Error> {
         let engine = self.greet().await?;
+        // Of an earlier subscription: what it missed is read now.
+        let _ = self.skips.notified().now_or_never();
         let reach = self.history.reach_of_absence(&self.intake, &engine);
         let remembered = memory::read(&self.address, &engine, reach).await?;
         let overlap = Overlap::new(engine.dialect, &remembered);
@@ -126,7 +129,7 @@ impl Reader {
             self.intake.offer(event, Origin::Stream, received_nano);
         }
         let since_nano = engine.nano(received_nano).saturating_sub(OVERLAP).max(1);
-        let wire = timeout(CONNECTED, self.address.connect_blocking());
+        let wire = timeout(CONNECTED, self.address.wire());
         let wire = wire.await.map_err(|_| Error::RequestTimeoutError)??;
         let path = memory::subscription(engine.dialect, since_nano);
         let following = Following {
@@ -171,7 +174,11 @@ impl Reader {
                 () = self.skips.notified() => {
                     drop(closer);
                     // Nothing of it comes behind what the next subscription brings.
-                    let _ = reading.await;
+                    if let Ok((following, _)) = reading.await
+                        && following.heard
+                    {
+                        pauses.reset();
+                    }
                     return Ok(Ended::Doubtful);
                 }
             };

@@ -11,14 +11,15 @@ use hyper::header::HOST;
 use socket2::Socket;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use ureq_proto::BodyMode;
 use ureq_proto::client::state::{RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 
 /// Bytes that are read at once, and longest request.
 const PIECE: usize = 16 << 10;
-/// Longest head of an answer, bytes.
-const MAX_HEAD: usize = 64 << 10;
+/// Longest head of an answer, or what is around a chunk of its body, bytes.
+const MAX_FRAME: usize = 64 << 10;
 /// Longest wait for an engine to take the request, or to say why it refuses.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -105,6 +106,7 @@ impl Tail {
     /// # Errors
     /// The engine refuses, the connection breaks, or what comes is no HTTP.
     pub fn next(&mut self, patience: Duration) -> Result<Next, Error> {
+        let began = Instant::now();
         loop {
             if let Some(line) = self.lines.next()? {
                 return Ok(Next::Line(line));
@@ -112,7 +114,8 @@ impl Tail {
             if matches!(self.answer, Answer::Ended) {
                 return Ok(self.lines.last().map_or(Next::Ended, Next::Line));
             }
-            if !self.read(patience)? {
+            // What comes in drops is no line for as long, too.
+            if began.elapsed() >= patience || !self.read(patience)? {
                 return Ok(Next::Quiet);
             }
         }
@@ -135,7 +138,10 @@ impl Tail {
         self.input.extend_from_slice(&self.piece[..length]);
         let answer = std::mem::replace(&mut self.answer, Answer::Ended);
         self.answer = match answer {
-            _ if length == 0 => Answer::Ended,
+            Answer::Body(call) if length == 0 && call.body_mode() == BodyMode::CloseDelimited => {
+                Answer::Ended
+            }
+            Answer::Head(_) | Answer::Body(_) if length == 0 => return Err(broken_off()),
             Answer::Head(call) => self.head(call)?,
             Answer::Body(call) => self.body(call)?,
             Answer::Ended => Answer::Ended,
@@ -147,9 +153,10 @@ impl Tail {
         let (used, head) = call.try_response(&self.input, false).map_err(io::Error::other)?;
         self.input.advance(used);
         let Some(head) = head else {
-            return match self.input.len() > MAX_HEAD {
-                true => Err(io::Error::other("the engine's answer has no end of its head").into()),
-                false => Ok(Answer::Head(call)),
+            return match used {
+                0 => self.unframed().map(|()| Answer::Head(call)),
+                // One that only announces another.
+                _ => self.head(call),
             };
         };
         let answer = match call.proceed() {
@@ -170,11 +177,21 @@ impl Tail {
             self.input.advance(used);
             self.lines.push(&self.piece[..made]);
             if used == 0 && made == 0 {
-                return Ok(match call.is_ended_chunked() {
+                self.unframed()?;
+                let has_ended = call.is_ended_chunked() || call.body_mode() == BodyMode::LengthDelimited(0);
+                return Ok(match has_ended {
                     true => Answer::Ended,
                     false => Answer::Body(call),
                 });
             }
+        }
+    }
+
+    /// Sees to it that what waits for more bytes is no more than what HTTP puts around an event.
+    fn unframed(&self) -> Result<(), Error> {
+        match self.input.len() > MAX_FRAME {
+            true => Err(io::Error::other("what the engine answers is no HTTP").into()),
+            false => Ok(()),
         }
     }
 
@@ -193,12 +210,19 @@ impl Tail {
     }
 }
 
+fn broken_off() -> Error {
+    let error = io::Error::new(
+        ErrorKind::UnexpectedEof,
+        "the engine closed the connection in the middle of its answer",
+    );
+    error.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::net::UnixStream;
     use std::thread::spawn;
-    use std::time::Instant;
 
     const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nTransfer-Encoding: chunked\r\n\r\n";
     const LONG: Duration = Duration::from_secs(60);
@@ -271,7 +295,26 @@ mod tests {
         let (mut tail, mut engine) = open();
         engine.write_all(HEAD).unwrap();
         engine.write_all(&chunk(&line(1))).unwrap();
+        engine.write_all(&chunk(&line(2))[..20]).unwrap();
         drop(engine);
+        assert_eq!(tail.next(LONG).unwrap(), event(1));
+        let error = tail.next(LONG).unwrap_err().to_string();
+        assert!(error.contains("in the middle"), "{error}");
+        let (mut tail, mut engine) = open();
+        engine.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        engine.write_all(line(1).trim_end().as_bytes()).unwrap();
+        drop(engine);
+        assert_eq!(
+            tail.next(LONG).unwrap(),
+            Next::Line(line(1).trim_end().as_bytes().into())
+        );
+        assert_eq!(tail.next(LONG).unwrap(), Next::Ended, "its end has no other sign");
+        let (mut tail, mut engine) = open();
+        let both = format!(
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            line(1).len()
+        );
+        engine.write_all((both + &line(1)).as_bytes()).unwrap();
         assert_eq!(tail.next(LONG).unwrap(), event(1));
         assert_eq!(tail.next(LONG).unwrap(), Next::Ended);
         let (mut tail, mut engine) = open();
@@ -288,6 +331,13 @@ mod tests {
         let (mut tail, mut engine) = open();
         engine.write_all(b"SSH-2.0\r\n\r\n").unwrap();
         tail.next(LONG).unwrap_err();
+        let (mut tail, mut engine) = open();
+        engine.write_all(HEAD).unwrap();
+        let writing = spawn(move || engine.write_all(&vec![b'7'; 8 * MAX_FRAME]));
+        let error = tail.next(LONG).unwrap_err().to_string();
+        assert!(error.contains("no HTTP"), "{error}");
+        drop(tail);
+        writing.join().unwrap().unwrap_err();
     }
 
     #[test]
@@ -298,7 +348,7 @@ mod tests {
         let reading = spawn(move || tail.next(LONG));
         std::thread::sleep(SHORT);
         drop(closer);
-        assert_eq!(reading.join().unwrap().unwrap(), Next::Ended);
+        reading.join().unwrap().unwrap_err();
         assert!(began.elapsed() < LONG);
         drop(engine);
     }
