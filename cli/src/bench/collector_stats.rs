@@ -12,9 +12,6 @@ pub struct CollectorStats {
     pub taken: u64,
     /// Events that became final.
     pub events: u64,
-    /// Batches that became final.
-    #[serde(default)]
-    pub batches: u64,
     /// When the first batch was sent, nanoseconds since the Unix epoch; 0 before.
     pub first_sent_nano: i64,
     /// From the moment an event was meant to happen until its collector knew that it was final.
@@ -60,7 +57,6 @@ impl CollectorStats {
             Self {
                 taken: a.taken + b.taken,
                 events: a.events + b.events,
-                batches: a.batches + b.batches,
                 first_sent_nano: firsts.min().unwrap_or_default(),
                 generator_cpu_us: a.generator_cpu_us + b.generator_cpu_us,
                 written_nano: a.written_nano.max(b.written_nano),

@@ -47,7 +47,7 @@ impl Threads {
 }
 
 /// The first field of `schedstat`: nanoseconds on a CPU.
-fn on_cpu(schedstat: String) -> Option<Duration> {
+pub fn on_cpu(schedstat: String) -> Option<Duration> {
     let nanos = schedstat.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanos))
 }

@@ -2,6 +2,8 @@
 //! lines in them. What a core does in a percent of its time differs from machine to machine, and from day to day on one; the
 //! ratio of a collector's cost to this one hardly does.
 
+use crate::bench::collector::usage::percent;
+use crate::bench::threads::on_cpu;
 use crate::error::{CliError, CliResult};
 use serde::Serialize;
 use std::io::{Read, Write};
@@ -75,18 +77,12 @@ fn read(mut stream: UnixStream) -> std::io::Result<BareReader> {
     let used = own_time()?.saturating_sub(before);
     Ok(BareReader {
         events,
-        cpu_percent: 100.0 * used.as_secs_f64() / began.elapsed().as_secs_f64().max(f64::MIN_POSITIVE),
+        cpu_percent: percent(used, began.elapsed()),
     })
 }
 
 /// CPU time of this thread.
 fn own_time() -> std::io::Result<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = text
-        .split_whitespace()
-        .next()
-        .and_then(|nanos| nanos.parse().ok());
-    nanos
-        .map(Duration::from_nanos)
-        .ok_or_else(|| std::io::Error::other("/proc/thread-self/schedstat holds no number"))
+    on_cpu(text).ok_or_else(|| std::io::Error::other("/proc/thread-self/schedstat holds no number"))
 }

@@ -34,8 +34,10 @@ const WARM_UP: Duration = Duration::from_secs(5);
 const SUBSCRIBED: Duration = Duration::from_secs(1);
 /// Starts of one side of a pair.
 const STARTS: u32 = 3;
-/// Longest wait until what was emitted is final, and between two looks.
-const DRAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(500));
+/// Longest wait until what was emitted is final.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Between two looks whether it is.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
@@ -223,9 +225,9 @@ async fn loaded(collector: &Watched, args: &CollectorArgs, socket: &Path) -> Cli
     let load = load::steady(socket, args.rate, args.time());
     let (done, usage) = Usage::during(collector.daemon.pid(), load).await;
     let done = done?;
-    let deadline = Instant::now() + DRAIN.0;
+    let deadline = Instant::now() + DRAIN;
     let after = loop {
-        sleep(DRAIN.1).await;
+        sleep(LOOK).await;
         let after = Counted::read(&collector.metrics).await?;
         if after.events - before.events >= done.events || Instant::now() > deadline {
             break after;

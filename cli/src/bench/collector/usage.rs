@@ -36,16 +36,21 @@ impl Usage {
             }
         };
         threads.look(pid);
-        let seconds = began.elapsed().as_secs_f64();
-        let used = threads.total().saturating_sub(before).as_secs_f64();
+        let time = began.elapsed();
+        let used = threads.total().saturating_sub(before);
         let sample = ProcSample::read(pid).unwrap_or_default();
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let usage = Self {
-            seconds,
-            cpu_percent: 100.0 * used / seconds.max(f64::MIN_POSITIVE),
+            seconds: time.as_secs_f64(),
+            cpu_percent: percent(used, time),
             peak_rss_mib: mib(sample.peak_rss),
             rss_mib: mib(sample.rss),
         };
         (given, usage)
     }
+}
+
+/// What a share of a time is, in percent.
+pub fn percent(share: Duration, time: Duration) -> f64 {
+    100.0 * share.as_secs_f64() / time.as_secs_f64().max(f64::MIN_POSITIVE)
 }

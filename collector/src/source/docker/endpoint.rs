@@ -11,12 +11,11 @@ use std::sync::Arc;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::{ClientConfig, StreamOwned};
 
 /// Longest wait for the engine to answer a request, seconds.
 const ANSWER_SECONDS: u64 = 30;
-/// Name to greet an engine with whose address is a path.
-const SOCKETS_HOST: &str = "engine";
 /// Where it is, unless `DOCKER_HOST` says.
 const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
 /// Podman's, in the directory for sockets of user or machine.
@@ -146,14 +145,28 @@ pub struct Wire {
 }
 
 impl Wire {
-    fn plain(socket: Socket, host: &str) -> io::Result<Self> {
+    fn plain(socket: Socket, host: String) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         Ok(Self {
             stream: Box::new(socket.try_clone()?),
             socket,
-            host: host.to_owned(),
+            host,
         })
     }
+
+    /// One whose engine is whoever holds the other end.
+    #[cfg(test)]
+    pub fn pair() -> (Self, std::os::unix::net::UnixStream) {
+        let (own, engine) = std::os::unix::net::UnixStream::pair().unwrap();
+        (Self::plain(own.into(), "engine".to_owned()).unwrap(), engine)
+    }
+}
+
+/// A connection, as the runtime made it.
+enum Dialed {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// What bytes are sent and read through.
@@ -167,24 +180,13 @@ impl Endpoint {
     /// # Errors
     /// The engine is not there.
     pub async fn connect(&self) -> io::Result<(Box<dyn Connection>, String)> {
-        let (scheme, place) = self.url.split_once("://").unwrap_or_default();
-        if scheme == "unix" {
-            return Ok((
-                Box::new(UnixStream::connect(place).await?),
-                SOCKETS_HOST.to_owned(),
-            ));
-        }
-        let place = place.trim_end_matches('/');
-        match self.tls.clone() {
-            Some(tls) => {
-                let authority = with_port(place, TLS_PORT);
-                Ok((Box::new(tls::connect(tls, &authority).await?), authority))
-            }
-            None => {
-                let authority = with_port(place, PLAIN_PORT);
-                Ok((Box::new(TcpStream::connect(&authority).await?), authority))
-            }
-        }
+        let (dialed, host) = self.dial().await?;
+        let connection: Box<dyn Connection> = match dialed {
+            Dialed::Unix(stream) => Box::new(stream),
+            Dialed::Tcp(stream) => Box::new(stream),
+            Dialed::Tls(stream) => Box::new(stream),
+        };
+        Ok((connection, host))
     }
 
     /// The same for a thread that blocks.
@@ -192,24 +194,40 @@ impl Endpoint {
     /// # Errors
     /// The engine is not there.
     pub async fn wire(&self) -> io::Result<Wire> {
+        let (dialed, host) = self.dial().await?;
+        match dialed {
+            Dialed::Unix(stream) => Wire::plain(stream.into_std()?.into(), host),
+            Dialed::Tcp(stream) => Wire::plain(stream.into_std()?.into(), host),
+            Dialed::Tls(stream) => {
+                let (stream, session) = stream.into_inner();
+                let wire = Wire::plain(stream.into_std()?.into(), host)?;
+                Ok(Wire {
+                    stream: Box::new(StreamOwned::new(session, wire.stream)),
+                    ..wire
+                })
+            }
+        }
+    }
+
+    /// Connects, and names the host to greet.
+    async fn dial(&self) -> io::Result<(Dialed, String)> {
         let (scheme, place) = self.url.split_once("://").unwrap_or_default();
         if scheme == "unix" {
-            let stream = UnixStream::connect(place).await?.into_std()?;
-            return Wire::plain(stream.into(), SOCKETS_HOST);
+            let stream = UnixStream::connect(place).await?;
+            return Ok((Dialed::Unix(stream), "engine".to_owned()));
         }
         let place = place.trim_end_matches('/');
-        let Some(tls) = self.tls.clone() else {
-            let authority = with_port(place, PLAIN_PORT);
-            let stream = TcpStream::connect(&authority).await?.into_std()?;
-            return Wire::plain(stream.into(), &authority);
-        };
-        let authority = with_port(place, TLS_PORT);
-        let (stream, session) = tls::connect(tls, &authority).await?.into_inner();
-        let wire = Wire::plain(stream.into_std()?.into(), &authority)?;
-        Ok(Wire {
-            stream: Box::new(StreamOwned::new(session, wire.stream)),
-            ..wire
-        })
+        match self.tls.clone() {
+            Some(tls) => {
+                let authority = with_port(place, TLS_PORT);
+                let stream = tls::connect(tls, &authority).await?;
+                Ok((Dialed::Tls(Box::new(stream)), authority))
+            }
+            None => {
+                let authority = with_port(place, PLAIN_PORT);
+                Ok((Dialed::Tcp(TcpStream::connect(&authority).await?), authority))
+            }
+        }
     }
 }
 

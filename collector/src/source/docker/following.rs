@@ -154,12 +154,7 @@ mod tests {
 
     /// A subscription whose lines wait for each other for so long, the engine's end of it, and what is taken.
     fn open(gather: Duration) -> (Following, UnixStream, Outlet) {
-        let (own, mut engine) = UnixStream::pair().unwrap();
-        let wire = Wire {
-            stream: Box::new(own.try_clone().unwrap()),
-            socket: own.into(),
-            host: "engine".to_owned(),
-        };
+        let (wire, mut engine) = Wire::pair();
         let tail = Tail::open(wire, "/events").unwrap();
         assert!(engine.read(&mut [0; 4096]).unwrap() > 0);
         engine.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();

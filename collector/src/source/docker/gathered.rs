@@ -7,8 +7,10 @@ use super::lines;
 use bytes::BytesMut;
 use std::time::{Duration, Instant};
 
-/// Most lines that wait, and most bytes of them.
-const MOST: (usize, usize) = (64, 256 << 10);
+/// Most lines that wait.
+const MOST_LINES: usize = 64;
+/// Most bytes of them.
+const MOST_BYTES: usize = 256 << 10;
 
 /// See the module.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Gathered {
         let cannot_wait = facts::are_wanted_of(action);
         self.bytes += line.text.len();
         self.lines.push(line);
-        let is_full = self.lines.len() >= MOST.0 || self.bytes >= MOST.1;
+        let is_full = self.lines.len() >= MOST_LINES || self.bytes >= MOST_BYTES;
         let is_due = |taken: Instant| now.duration_since(taken) >= self.within;
         cannot_wait || self.taken.is_none_or(is_due) || is_full
     }
@@ -107,12 +109,12 @@ mod tests {
             Some(vec![60, 61]),
             "it cannot wait"
         );
-        for number in 1..MOST.0 {
+        for number in 1..MOST_LINES {
             assert_eq!(add(&mut gathered, "exec_die", 62), None, "{number}");
         }
         assert_eq!(
             add(&mut gathered, "exec_die", 62).unwrap().len(),
-            MOST.0,
+            MOST_LINES,
             "a burst"
         );
         assert_eq!(

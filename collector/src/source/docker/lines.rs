@@ -2,14 +2,13 @@
 
 use super::super::EngineEvent;
 use super::dialect::Dialect;
+use super::raw;
 use bollard::errors::Error;
 use bytes::BytesMut;
 use std::io;
 
-/// Longest line, bytes: as long as any answer of an engine may be. What is too long for the ledger is told apart later.
-const MAX_LINE: usize = 64 << 20;
-/// Longest message, bytes.
-const MAX_MESSAGE: usize = 4096;
+/// Longest line, bytes. What is too long for the ledger is told apart later.
+const MAX_LINE: usize = raw::MAX_ANSWER;
 
 /// Makes lines of bytes, in whatever pieces they come.
 #[derive(Default)]
@@ -52,15 +51,9 @@ impl Lines {
         (!self.rest.is_empty()).then(|| self.rest.split())
     }
 
-    /// Whether nothing waits for the rest of its line.
-    pub fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    /// What waits, as an engine's word on why it tells nothing: its beginning, if it is long.
-    pub fn text(&self) -> String {
-        let end = self.rest.len().min(MAX_MESSAGE);
-        String::from_utf8_lossy(&self.rest[..end]).trim().to_owned()
+    /// What waits to be asked for, or for the rest of its line.
+    pub fn rest(&self) -> &[u8] {
+        &self.rest
     }
 }
 

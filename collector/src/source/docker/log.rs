@@ -4,6 +4,7 @@
 use super::super::EngineEvent;
 use super::dialect::Dialect;
 use super::endpoint::Endpoint;
+use super::memory;
 use super::raw;
 use super::told::Told;
 use bollard::errors::Error;
@@ -77,6 +78,6 @@ struct Host {
 /// What asks for the log from a moment of the engine's clock on, and for what happens then. Podman does not answer before the first
 /// event. Containers only: `filters` is `{"type":["container"]}`.
 pub fn path(since_nano: i64) -> String {
-    let since = format!("{}.{:09}", since_nano / 1_000_000_000, since_nano % 1_000_000_000);
+    let since = memory::seconds(since_nano);
     format!("/events?since={since}&filters=%7B%22type%22%3A%5B%22container%22%5D%7D")
 }

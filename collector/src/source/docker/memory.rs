@@ -125,7 +125,8 @@ pub fn subscription(dialect: Dialect, since_nano: i64) -> String {
     }
 }
 
-fn seconds(nano: i64) -> String {
+/// As engines read a moment, nanoseconds since the Unix epoch.
+pub fn seconds(nano: i64) -> String {
     format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000)
 }
 

@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Longest wait for an answer, or for it to go on.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Longest answer that is read as a whole, bytes.
-const MAX_ANSWER: usize = 64 << 20;
+pub const MAX_ANSWER: usize = 64 << 20;
 /// Longest error message, bytes.
 const MAX_MESSAGE: usize = 4096;
 
@@ -79,9 +79,15 @@ pub async fn within<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<
 }
 
 async fn refusal(mut answer: Response<Incoming>) -> Error {
-    let status_code = answer.status().as_u16();
     let body = within(next(answer.body_mut())).await.ok().flatten();
-    let body = body.unwrap_or_default();
-    let message = String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE)]).into_owned();
-    Error::DockerResponseServerError { status_code, message }
+    refused(answer.status(), &body.unwrap_or_default())
+}
+
+/// What an engine answers that refuses, with the beginning of what it says.
+pub fn refused(status: StatusCode, said: &[u8]) -> Error {
+    let said = &said[..said.len().min(MAX_MESSAGE)];
+    Error::DockerResponseServerError {
+        status_code: status.as_u16(),
+        message: String::from_utf8_lossy(said).trim().to_owned(),
+    }
 }

@@ -15,6 +15,7 @@ use super::history::History;
 use super::log;
 use super::memory::{self, Continuity, print_of};
 use super::overlap::Overlap;
+use super::raw;
 use super::tail::Tail;
 use crate::backoff::Backoff;
 use crate::clock::now_nano;
@@ -26,13 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// Said while it is so.
 const NOT_READ: &str = "the engine's events are not read: it does not answer";
 
-/// Longest wait for a connection.
-const CONNECTED: Duration = Duration::from_secs(30);
 /// When the stream of a log has brought nothing for so long, it is looked whether it still would.
 const LOOK: Duration = Duration::from_secs(2);
 /// Between two looks at the clock of such an engine.
@@ -129,8 +128,7 @@ impl Reader {
             self.intake.offer(event, Origin::Stream, received_nano);
         }
         let since_nano = engine.nano(received_nano).saturating_sub(OVERLAP).max(1);
-        let wire = timeout(CONNECTED, self.address.wire());
-        let wire = wire.await.map_err(|_| Error::RequestTimeoutError)??;
+        let wire = raw::within(async { Ok(self.address.wire().await?) }).await?;
         let path = memory::subscription(engine.dialect, since_nano);
         let following = Following {
             tail: Tail::open(wire, &path)?,

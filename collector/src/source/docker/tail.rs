@@ -3,6 +3,7 @@
 
 use super::endpoint::Wire;
 use super::lines::Lines;
+use super::raw::{self, PATIENCE};
 use bollard::errors::Error;
 use bytes::{Buf, BytesMut};
 use hyper::Request;
@@ -20,8 +21,6 @@ use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 const PIECE: usize = 16 << 10;
 /// Longest head of an answer, or what is around a chunk of its body, bytes.
 const MAX_FRAME: usize = 64 << 10;
-/// Longest wait for an engine to take the request, or to say why it refuses.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,15 +197,12 @@ impl Tail {
     fn refusal(&mut self, status: StatusCode, answer: Answer) -> Error {
         self.answer = answer;
         // It is in the same packet, or follows it.
-        while self.lines.is_empty() && !matches!(self.answer, Answer::Ended) {
+        while self.lines.rest().is_empty() && !matches!(self.answer, Answer::Ended) {
             if !matches!(self.read(PATIENCE), Ok(true)) {
                 break;
             }
         }
-        Error::DockerResponseServerError {
-            status_code: status.as_u16(),
-            message: self.lines.text(),
-        }
+        raw::refused(status, self.lines.rest())
     }
 }
 
@@ -242,12 +238,7 @@ mod tests {
 
     /// A stream, and the engine's end of it once it has read the request.
     fn open() -> (Tail, UnixStream) {
-        let (own, mut engine) = UnixStream::pair().unwrap();
-        let wire = Wire {
-            stream: Box::new(own.try_clone().unwrap()),
-            socket: own.into(),
-            host: "engine".to_owned(),
-        };
+        let (wire, mut engine) = Wire::pair();
         let tail = Tail::open(wire, "/events?since=1").unwrap();
         let mut request = [0; 4096];
         let length = engine.read(&mut request).unwrap();
